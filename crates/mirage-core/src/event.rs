@@ -1,0 +1,81 @@
+//! Events: facts, appended and never changed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::{Phase, StepKind};
+use crate::id::{DeploymentId, InstanceId, ServiceId};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Counted over the whole platform; later events have higher numbers.
+    pub number: i64,
+    /// When.
+    pub time: Timestamp,
+    /// Who asked for it; `mirage` where nobody did.
+    pub actor: String,
+    /// The service it is about.
+    pub service: Option<ServiceId>,
+    /// The deployment it is about.
+    pub deployment: Option<DeploymentId>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum EventKind {
+    /// A service was made.
+    ServiceCreated,
+    /// Settings of a service were changed; the names of those that were.
+    ServiceChanged {
+        /// Names of settings, never their values.
+        fields: Vec<String>,
+    },
+    /// The number of wanted instances was changed.
+    ServiceScaled {
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+    },
+    /// New instances of the same deployment were asked for.
+    ServiceRestarted,
+    /// Removal was asked for.
+    ServiceRemoved,
+    /// A deployment moved to another phase.
+    PhaseChanged {
+        /// The new phase.
+        phase: Phase,
+    },
+    /// A step of a deployment ended.
+    StepFinished {
+        /// Which.
+        step: StepKind,
+        /// What came out.
+        summary: String,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// A process ended without being asked to.
+    InstanceExited {
+        /// Which.
+        instance: InstanceId,
+        /// `exit code 1`, `killed by SIGSEGV`, `out of memory`.
+        reason: String,
+    },
+    /// An instance that served no longer answers well.
+    InstanceUnhealthy {
+        /// Which.
+        instance: InstanceId,
+        /// The last bad answer.
+        reason: String,
+    },
+    /// An instance that was unhealthy answers well again.
+    InstanceHealthy {
+        /// Which.
+        instance: InstanceId,
+    },
+}

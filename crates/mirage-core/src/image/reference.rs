@@ -1,0 +1,382 @@
+//! Image references: `[registry/]repository[:tag][@digest]`.
+//!
+//! The grammar and the Docker Hub short forms are those of the distribution project
+//! (`github.com/distribution/reference`): the first component is a registry when it contains a dot
+//! or a colon, is `localhost`, or has an upper-case letter; everything else lives on Docker Hub.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+use crate::error::{Code, Error};
+
+const DOCKER_HUB: &str = "docker.io";
+const EXAMPLE: &str = "a reference looks like `nginx:1.27` or `ghcr.io/acme/web:2.1`";
+
+/// Where an image comes from. A digest decides what is fetched; a tag beside it is kept for display.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reference {
+    host: RegistryHost,
+    repository: Repository,
+    tag: Option<Tag>,
+    digest: Option<Digest>,
+}
+
+/// The host (and port) of a registry, as written: `docker.io`, `localhost:5000`, `[::1]:5000`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistryHost(String);
+
+/// The path of an image within its registry: `library/nginx`. At most 255 characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository(String);
+
+/// A tag: a letter, digit or underscore, then up to 127 of those, dots and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(String);
+
+impl Reference {
+    /// Puts a reference together from parts that are already checked. Without tag and digest it
+    /// means `latest`.
+    pub fn new(host: RegistryHost, repository: Repository, tag: Option<Tag>, digest: Option<Digest>) -> Self {
+        let tag = match (tag, &digest) {
+            (None, None) => Some(Tag("latest".to_owned())),
+            (tag, _) => tag,
+        };
+        Self { host, repository, tag, digest }
+    }
+
+    /// The registry.
+    pub fn host(&self) -> &RegistryHost {
+        &self.host
+    }
+
+    /// The path within the registry.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The tag, where one was written or implied.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.tag.as_ref()
+    }
+
+    /// The digest, where one was written.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// What to ask the registry for: the digest if there is one, else the tag.
+    pub fn identifier(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.0.clone(),
+            (None, None) => "latest".to_owned(),
+        }
+    }
+
+    /// The same image by this digest; the tag stays for display.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+
+    /// The short form people type: `nginx:1.27` for `docker.io/library/nginx:1.27`.
+    pub fn familiar(&self) -> String {
+        let path = match (self.host.is_docker_hub(), self.repository.0.strip_prefix("library/")) {
+            (true, Some(short)) if !short.contains('/') => short.to_owned(),
+            (true, _) => self.repository.0.clone(),
+            (false, _) => format!("{}/{}", self.host, self.repository),
+        };
+        path + &self.suffix()
+    }
+
+    fn suffix(&self) -> String {
+        let tag = self.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+        let digest = self.digest.as_ref().map(|digest| format!("@{digest}")).unwrap_or_default();
+        tag + &digest
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |part: &str, why: String| {
+            let shown: String = text.chars().take(80).collect();
+            let dots = if shown.len() < text.len() { "…" } else { "" };
+            Error::new(
+                Code::InvalidImageReference,
+                format!("`{shown}{dots}` is not an image reference: {part} {why}"),
+            )
+            .hint(EXAMPLE)
+        };
+        if text.is_empty() {
+            return Err(refuse("it", "is empty".into()));
+        }
+        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(refuse(
+                "it",
+                "is 64 hexadecimal digits, which names an image id and not a repository".into(),
+            )
+            .hint(format!("to pin a digest, write the repository too: `nginx@sha256:{}…`", &text[..12])));
+        }
+        if text.contains("://") {
+            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+            return Err(refuse("it", "starts like a web address".into())
+                .hint(format!("leave the scheme out: `{bare}`")));
+        }
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => {
+                let digest = digest.parse::<Digest>().map_err(|error| {
+                    refuse("the digest", format!("is wrong ({})", error.message())).hint(
+                        "a pinned reference looks like `nginx@sha256:` followed by 64 digits of 0-9 and a-f",
+                    )
+                })?;
+                (name, Some(digest))
+            }
+            None => (text, None),
+        };
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => {
+                (name, Some(Tag::checked(tag).map_err(|why| refuse("the tag", why))?))
+            }
+            _ => (name, None),
+        };
+        let (host, path) = split_host(name);
+        let host = RegistryHost::checked(host).map_err(|why| {
+            refuse("the registry", why)
+                .hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`")
+        })?;
+        let path = match (host.is_docker_hub(), path.contains('/')) {
+            (true, false) if !path.is_empty() => format!("library/{path}"),
+            _ => path.to_owned(),
+        };
+        let repository = Repository::checked(&path).map_err(|why| {
+            let lower = text.to_lowercase();
+            let error = refuse("the repository", why);
+            match lower != text && path.to_lowercase() != path && lower.parse::<Reference>().is_ok() {
+                true => error.hint(format!("repositories are lower-case: `{lower}`")),
+                false => error,
+            }
+        })?;
+        Ok(Self::new(host, repository, tag, digest))
+    }
+}
+
+/// Splits `name` at the first slash if what stands before it can only be a registry.
+fn split_host(name: &str) -> (&str, &str) {
+    let (host, path) = match name.split_once('/') {
+        Some((first, rest))
+            if first.contains(['.', ':', '[']) || first == "localhost" || first.to_lowercase() != first =>
+        {
+            (first, rest)
+        }
+        _ => (DOCKER_HUB, name),
+    };
+    (if host == "index.docker.io" { DOCKER_HUB } else { host }, path)
+}
+
+impl RegistryHost {
+    fn checked(text: &str) -> Result<Self, String> {
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (text, None),
+        };
+        if let Some(port) = port
+            && (!port.bytes().all(|b| b.is_ascii_digit()) || !matches!(port.parse::<u16>(), Ok(1..)))
+        {
+            return Err(format!("has the port `{port}`, which is not a number from 1 to 65535"));
+        }
+        if let Some(inner) = host.strip_prefix('[') {
+            let address = inner.strip_suffix(']').ok_or("opens a bracket and does not close it")?;
+            let fine = address.parse::<Ipv6Addr>().is_ok();
+            return if fine {
+                Ok(Self(text.to_owned()))
+            } else {
+                Err(format!("`{address}` is not an IPv6 address"))
+            };
+        }
+        if host.len() > 253 {
+            return Err(format!("has {} characters, at most 253 are allowed", host.len()));
+        }
+        let label_ok = |label: &str| {
+            !label.is_empty()
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        match host.split('.').find(|label| !label_ok(label)) {
+            Some("") => Err(format!("`{host}` has an empty part")),
+            Some(bad) => {
+                Err(format!("`{host}` has the part `{bad}`, which is not letters, digits and inner hyphens"))
+            }
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// Host and port as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host without its port and brackets.
+    pub fn name(&self) -> &str {
+        match self.0.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or(rest),
+            None => self.0.split(':').next().unwrap_or(&self.0),
+        }
+    }
+
+    /// Whether this is Docker Hub.
+    pub fn is_docker_hub(&self) -> bool {
+        self.0 == DOCKER_HUB
+    }
+
+    /// Whether the registry is on this machine, so that plain HTTP is no risk.
+    pub fn is_loopback(&self) -> bool {
+        self.name() == "localhost" || self.name().parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl FromStr for RegistryHost {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let host = if text == "index.docker.io" { DOCKER_HUB } else { text };
+        Self::checked(host).map_err(|why| {
+            Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"))
+                .hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`")
+        })
+    }
+}
+
+impl Repository {
+    fn checked(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("is missing".into());
+        }
+        if text.len() > 255 {
+            return Err(format!("has {} characters, at most 255 are allowed", text.len()));
+        }
+        if text.chars().any(|c| c.is_ascii_uppercase()) {
+            return Err(format!("`{text}` has upper-case letters"));
+        }
+        match text.split('/').find(|part| !component_ok(part)) {
+            None => Ok(Self(text.to_owned())),
+            Some("") => Err(format!("`{text}` has an empty part")),
+            Some(bad) => Err(format!(
+                "`{text}` has the part `{bad}`, which is not letters and digits with single `.`, `_`, `__` or hyphens between them"
+            )),
+        }
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last part: `web` of `acme/web`.
+    pub fn last(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl FromStr for Repository {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::checked(text).map_err(|why| {
+            Error::new(Code::InvalidImageReference, format!("the repository {why}")).hint(EXAMPLE)
+        })
+    }
+}
+
+/// `[a-z0-9]+` runs, separated by `.`, `_`, `__` or any number of hyphens.
+fn component_ok(part: &str) -> bool {
+    let alnum = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = part.as_bytes();
+    if !bytes.first().is_some_and(alnum) || !bytes.last().is_some_and(alnum) {
+        return false;
+    }
+    bytes
+        .split(alnum)
+        .all(|between| matches!(between, b"" | b"." | b"_" | b"__") || between.iter().all(|b| *b == b'-'))
+}
+
+impl Tag {
+    fn checked(text: &str) -> Result<Self, String> {
+        let head = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if text.is_empty() {
+            return Err("is empty".into());
+        }
+        if text.len() > 128 {
+            return Err(format!("has {} characters, at most 128 are allowed", text.len()));
+        }
+        if !text.starts_with(head) || !text.chars().all(|c| head(c) || c == '.' || c == '-') {
+            return Err(format!(
+                "`{text}` is not letters, digits, `_`, `.` and hyphens, starting with one of the first three"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The tag as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::checked(text)
+            .map_err(|why| Error::new(Code::InvalidImageReference, format!("the tag {why}")).hint(EXAMPLE))
+    }
+}
+
+macro_rules! as_text {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+as_text!(RegistryHost, Repository, Tag);
+
+/// The canonical form: registry, whole path, tag, digest.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}{}", self.host, self.repository, self.suffix())
+    }
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+impl TryFrom<String> for Reference {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|error: Error| error.message().to_owned())
+    }
+}
+
+impl From<Reference> for String {
+    fn from(reference: Reference) -> Self {
+        reference.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! What Mirage is, in its nouns.
+//!
+//! A [`Project`] holds [`Environment`]s; an environment holds [`Service`]s. A service has a
+//! [`ServiceSpec`] with one [`Source`]. Resolving the source gives a [`ResolvedImage`], pinned to a
+//! [`Digest`]; spec and image together are frozen as a [`Revision`]. A [`Deployment`] is one attempt
+//! to make a revision live, and moves through [`Phase`]s. [`plan`] compares what is [`Desired`] with
+//! what is [`Observed`] and answers with the next [`Step`]s; somebody else takes them, through the
+//! few traits in [`port`].
+//!
+//! This crate does no IO, has no async runtime, and never reads the clock.
+
+mod deployment;
+mod error;
+mod event;
+mod host;
+mod id;
+mod image;
+mod instance;
+mod log;
+mod name;
+pub mod port;
+mod probe;
+mod project;
+mod resources;
+mod revision;
+mod rollout;
+mod route;
+mod service;
+mod size;
+mod variable;
+
+pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
+pub use error::{Code, Error, Result};
+pub use event::{Event, EventKind};
+pub use host::host_label;
+pub use id::{DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId};
+pub use image::digest::{Digest, DigestAlgorithm};
+pub use image::platform::Platform;
+pub use image::reference::{Reference, RegistryHost, Repository, Tag};
+pub use image::resolved::{ImageConfig, ResolvedImage};
+pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
+pub use log::{LogLine, LogPosition, LogQuery, LogStream};
+pub use name::Name;
+pub use probe::{Probe, ProbeFailure, Verdict};
+pub use project::{Environment, Project};
+pub use resources::Resources;
+pub use revision::{DEFAULT_PORT, Revision};
+pub use rollout::{
+    Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, RestartPolicy, Step, plan,
+};
+pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
+pub use service::{Port, Service, ServiceSpec, Source};
+pub use size::human_bytes;
+pub use variable::{VariableName, VariableValue};

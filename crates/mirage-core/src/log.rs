@@ -1,0 +1,59 @@
+//! Log lines of instances.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DeploymentId, InstanceId};
+
+/// Where a line was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// One line that an instance wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When Mirage read it.
+    pub time: Timestamp,
+    /// Where it was written.
+    pub stream: LogStream,
+    /// The text without its line break; bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// Who wrote it.
+    pub instance: InstanceId,
+    /// The deployment that the instance belongs to.
+    pub deployment: DeploymentId,
+    /// Where the next line of this instance starts.
+    pub next: LogPosition,
+}
+
+/// A place in the log of one instance, which stays valid while the log grows and rotates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LogPosition {
+    /// Number of the file, counted from 0 since the instance started.
+    pub segment: u64,
+    /// Bytes from the start of that file.
+    pub offset: u64,
+}
+
+/// Which lines are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct LogQuery {
+    /// Only instances of this deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Only lines read at or after this time.
+    pub since: Option<Timestamp>,
+    /// Only lines read before this time.
+    pub until: Option<Timestamp>,
+    /// Only lines that contain this text.
+    pub grep: Option<String>,
+    /// Only the last so many of the lines that match.
+    pub limit: Option<usize>,
+    /// Continue after these places.
+    pub after: Vec<(InstanceId, LogPosition)>,
+}

@@ -1,0 +1,65 @@
+//! Where services run.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::error::Result;
+use crate::id::{InstanceId, ServiceId};
+use crate::image::resolved::ResolvedImage;
+use crate::instance::{InstanceReport, InstanceSpec};
+use crate::log::{LogLine, LogQuery};
+use crate::port::images::{Progress, PullProgress};
+
+/// An engine in which Mirage starts, probes, routes and stops each instance itself.
+#[async_trait]
+pub trait InstanceEngine: Send + Sync {
+    /// Brings the image to where instances run.
+    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress>;
+
+    /// Whether the image is there already.
+    async fn is_present(&self, image: &ResolvedImage) -> bool;
+
+    /// Starts an instance; done when its process runs. Starting an id twice does nothing. A process
+    /// that cannot be executed is no error here: the instance is then `Exited` with a `start_error`.
+    async fn start(&self, spec: &InstanceSpec) -> Result<InstanceReport>;
+
+    /// Sends the image's stop signal, waits for `grace`, kills. Done when nothing of it is left but
+    /// its log. An unknown id is done already.
+    async fn stop(&self, id: InstanceId, grace: Duration) -> Result<()>;
+
+    /// Every instance there is, also those of a previous life of the control plane.
+    async fn list(&self) -> Result<Vec<InstanceReport>>;
+
+    /// Waits until something about the instances may have changed since the last call.
+    async fn changed(&self);
+
+    /// Sockets on which the processes of an instance listen, for messages that teach.
+    async fn listening(&self, id: InstanceId) -> Result<Vec<SocketAddr>>;
+
+    /// The address at which instances of this network ask for names.
+    fn resolver(&self, network: u16) -> Ipv4Addr;
+
+    /// The logs of what ran here.
+    fn logs(&self) -> &dyn LogReader;
+}
+
+/// The logs that instances left.
+#[async_trait]
+pub trait LogReader: Send + Sync {
+    /// Lines of a service in order of time.
+    async fn read(&self, service: ServiceId, query: &LogQuery) -> Result<Vec<LogLine>>;
+
+    /// The same, then every new line as it is written, from every instance the service gets.
+    async fn follow(
+        &self,
+        service: ServiceId,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine>>>;
+
+    /// Forgets everything a service wrote.
+    async fn remove(&self, service: ServiceId) -> Result<()>;
+}

@@ -1,0 +1,59 @@
+//! Where images come from, and where they are kept.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::image::resolved::ResolvedImage;
+
+/// Registries: what a reference means right now.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// Tag to digest, platform chosen, configuration read. Transfers no layer and writes nothing.
+    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage>;
+}
+
+/// The images that are on this machine.
+#[async_trait]
+pub trait ImageStore: Send + Sync {
+    /// Makes every layer of the image present and usable. Two calls for one image share the work;
+    /// dropping the future stops it without leaving anything half-made under a final name.
+    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress>;
+
+    /// Whether every layer is present.
+    async fn is_present(&self, image: &ResolvedImage) -> bool;
+
+    /// The directories to stack as the image's root file system, topmost first, mounted and
+    /// readable until [`Self::collect`] is called without the image.
+    async fn layers(&self, image: &ResolvedImage) -> Result<Vec<PathBuf>>;
+
+    /// Removes whatever none of these manifests needs, and answers with the bytes freed.
+    async fn collect(&self, keep: &HashSet<Digest>) -> Result<u64>;
+}
+
+/// Hears how a pull goes. Called often; must be quick.
+pub trait Progress: Send + Sync {
+    /// A snapshot of the whole pull.
+    fn report(&self, progress: &PullProgress);
+}
+
+/// How far a pull is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Layers of the image.
+    pub layers_total: u32,
+    /// Layers that had to be moved; the others were here.
+    pub layers_moved: u32,
+    /// Bytes of the layers that have to be moved.
+    pub bytes_total: u64,
+    /// Bytes of those that have arrived.
+    pub bytes_done: u64,
+    /// Per layer that has to be moved: its digest, its size, and how much has arrived.
+    pub layers: Vec<(Digest, u64, u64)>,
+}

@@ -1,0 +1,12 @@
+//! The few traits behind which the world may differ: where services run, where images come from,
+//! how traffic is moved, what time it is.
+
+mod clock;
+mod engine;
+mod images;
+mod router;
+
+pub use clock::{Clock, Randomness};
+pub use engine::{InstanceEngine, LogReader};
+pub use images::{ImageStore, Progress, PullProgress, Registry};
+pub use router::Router;
