@@ -146,10 +146,8 @@ pub enum StepKind {
     Probe,
     /// Traffic moved.
     Route,
-    /// Old requests finished.
+    /// Old requests finished, old processes stopped.
     Drain,
-    /// Old processes stopped.
-    Stop,
 }
 
 /// A step of a deployment that was taken.

@@ -127,6 +127,11 @@ impl Exit {
     pub fn is_success(&self) -> bool {
         self.code == Some(0) && self.start_error.is_none()
     }
+
+    /// Whether nobody saw how it ended: the machine was restarted, or its shim was killed.
+    pub fn is_vanished(&self) -> bool {
+        self.code.is_none() && self.signal.is_none() && !self.oom && self.start_error.is_none()
+    }
 }
 
 impl fmt::Display for Exit {

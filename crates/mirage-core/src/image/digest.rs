@@ -42,15 +42,14 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The digest whose hash value is `bytes` (32 of sha256).
+    /// The sha256 digest whose hash value is `bytes`.
     pub fn sha256(bytes: [u8; 32]) -> Self {
-        use std::fmt::Write;
-        let mut hex = String::with_capacity(64);
-        for byte in bytes {
-            // Writing into a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self { algorithm: DigestAlgorithm::Sha256, hex }
+        Self { algorithm: DigestAlgorithm::Sha256, hex: hex(&bytes) }
+    }
+
+    /// The sha512 digest whose hash value is `bytes`.
+    pub fn sha512(bytes: [u8; 64]) -> Self {
+        Self { algorithm: DigestAlgorithm::Sha512, hex: hex(&bytes) }
     }
 
     /// The algorithm.
@@ -67,6 +66,16 @@ impl Digest {
     pub fn short(&self) -> &str {
         &self.hex[..12]
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 impl FromStr for Digest {

@@ -34,6 +34,11 @@ pub trait InstanceEngine: Send + Sync {
     /// Every instance there is, also those of a previous life of the control plane.
     async fn list(&self) -> Result<Vec<InstanceReport>>;
 
+    /// One instance, if there is such.
+    async fn get(&self, id: InstanceId) -> Result<Option<InstanceReport>> {
+        Ok(self.list().await?.into_iter().find(|report| report.id == id))
+    }
+
     /// Waits until something about the instances may have changed since the last call.
     async fn changed(&self);
 

@@ -15,6 +15,9 @@ pub trait Router: Send + Sync {
     /// Makes this table the one in force. Done when every request that arrives from now on follows it.
     async fn publish(&self, table: &RouteTable) -> Result<()>;
 
+    /// The table in force, so that a control plane that starts again changes nothing that serves.
+    async fn table(&self) -> Result<RouteTable>;
+
     /// Waits until nobody is being served by this backend, or `limit` has passed; answers with the
     /// number of requests still open.
     async fn drain(&self, backend: &Backend, limit: Duration) -> Result<u64>;

@@ -31,7 +31,8 @@ impl RestartPolicy {
     /// (from 0) and ended as `exit` says: its number and its earliest time. `None`: never.
     pub(crate) fn next_try(self, attempt: u32, created: Timestamp, exit: &Exit) -> Option<(u32, Timestamp)> {
         let again = match self {
-            RestartPolicy::Never => false,
+            // A process that vanished with its machine or its shim did not end by itself.
+            RestartPolicy::Never => exit.is_vanished(),
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure => !exit.is_success(),
         };

@@ -1,0 +1,3 @@
+//! The native REST face, below `/api`.
+
+pub mod wire;

@@ -1,0 +1,199 @@
+//! Making a service from an image.
+
+use mirage_core::{
+    Code, Deployment, DeploymentId, Environment, EnvironmentId, Error, Event, EventKind, Name, Project,
+    ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger, host_label,
+};
+use mirage_store::{NewDeployment, Tx};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::deploy::Resolution;
+use crate::patch::check;
+use crate::read::ServiceView;
+
+/// The project and environment that exist without being made.
+const DEFAULT_PROJECT: &str = "default";
+const DEFAULT_ENVIRONMENT: &str = "production";
+
+/// A service that is to be made.
+#[derive(Clone, Debug)]
+pub struct CreateService {
+    /// Its name; by default the last part of the image's repository.
+    pub name: Option<Name>,
+    /// Its project; `default` by default.
+    pub project: Option<Name>,
+    /// Its environment; `production` by default.
+    pub environment: Option<Name>,
+    /// What it consists of.
+    pub spec: ServiceSpec,
+    /// How many instances are wanted.
+    pub replicas: u32,
+}
+
+impl Control {
+    /// Makes a service and its first deployment. The image is judged first; if it cannot run here,
+    /// nothing is written.
+    pub async fn create_service(
+        &self,
+        actor: &Actor,
+        request: CreateService,
+    ) -> Result<(ServiceView, Deployment)> {
+        self.allow(actor, Action::Deploy)?;
+        check(&request.spec, request.replicas)?;
+        let name = match request.name {
+            Some(name) => name,
+            None => default_name(&request.spec.source)?,
+        };
+        let project = named(request.project, DEFAULT_PROJECT)?;
+        let environment = named(request.environment, DEFAULT_ENVIRONMENT)?;
+        self.refuse_taken(&project, &environment, &name).await?;
+        let resolution = self.resolve(&request.spec.source).await?;
+
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin().await?;
+        let (project, environment) = self.place(&mut tx, project, environment).await?;
+        if tx.service_by_name(environment.id, &name).await?.is_some() {
+            return Err(taken(&name, &environment.name));
+        }
+        let service = Service {
+            id: ServiceId::from_random(self.parts.random.bytes16()),
+            environment: environment.id,
+            host: free_host(&mut tx, &name, &environment.name, &project.name).await?,
+            name,
+            spec: request.spec,
+            replicas: request.replicas,
+            generation: 0,
+            removed: false,
+            created_at: now,
+            updated_at: now,
+        };
+        tx.insert_service(&service).await?;
+        tx.append(Event {
+            number: 0,
+            time: now,
+            actor: actor.name().to_owned(),
+            service: Some(service.id),
+            deployment: None,
+            kind: EventKind::ServiceCreated,
+        })
+        .await?;
+        let deployment = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
+        self.parts.announce(tx.commit().await?);
+        self.ring(service.id);
+        let deployment = self.read_deployment(deployment).await?;
+        Ok((self.view(service).await?, deployment))
+    }
+
+    /// A cheap look before the registry is asked; the decision itself is made in the transaction.
+    async fn refuse_taken(&self, project: &Name, environment: &Name, name: &Name) -> Result<()> {
+        let path = crate::find::ServiceRef::Path {
+            project: project.clone(),
+            environment: environment.clone(),
+            name: name.clone(),
+        };
+        match self.find(&path).await {
+            Ok(_) => Err(taken(name, environment)),
+            Err(error) if error.code() == Code::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The project and environment of these names, made if they are not there.
+    async fn place(&self, tx: &mut Tx, project: Name, environment: Name) -> Result<(Project, Environment)> {
+        let now = self.parts.clock.now();
+        let project = match tx.project_by_name(&project).await? {
+            Some(project) => project,
+            None => {
+                let id = ProjectId::from_random(self.parts.random.bytes16());
+                let project = Project { id, name: project, created_at: now };
+                tx.insert_project(&project).await?;
+                project
+            }
+        };
+        let environment = match tx.environment_by_name(project.id, &environment).await? {
+            Some(environment) => environment,
+            None => {
+                let environment = Environment {
+                    id: EnvironmentId::from_random(self.parts.random.bytes16()),
+                    project: project.id,
+                    name: environment,
+                    network: tx.free_network().await?,
+                    created_at: now,
+                };
+                tx.insert_environment(&environment).await?;
+                environment
+            }
+        };
+        Ok((project, environment))
+    }
+
+    /// Writes the next revision of a service and a deployment of it.
+    pub(crate) async fn begin_deployment(
+        &self,
+        tx: &mut Tx,
+        service: &Service,
+        resolution: Resolution,
+        trigger: Trigger,
+    ) -> Result<DeploymentId> {
+        let now = self.parts.clock.now();
+        let number = tx.newest_revision(service.id).await? + 1;
+        let spec = service.spec.clone();
+        let Resolution { image, started_at, summary } = resolution;
+        tx.insert_revision(&Revision { service: service.id, number, spec, image, created_at: now }).await?;
+        let id = self.queue(tx, service.id, number, trigger).await?;
+        tx.begin_step(id, mirage_core::StepKind::Resolve, started_at).await?;
+        tx.end_step(id, mirage_core::StepKind::Resolve, &summary, true, now).await?;
+        Ok(id)
+    }
+
+    /// Queues a deployment of a revision that exists.
+    pub(crate) async fn queue(
+        &self,
+        tx: &mut Tx,
+        service: ServiceId,
+        revision: u32,
+        trigger: Trigger,
+    ) -> Result<DeploymentId> {
+        let id = DeploymentId::from_random(self.parts.random.bytes16());
+        let replaces = tx.active_deployment(service).await?;
+        let created_at = self.parts.clock.now();
+        tx.insert_deployment(&NewDeployment { id, service, revision, trigger, replaces, created_at }).await?;
+        Ok(id)
+    }
+}
+
+fn named(name: Option<Name>, default: &str) -> Result<Name> {
+    name.map_or_else(|| default.parse(), Ok)
+}
+
+fn default_name(source: &Source) -> Result<Name> {
+    let Source::Image(reference) = source;
+    let last = reference.repository().last();
+    Name::suggest(last).ok_or_else(|| {
+        Error::new(Code::InvalidRequest, format!("`{last}` cannot be made into a name"))
+            .field("name")
+            .hint("give the service a name")
+    })
+}
+
+fn taken(name: &Name, environment: &Name) -> Error {
+    Error::new(Code::NameTaken, format!("`{environment}` has a service `{name}` already"))
+        .field("name")
+        .hint(format!("choose another name, or deploy to it: `mirage deploy --name {name}`"))
+}
+
+/// The first label of the service's address, with the project in it where it is taken without.
+async fn free_host(tx: &mut Tx, name: &Name, environment: &Name, project: &Name) -> Result<String> {
+    let mut tried = String::new();
+    for project in [None, Some(project)] {
+        let Some(host) = host_label(name, environment, project) else { continue };
+        if !tx.host_is_taken(&host).await? {
+            return Ok(host);
+        }
+        tried = host;
+    }
+    Err(Error::new(Code::RouteConflict, format!("another service answers at `{tried}`"))
+        .field("name")
+        .hint("choose another name; the address is made from service, environment and project"))
+}

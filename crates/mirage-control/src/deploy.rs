@@ -1,0 +1,224 @@
+//! Deploy, redeploy, roll back.
+
+use jiff::Timestamp;
+use mirage_core::{
+    Code, Deployment, DeploymentId, Error, Event, EventKind, ResolvedImage, Result, Service, Source, Trigger,
+    human_bytes,
+};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::find::ServiceRef;
+use crate::patch::ServicePatch;
+
+/// An image that was judged, and when judging began.
+pub(crate) struct Resolution {
+    pub(crate) image: ResolvedImage,
+    pub(crate) started_at: Timestamp,
+    pub(crate) summary: String,
+}
+
+impl Control {
+    /// Changes settings, resolves the source again, and deploys what comes out as a new revision.
+    pub async fn deploy(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        patch: ServicePatch,
+    ) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let mut service = self.find(wanted).await?;
+        let mut preview = service.clone();
+        patch.clone().apply(&mut preview.spec, &mut preview.replicas)?;
+        let resolution = self.resolve(&preview.spec.source).await?;
+
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin().await?;
+        service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
+        let before = service.replicas;
+        let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
+        if service.spec.source != preview.spec.source {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("the image of `{}` was changed meanwhile", service.name),
+            )
+            .hint("look at it with `mirage status`, then deploy again"));
+        }
+        if !fields.is_empty() {
+            service.updated_at = now;
+            tx.update_service(&service).await?;
+            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+        }
+        let id = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
+        self.parts.announce(tx.commit().await?);
+        self.ring(service.id);
+        self.read_deployment(id).await
+    }
+
+    /// Deploys the service's current revision once more: the same digest, the same settings.
+    pub async fn redeploy(&self, actor: &Actor, wanted: &ServiceRef) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let service = self.find(wanted).await?;
+        let (active, candidate) = self.parts.store.current_deployments(service.id).await?;
+        let revision = match active.or(candidate) {
+            Some(deployment) => deployment.revision,
+            None => {
+                let newest = self.parts.store.deployments(service.id, 1).await?;
+                newest.first().map(|d| d.revision).ok_or_else(|| gone(&service))?
+            }
+        };
+        self.again(&service, revision, Trigger::Redeploy).await
+    }
+
+    /// Deploys an older revision's exact content; without a number, the one before the active one.
+    pub async fn rollback(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        revision: Option<u32>,
+    ) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let service = self.find(wanted).await?;
+        let revision = match revision {
+            Some(number) => number,
+            None => self.previous_revision(&service).await?,
+        };
+        let Some(_) = self.parts.store.revision(service.id, revision).await? else {
+            return Err(Error::new(Code::NotFound, format!("`{}` has no revision {revision}", service.name))
+                .field("revision")
+                .hint(format!("`mirage deployments {}` lists them", service.name)));
+        };
+        self.again(&service, revision, Trigger::Rollback).await
+    }
+
+    /// Deploys the revision that an earlier deployment had.
+    pub async fn rollback_to(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        id: DeploymentId,
+    ) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let service = self.find(wanted).await?;
+        let deployment = self.parts.store.deployment(id).await?;
+        let Some(deployment) = deployment.filter(|d| d.service == service.id) else {
+            return Err(Error::new(Code::NotFound, format!("`{}` has no deployment `{id}`", service.name))
+                .field("deploymentId")
+                .hint(format!("`mirage deployments {}` lists them", service.name)));
+        };
+        self.rollback(actor, wanted, Some(deployment.revision)).await
+    }
+
+    /// Asks for the end of a deployment that is on its way.
+    pub async fn cancel(&self, actor: &Actor, id: DeploymentId) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let deployment = self.read_deployment(id).await?;
+        let mut tx = self.parts.store.begin().await?;
+        if !tx.set_cancelled(id).await? {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("the deployment is {} already", deployment.phase),
+            )
+            .hint("only a deployment that is on its way can be cancelled"));
+        }
+        self.parts.announce(tx.commit().await?);
+        self.ring(deployment.service);
+        self.read_deployment(id).await
+    }
+
+    /// Asks the registry what a source means now, and pins it.
+    pub(crate) async fn resolve(&self, source: &Source) -> Result<Resolution> {
+        let started_at = self.parts.clock.now();
+        let Source::Image(reference) = source;
+        let image = self.parts.registry.resolve(reference, &self.parts.settings.platform).await?;
+        let summary = format!(
+            "{} → {}  {}, {}",
+            image.reference.familiar(),
+            image.digest.short(),
+            image.platform,
+            human_bytes(image.size_bytes)
+        );
+        Ok(Resolution { image, started_at, summary })
+    }
+
+    async fn again(&self, service: &Service, revision: u32, trigger: Trigger) -> Result<Deployment> {
+        let mut tx = self.parts.store.begin().await?;
+        tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
+        let id = self.queue(&mut tx, service.id, revision, trigger).await?;
+        self.parts.announce(tx.commit().await?);
+        self.ring(service.id);
+        self.read_deployment(id).await
+    }
+
+    /// The revision of the newest deployment that was active before the one that is.
+    async fn previous_revision(&self, service: &Service) -> Result<u32> {
+        use mirage_core::Phase;
+        let all = self.parts.store.deployments(service.id, 100).await?;
+        let current = all.iter().find(|d| d.phase == Phase::Active).map(|d| d.revision);
+        let previous = all
+            .iter()
+            .filter(|d| {
+                d.phase == Phase::Superseded && d.steps.iter().any(|s| s.kind == mirage_core::StepKind::Route)
+            })
+            .find(|d| Some(d.revision) != current);
+        previous.map(|d| d.revision).ok_or_else(|| {
+            Error::new(Code::Conflict, format!("`{}` has nothing to roll back to", service.name))
+                .hint("only one revision of it has ever been active")
+        })
+    }
+
+    async fn tell_changes(
+        &self,
+        tx: &mut mirage_store::Tx,
+        actor: &Actor,
+        service: &Service,
+        replicas_before: u32,
+        fields: Vec<String>,
+    ) -> Result<()> {
+        let event = |kind| Event {
+            number: 0,
+            time: service.updated_at,
+            actor: actor.name().to_owned(),
+            service: Some(service.id),
+            deployment: None,
+            kind,
+        };
+        if service.replicas != replicas_before {
+            let kind = EventKind::ServiceScaled { from: replicas_before, to: service.replicas };
+            tx.append(event(kind)).await?;
+        }
+        let fields: Vec<String> = fields.into_iter().filter(|field| field != "replicas").collect();
+        if !fields.is_empty() {
+            tx.append(event(EventKind::ServiceChanged { fields })).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes settings. They take effect with the next deployment; the number of instances at once.
+    pub async fn update(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        patch: ServicePatch,
+    ) -> Result<crate::ServiceView> {
+        self.allow(actor, Action::Deploy)?;
+        let found = self.find(wanted).await?;
+        let mut tx = self.parts.store.begin().await?;
+        let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
+        let before = service.replicas;
+        let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
+        if !fields.is_empty() {
+            service.updated_at = self.parts.clock.now();
+            tx.update_service(&service).await?;
+            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+            self.parts.announce(tx.commit().await?);
+            self.ring(service.id);
+        }
+        self.view(service).await
+    }
+}
+
+pub(crate) fn gone(service: &Service) -> Error {
+    Error::new(Code::NotFound, format!("`{}` is being removed", service.name))
+        .hint("wait until it is gone, then make it anew")
+}

@@ -1,0 +1,82 @@
+//! Facts, as they happen.
+
+use mirage_core::{DeploymentId, Event, Result};
+use mirage_store::EventFilter;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::find::ServiceRef;
+
+/// Events that are read from the database at a time.
+const BATCH: u32 = 500;
+
+/// Events from a number on: first those that were, then those that come, none twice and none missed.
+pub struct EventFeed {
+    control: Control,
+    filter: EventFilter,
+    last: i64,
+    ready: std::collections::VecDeque<Event>,
+    live: broadcast::Receiver<Event>,
+    caught_up: bool,
+}
+
+impl Control {
+    /// Events that follow number `after` (`None`: only new ones), about one service or deployment or all.
+    pub async fn events(
+        &self,
+        actor: &Actor,
+        service: Option<&ServiceRef>,
+        deployment: Option<DeploymentId>,
+        after: Option<i64>,
+    ) -> Result<EventFeed> {
+        self.allow(actor, Action::Read)?;
+        let service = match service {
+            Some(wanted) => Some(self.find(wanted).await?.id),
+            None => None,
+        };
+        // Listening begins before the database is read, so that nothing falls between.
+        let live = self.parts.events.subscribe();
+        let last = match after {
+            Some(number) => number,
+            None => self.parts.store.newest_event().await?,
+        };
+        Ok(EventFeed {
+            control: self.clone(),
+            filter: EventFilter { service, deployment },
+            last,
+            ready: std::collections::VecDeque::new(),
+            live,
+            caught_up: false,
+        })
+    }
+}
+
+impl EventFeed {
+    /// The next event. `None` when the platform stops.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                self.last = event.number;
+                return Ok(Some(event));
+            }
+            if !self.caught_up {
+                let found = self.control.parts.store.events(&self.filter, self.last, BATCH).await?;
+                self.caught_up = found.is_empty();
+                self.ready.extend(found);
+                continue;
+            }
+            match self.live.recv().await {
+                Ok(event) if event.number > self.last && self.wants(&event) => self.ready.push_back(event),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => self.caught_up = false,
+                Err(RecvError::Closed) => return Ok(None),
+            }
+        }
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        (self.filter.service.is_none() || self.filter.service == event.service)
+            && (self.filter.deployment.is_none() || self.filter.deployment == event.deployment)
+    }
+}

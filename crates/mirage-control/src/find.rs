@@ -1,0 +1,90 @@
+//! Which service somebody means.
+
+use std::str::FromStr;
+
+use mirage_core::{Code, Error, Name, Result, Service, ServiceId};
+use mirage_store::{Page, ServiceFilter};
+
+use crate::Control;
+
+/// How a request names a service: by id, by `project/environment/name`, or by name alone where only
+/// one service has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceRef {
+    /// Its identity.
+    Id(ServiceId),
+    /// Its place.
+    Path {
+        /// The project.
+        project: Name,
+        /// The environment.
+        environment: Name,
+        /// The service.
+        name: Name,
+    },
+    /// Its name; must be the only one.
+    Name(Name),
+}
+
+impl FromStr for ServiceRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts[..] {
+            [name] => Ok(Self::Name(name.parse()?)),
+            [project, environment, name] => Ok(Self::Path {
+                project: project.parse()?,
+                environment: environment.parse()?,
+                name: name.parse()?,
+            }),
+            _ => Err(Error::new(Code::InvalidRequest, format!("`{text}` does not name a service"))
+                .hint("write a name, an id, or `project/environment/name`")),
+        }
+    }
+}
+
+impl Control {
+    /// The service that is meant, or `NOT_FOUND`.
+    pub(crate) async fn find(&self, wanted: &ServiceRef) -> Result<Service> {
+        match wanted {
+            ServiceRef::Id(id) => {
+                let found = self.parts.store.service(*id).await?;
+                found.ok_or_else(|| not_found(&id.to_string()))
+            }
+            ServiceRef::Name(name) => {
+                let mut all = self.services_named(name).await?;
+                match all.len() {
+                    1 => Ok(all.remove(0)),
+                    0 => Err(not_found(name.as_str())),
+                    n => Err(Error::new(Code::Conflict, format!("{n} services are called `{name}`"))
+                        .hint(format!("write `project/environment/{name}`"))),
+                }
+            }
+            ServiceRef::Path { project, environment, name } => {
+                let shown = format!("{project}/{environment}/{name}");
+                for service in self.services_named(name).await? {
+                    if let Some((p, e)) = self.parts.store.environment(service.environment).await?
+                        && p.name == *project
+                        && e.name == *environment
+                    {
+                        return Ok(service);
+                    }
+                }
+                Err(not_found(&shown))
+            }
+        }
+    }
+
+    async fn services_named(&self, name: &Name) -> Result<Vec<Service>> {
+        let filter = ServiceFilter { name: Some(name.clone()), ..ServiceFilter::default() };
+        self.parts.store.services(&filter, &Page { after: None, limit: 100 }).await
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(Code::NotFound, format!("there is no service `{name}`")).hint("`mirage services` lists them")
+}

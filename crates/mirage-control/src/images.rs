@@ -1,0 +1,20 @@
+//! Which images stay on this machine.
+
+use std::collections::HashSet;
+
+use mirage_core::Result;
+
+use crate::parts::Parts;
+
+/// Revisions of each service whose images stay, so that a rollback needs no registry.
+const KEPT_REVISIONS: u32 = 10;
+
+/// Removes images that no kept revision needs; answers with the bytes freed.
+pub(crate) async fn collect(parts: &Parts) -> Result<u64> {
+    // Nobody may bring or start an image between the look at the database and the removal.
+    let _alone = parts.images_in_motion.write().await;
+    let revisions = parts.store.kept_revisions(KEPT_REVISIONS).await?;
+    let keep: HashSet<_> =
+        revisions.into_iter().flat_map(|revision| [revision.image.manifest, revision.image.digest]).collect();
+    parts.images.collect(&keep).await
+}

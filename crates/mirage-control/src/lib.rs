@@ -1,0 +1,66 @@
+//! The product as a Rust API: one method of [`Control`] for each thing a user can ask for, and the
+//! reconciler that makes it so.
+//!
+//! Every use case begins with the one authorization function ([`access`]). A use case that changes
+//! something writes one transaction and rings the reconciler; it never touches the engine or the
+//! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
+
+pub mod access;
+mod create;
+mod deploy;
+mod doctor;
+mod events;
+mod find;
+mod images;
+mod inspect;
+mod lifecycle;
+mod logs;
+mod parts;
+mod patch;
+mod read;
+mod reconcile;
+
+use std::sync::Arc;
+
+use mirage_core::{Result, ServiceId};
+use mirage_store::Store;
+
+pub use access::{Action, Actor};
+pub use create::CreateService;
+pub use doctor::Finding;
+pub use events::EventFeed;
+pub use find::ServiceRef;
+pub use inspect::Inspection;
+pub use logs::LogLines;
+pub use parts::{Ports, Settings};
+pub use patch::ServicePatch;
+pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
+
+use parts::Parts;
+use reconcile::Reconciler;
+
+/// The platform, as everybody who asks it for something sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    parts: Arc<Parts>,
+    reconciler: Arc<Reconciler>,
+}
+
+impl Control {
+    /// Puts the parts together, adopts what already runs, and begins to reconcile.
+    pub async fn start(store: Store, ports: Ports, settings: Settings) -> Result<Self> {
+        let parts = Arc::new(Parts::new(store, ports, settings));
+        let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
+        Ok(Self { parts, reconciler })
+    }
+
+    /// Stops deciding. Containers and proxy go on.
+    pub async fn stop(&self) {
+        self.reconciler.stop().await;
+        self.parts.store.close().await;
+    }
+
+    fn ring(&self, service: ServiceId) {
+        self.reconciler.ring(service);
+    }
+}

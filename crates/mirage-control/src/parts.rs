@@ -1,0 +1,106 @@
+//! What a platform is put together from.
+
+use std::sync::Arc;
+
+use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
+use mirage_core::{Event, Platform, Service};
+use mirage_store::Store;
+use tokio::sync::{RwLock, broadcast};
+
+use crate::access::AdminToken;
+use crate::doctor::Finding;
+
+/// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
+const EVENT_BACKLOG: usize = 1024;
+
+/// The real things behind the ports.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where images come from.
+    pub registry: Arc<dyn Registry>,
+    /// Where images are kept.
+    pub images: Arc<dyn ImageStore>,
+    /// Where instances run.
+    pub engine: Arc<dyn InstanceEngine>,
+    /// How traffic is moved.
+    pub router: Arc<dyn Router>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where identities come from.
+    pub random: Arc<dyn Randomness>,
+    /// What the adapters have to say about this machine.
+    pub machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
+}
+
+/// What a platform is put together from.
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) images: Arc<dyn ImageStore>,
+    pub(crate) engine: Arc<dyn InstanceEngine>,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Randomness>,
+    pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
+    pub(crate) settings: Settings,
+    /// Who hears of events as they happen.
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Held for reading while an image is brought or started, for writing while images are removed.
+    pub(crate) images_in_motion: RwLock<()>,
+}
+
+/// The choices of whoever runs the platform.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What images must be built for.
+    pub platform: Platform,
+    /// Services answer below this domain.
+    pub base_domain: String,
+    /// Port of the proxy, for addresses shown to users.
+    pub proxy_port: u16,
+    /// The token that may do everything.
+    pub admin_token: AdminToken,
+}
+
+impl Parts {
+    pub(crate) fn new(store: Store, ports: Ports, settings: Settings) -> Self {
+        let Ports { registry, images, engine, router, clock, random, machine } = ports;
+        let events = broadcast::Sender::new(EVENT_BACKLOG);
+        let images_in_motion = RwLock::new(());
+        Self {
+            store,
+            registry,
+            images,
+            engine,
+            router,
+            clock,
+            random,
+            machine,
+            settings,
+            events,
+            images_in_motion,
+        }
+    }
+
+    /// Tells everybody who listens. Nobody listening is fine.
+    pub(crate) fn announce(&self, events: Vec<Event>) {
+        for event in events {
+            let _ = self.events.send(event);
+        }
+    }
+}
+
+impl Settings {
+    /// The host at which a service answers.
+    pub fn host_of(&self, service: &Service) -> String {
+        format!("{}.{}", service.host, self.base_domain)
+    }
+
+    /// The address at which a service answers.
+    pub fn url_of(&self, service: &Service) -> String {
+        match self.proxy_port {
+            80 => format!("http://{}", self.host_of(service)),
+            port => format!("http://{}:{port}", self.host_of(service)),
+        }
+    }
+}

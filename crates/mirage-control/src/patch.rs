@@ -1,0 +1,134 @@
+//! Changes to a service's settings.
+
+use std::collections::BTreeMap;
+
+use mirage_core::{
+    Code, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, ServiceSpec, Source, VariableName,
+    VariableValue,
+};
+
+/// The most instances a service may have here.
+const MAX_REPLICAS: u32 = 1_000;
+
+/// What is to change about a service; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct ServicePatch {
+    /// Another image.
+    pub image: Option<Reference>,
+    /// Other ports; `Some(None)` goes back to the image's.
+    pub ports: Option<Option<Vec<Port>>>,
+    /// Variables to set, and with `None` to take away; others stay.
+    pub variables: BTreeMap<VariableName, Option<VariableValue>>,
+    /// Another command; `Some(None)` goes back to the image's.
+    pub command: Option<Option<Vec<String>>>,
+    /// Another way to judge health.
+    pub probe: Option<Probe>,
+    /// Other limits.
+    pub resources: Option<Resources>,
+    /// Another restart policy.
+    pub restart: Option<RestartPolicy>,
+    /// Whether programs may gain privileges.
+    pub allow_new_privileges: Option<bool>,
+    /// Another number of instances.
+    pub replicas: Option<u32>,
+}
+
+impl ServicePatch {
+    /// Applies the change, and answers with the names of the settings that are different now.
+    pub(crate) fn apply(self, spec: &mut ServiceSpec, replicas: &mut u32) -> Result<Vec<String>> {
+        let before = (spec.clone(), *replicas);
+        if let Some(image) = self.image {
+            spec.source = Source::Image(image);
+        }
+        set(&mut spec.ports, self.ports);
+        for (name, value) in self.variables {
+            match value {
+                Some(value) => spec.variables.insert(name, value),
+                None => spec.variables.remove(&name),
+            };
+        }
+        set(&mut spec.command, self.command);
+        set(&mut spec.probe, self.probe);
+        set(&mut spec.resources, self.resources);
+        set(&mut spec.restart, self.restart);
+        set(&mut spec.allow_new_privileges, self.allow_new_privileges);
+        set(replicas, self.replicas);
+        check(spec, *replicas)?;
+        Ok(changed(&before.0, before.1, spec, *replicas))
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas: u32) -> Vec<String> {
+    [
+        ("image", old.source != new.source),
+        ("ports", old.ports != new.ports),
+        ("environmentVariables", old.variables != new.variables),
+        ("command", old.command != new.command),
+        ("healthcheck", old.probe != new.probe),
+        ("resources", old.resources != new.resources),
+        ("restartPolicy", old.restart != new.restart),
+        ("allowNewPrivileges", old.allow_new_privileges != new.allow_new_privileges),
+        ("replicas", old_replicas != new_replicas),
+    ]
+    .into_iter()
+    .filter_map(|(name, different)| different.then(|| name.to_owned()))
+    .collect()
+}
+
+/// Settings that contradict each other or leave their range are refused before anything is written.
+pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
+    let refuse = |field: &str, message: String, hint: &str| {
+        Err(Error::new(Code::InvalidRequest, message).field(field).hint(hint))
+    };
+    if replicas > MAX_REPLICAS {
+        let message = format!("`replicas` is {replicas}, at most {MAX_REPLICAS} are possible");
+        return refuse("replicas", message, "ask for fewer, or split the service");
+    }
+    if spec.resources.memory_bytes.is_some_and(|bytes| bytes < 6 << 20) {
+        return refuse(
+            "resources.memory",
+            "less than 6 MiB of memory cannot run a process".into(),
+            "try `256MiB`",
+        );
+    }
+    if spec.resources.cpu_millis.is_some_and(|millis| millis < 10) {
+        return refuse("resources.cpu", "less than a hundredth of a core is too little".into(), "try `0.5`");
+    }
+    if spec.resources.pids < 1 {
+        return refuse(
+            "resources.pids",
+            "at least one process must be allowed".into(),
+            "leave it out for 4096",
+        );
+    }
+    let probe = &spec.probe;
+    if probe.path.as_deref().is_some_and(|path| !path.starts_with('/') || path.contains(char::is_whitespace))
+    {
+        return refuse(
+            "healthcheck.path",
+            format!("`{}` is not a path", probe.path.as_deref().unwrap_or_default()),
+            "a path looks like `/healthz`",
+        );
+    }
+    if probe.interval_millis == 0
+        || probe.timeout_millis == 0
+        || probe.budget_millis == 0
+        || probe.threshold == 0
+    {
+        return refuse(
+            "healthcheck",
+            "a health check cannot have a zero in it".into(),
+            "leave the number out for its default",
+        );
+    }
+    if spec.command.as_ref().is_some_and(|words| words.iter().any(|word| word.contains('\0'))) {
+        return refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
+    }
+    Ok(())
+}

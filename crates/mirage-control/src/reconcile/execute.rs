@@ -1,0 +1,389 @@
+//! Taking the steps: first everything that is a record, in one transaction; then the work.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use mirage_core::{
+    Code, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance, InstanceId, InstanceSpec,
+    InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, human_bytes,
+};
+use mirage_store::Tx;
+use tracing::{error, info};
+
+use super::Reconciler;
+use super::observe::View;
+use super::ops::Op;
+use super::routes::Entry;
+use crate::access::Actor;
+
+/// The longest that bringing an image may take.
+const PULL_LIMIT: Duration = Duration::from_secs(1800);
+/// The longest that starting a process may take.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// The longest that requests may take to finish on an instance that is to go.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+/// Before a pull for a deployment that already serves is tried again.
+const PULL_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of output kept of a service, shared by its instances.
+const LOG_BYTES: u64 = 64 << 20;
+
+impl Reconciler {
+    /// Takes the steps; says whether the service is gone with them.
+    pub(super) async fn execute(&self, view: &View, steps: &[Step]) -> Result<bool> {
+        let mut tx = self.parts.store.begin().await?;
+        let mut starting = Vec::new();
+        for step in steps {
+            info!(service = %view.service.name, %step, "step");
+            self.record(&mut tx, view, step, &mut starting).await?;
+        }
+        self.parts.announce(tx.commit().await?);
+        for instance in starting {
+            self.begin_start(view, instance);
+        }
+        for step in steps {
+            match step {
+                Step::Pull { deployment } => self.begin_pull(view, *deployment),
+                Step::Route { instances } => self.route(view, instances).await?,
+                Step::Retire { instance } => self.begin_retire(view, *instance),
+                Step::Abandon { deployment, .. } => self.ops.abort(Op::Pull(*deployment)),
+                Step::Enter { deployment, phase } if !phase.is_moving() => {
+                    self.ops.abort(Op::Pull(*deployment));
+                    self.pulls.forget(*deployment);
+                }
+                Step::Forget => {
+                    self.forget(view).await?;
+                    return Ok(true);
+                }
+                Step::Activate { deployment } => {
+                    self.pulls.forget(*deployment);
+                    self.collect.notify_one();
+                }
+                Step::Enter { .. } | Step::Start { .. } => {}
+            }
+        }
+        Ok(false)
+    }
+
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        view: &View,
+        step: &Step,
+        starting: &mut Vec<Instance>,
+    ) -> Result<()> {
+        let now = self.parts.clock.now();
+        match step {
+            Step::Enter { deployment, phase } => self.record_phase(tx, view, *deployment, *phase).await,
+            Step::Start { deployment, ordinal, attempt } => {
+                let instance = Instance {
+                    id: InstanceId::from_random(self.parts.random.bytes16()),
+                    service: view.service.id,
+                    deployment: *deployment,
+                    ordinal: *ordinal,
+                    generation: view.service.generation,
+                    attempt: *attempt,
+                    created_at: now,
+                    exit: None,
+                    stopped: false,
+                };
+                tx.insert_instance(&instance).await?;
+                starting.push(instance);
+                Ok(())
+            }
+            Step::Activate { deployment } => self.record_active(tx, view, *deployment).await,
+            Step::Abandon { deployment, cause } => {
+                let failure = self.diagnose(view, cause).await;
+                for kind in tx.open_steps(*deployment).await? {
+                    self.end_step(tx, view, *deployment, kind, &failure.message, false).await?;
+                }
+                tx.set_failure(*deployment, &failure).await
+            }
+            Step::Retire { instance } => tx.set_stopped(*instance).await,
+            Step::Pull { .. } | Step::Route { .. } | Step::Forget => Ok(()),
+        }
+    }
+
+    /// A phase begins: the step of the phase before ends, the step of this one begins.
+    async fn record_phase(&self, tx: &mut Tx, view: &View, id: DeploymentId, phase: Phase) -> Result<()> {
+        let now = self.parts.clock.now();
+        if !tx.set_phase(id, phase, now).await? {
+            return Ok(());
+        }
+        tx.append(self.event_of(view, id, EventKind::PhaseChanged { phase })).await?;
+        for kind in tx.open_steps(id).await? {
+            let summary = match view.deployment(id) {
+                Some((_, revision)) if phase.is_moving() => summary_of(view, revision, kind),
+                _ => phase.to_string(),
+            };
+            self.end_step(tx, view, id, kind, &summary, phase.is_moving()).await?;
+        }
+        let next = match phase {
+            Phase::Preparing => StepKind::Pull,
+            Phase::Starting => StepKind::Start,
+            Phase::Probing => StepKind::Probe,
+            Phase::Switching => StepKind::Route,
+            _ => return Ok(()),
+        };
+        tx.begin_step(id, next, now).await
+    }
+
+    async fn record_active(&self, tx: &mut Tx, view: &View, id: DeploymentId) -> Result<()> {
+        let now = self.parts.clock.now();
+        self.end_step(tx, view, id, StepKind::Route, &self.parts.settings.host_of(&view.service), true)
+            .await?;
+        if let Some((old, _)) = &view.active {
+            tx.set_phase(old.id, Phase::Superseded, now).await?;
+            tx.append(self.event_of(view, old.id, EventKind::PhaseChanged { phase: Phase::Superseded }))
+                .await?;
+            tx.begin_step(id, StepKind::Drain, now).await?;
+        }
+        tx.set_phase(id, Phase::Active, now).await?;
+        tx.append(self.event_of(view, id, EventKind::PhaseChanged { phase: Phase::Active })).await
+    }
+
+    async fn end_step(
+        &self,
+        tx: &mut Tx,
+        view: &View,
+        id: DeploymentId,
+        step: StepKind,
+        summary: &str,
+        ok: bool,
+    ) -> Result<()> {
+        if let Some(millis) = tx.end_step(id, step, summary, ok, self.parts.clock.now()).await? {
+            let kind = EventKind::StepFinished { step, summary: summary.to_owned(), millis };
+            tx.append(self.event_of(view, id, kind)).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn event_of(&self, view: &View, deployment: DeploymentId, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: Actor::platform().name().to_owned(),
+            service: Some(view.service.id),
+            deployment: Some(deployment),
+            kind,
+        }
+    }
+
+    fn begin_pull(&self, view: &View, id: DeploymentId) {
+        let Some((deployment, revision)) = view.deployment(id).cloned() else { return };
+        let (parts, pulls) = (self.parts.clone(), self.pulls.clone());
+        let work = async move {
+            let _motion = parts.images_in_motion.read().await;
+            let pull = parts.engine.pull(&revision.image, pulls.listener(id));
+            let result = tokio::time::timeout(PULL_LIMIT, pull)
+                .await
+                .unwrap_or_else(|_| Err(too_slow("pull", PULL_LIMIT)));
+            match result {
+                Ok(done) => {
+                    let moved = format!(
+                        "{} of {} layers, {}",
+                        done.layers_moved,
+                        done.layers_total,
+                        human_bytes(done.bytes_done)
+                    );
+                    if let Err(error) = record_pull(&parts, &deployment, &moved).await {
+                        error!(?error, "the end of a pull could not be recorded");
+                    }
+                    pulls.forget(id);
+                }
+                Err(error) => {
+                    error!(service = %revision.service, ?error, "an image could not be brought");
+                    pulls.fail(id, failure(&error));
+                    if deployment.phase == Phase::Active {
+                        tokio::time::sleep(PULL_PAUSE).await;
+                        pulls.forget(id);
+                    }
+                }
+            }
+        };
+        self.ops.begin(Op::Pull(id), self.bell(view.service.id), work);
+    }
+
+    fn begin_start(&self, view: &View, instance: Instance) {
+        let Some((_, revision)) = view.deployment(instance.deployment).cloned() else { return };
+        let id = instance.id;
+        let spec = instance_spec(view, &revision, &instance);
+        let failures = self.engine_failures.clone();
+        let (parts, routes, service) = (self.parts.clone(), self.routes.clone(), view.service.clone());
+        let resolver = self.parts.engine.resolver(view.network);
+        let work = async move {
+            let _motion = parts.images_in_motion.read().await;
+            let start = async {
+                let start = tokio::time::timeout(START_LIMIT, parts.engine.start(&spec));
+                start.await.unwrap_or_else(|_| Err(too_slow("start", START_LIMIT)))
+            };
+            let introduce = routes.introduce(&service, resolver, revision.routed_port().is_some());
+            let (started, introduced) = tokio::join!(start, introduce);
+            if let Err(error) = introduced {
+                error!(service = %service.name, ?error, "the proxy did not take the new service");
+            }
+            if let Err(error) = started {
+                error!(service = %service.name, instance = %id, ?error, "an instance could not be started");
+                failures.lock().unwrap_or_else(PoisonError::into_inner).insert(id, failure(&error));
+                if let Err(error) = record_start_failure(&parts, &instance, &error).await {
+                    error!(?error, "the failure of a start could not be recorded");
+                }
+            }
+        };
+        self.ops.begin(Op::Start(id), self.bell(view.service.id), work);
+    }
+
+    fn begin_retire(&self, view: &View, id: InstanceId) {
+        let backend = view.report(id).and_then(|report| {
+            let observed = view.observed.instances.iter().find(|i| i.id == id)?;
+            let port = view.deployment(observed.deployment).and_then(|(_, r)| r.routed_port());
+            let address = std::net::SocketAddr::new(report.address?, port.map_or(0, |port| port.get()));
+            Some(mirage_core::Backend { instance: id, address })
+        });
+        let grace = Duration::from_secs(view.service.spec.stop_grace_seconds.into());
+        let (parts, health) = (self.parts.clone(), self.health.clone());
+        let service = view.service.name.clone();
+        let work = async move {
+            if let Some(backend) = backend
+                && let Err(error) = parts.router.drain(&backend, DRAIN_LIMIT).await
+            {
+                error!(%service, ?error, "the proxy could not say whether requests are open");
+            }
+            health.forget(id);
+            if let Err(error) = retire(&parts, id, grace).await {
+                error!(%service, instance = %id, ?error, "an instance could not be stopped");
+                tokio::time::sleep(super::PAUSE).await;
+            }
+        };
+        self.ops.begin(Op::Retire(id), self.bell(view.service.id), work);
+    }
+
+    async fn route(&self, view: &View, instances: &BTreeSet<InstanceId>) -> Result<()> {
+        let mut entries = Vec::new();
+        for observed in view.observed.instances.iter().filter(|i| instances.contains(&i.id)) {
+            let port = view.deployment(observed.deployment).and_then(|(_, revision)| revision.routed_port());
+            if let Some(address) = view.report(observed.id).and_then(|report| report.address) {
+                entries.push(Entry { instance: observed.id, address, port });
+            }
+        }
+        let revision = view.candidate.as_ref().or(view.active.as_ref()).map(|(_, revision)| revision);
+        let routed = revision.is_none_or(|revision| revision.routed_port().is_some());
+        let resolver = self.parts.engine.resolver(view.network);
+        self.routes.set(&view.service, resolver, routed, &entries).await
+    }
+
+    async fn forget(&self, view: &View) -> Result<()> {
+        self.routes.remove(&view.service, self.parts.engine.resolver(view.network)).await?;
+        let mut tx = self.parts.store.begin().await?;
+        tx.delete_service(view.service.id).await?;
+        self.parts.announce(tx.commit().await?);
+        for (deployment, _) in [&view.active, &view.candidate].into_iter().flatten() {
+            self.ops.abort(Op::Pull(deployment.id));
+            self.pulls.forget(deployment.id);
+        }
+        self.parts.engine.logs().remove(view.service.id).await
+    }
+}
+
+/// What a step came to, in half a sentence.
+fn summary_of(view: &View, revision: &Revision, kind: StepKind) -> String {
+    match kind {
+        StepKind::Start => format!("{} #{} on local", view.service.name, revision.number),
+        StepKind::Probe => match (&revision.spec.probe.path, revision.probed_port()) {
+            (Some(path), _) => format!("GET {path} answered"),
+            (None, Some(port)) => format!("port {port} accepts connections"),
+            (None, None) => "the process runs".into(),
+        },
+        _ => "done".into(),
+    }
+}
+
+fn instance_spec(view: &View, revision: &Revision, instance: &Instance) -> InstanceSpec {
+    let service = &view.service;
+    InstanceSpec {
+        id: instance.id,
+        service: service.id,
+        service_name: service.name.clone(),
+        deployment: instance.deployment,
+        environment: service.environment,
+        network: view.network,
+        image: revision.image.clone(),
+        arguments: revision.arguments(),
+        variables: revision.environment(),
+        ports: revision.ports(),
+        resources: revision.spec.resources.clone(),
+        allow_new_privileges: revision.spec.allow_new_privileges,
+        log: LogPolicy { max_bytes: LOG_BYTES / u64::from(service.replicas.max(1)) },
+    }
+}
+
+fn too_slow(doing: &str, limit: Duration) -> Error {
+    Error::new(
+        Code::DeadlineExceeded,
+        format!("the {doing} took longer than {} minutes", limit.as_secs() / 60),
+    )
+    .hint("look at the disk and the network of this machine with `mirage doctor`, then deploy again")
+}
+
+/// The error as a deployment remembers it.
+pub(super) fn failure(error: &Error) -> Failure {
+    Failure {
+        code: error.code(),
+        message: error.message().to_owned(),
+        hint: error.next_step().map(str::to_owned),
+        log_tail: Vec::new(),
+    }
+}
+
+async fn record_pull(parts: &crate::parts::Parts, deployment: &Deployment, summary: &str) -> Result<()> {
+    let now = parts.clock.now();
+    let mut tx = parts.store.begin().await?;
+    if let Some(millis) = tx.end_step(deployment.id, StepKind::Pull, summary, true, now).await? {
+        tx.append(Event {
+            number: 0,
+            time: now,
+            actor: Actor::platform().name().to_owned(),
+            service: Some(deployment.service),
+            deployment: Some(deployment.id),
+            kind: EventKind::StepFinished { step: StepKind::Pull, summary: summary.to_owned(), millis },
+        })
+        .await?;
+    }
+    parts.announce(tx.commit().await?);
+    Ok(())
+}
+
+/// The engine could not start it: written as the end of the instance, so that the restart policy or
+/// the rollout decides what follows.
+async fn record_start_failure(parts: &crate::parts::Parts, instance: &Instance, error: &Error) -> Result<()> {
+    let exit = mirage_core::Exit {
+        code: None,
+        signal: None,
+        oom: false,
+        start_error: Some(error.message().to_owned()),
+        at: parts.clock.now(),
+    };
+    let mut tx = parts.store.begin().await?;
+    tx.set_exit(instance.id, &exit).await?;
+    parts.announce(tx.commit().await?);
+    parts.engine.stop(instance.id, Duration::ZERO).await
+}
+
+async fn retire(parts: &crate::parts::Parts, id: InstanceId, grace: Duration) -> Result<()> {
+    let before = parts.engine.get(id).await?;
+    parts.engine.stop(id, grace).await?;
+    let exit = match before.map(|report| report.state) {
+        Some(InstanceState::Exited(exit)) => exit,
+        _ => mirage_core::Exit {
+            code: None,
+            signal: None,
+            oom: false,
+            start_error: None,
+            at: parts.clock.now(),
+        },
+    };
+    let mut tx = parts.store.begin().await?;
+    tx.set_exit(id, &exit).await?;
+    parts.announce(tx.commit().await?);
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The route table, and how one service's part of it is changed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mirage_core::{
+    Backend, InstanceId, NameRecord, Port, Result, Route, RouteTable, Service, ServiceId, Zone,
+};
+
+use crate::parts::Parts;
+
+/// The one who may change the route table.
+pub(super) struct RouteBook {
+    parts: Arc<Parts>,
+    table: tokio::sync::Mutex<RouteTable>,
+    /// Who is in the table, workers included, to be read without waiting.
+    routed: Mutex<HashMap<ServiceId, BTreeSet<InstanceId>>>,
+}
+
+/// An instance that may get requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) instance: InstanceId,
+    pub(super) address: IpAddr,
+    pub(super) port: Option<Port>,
+}
+
+impl RouteBook {
+    /// Takes over the table that the proxy serves.
+    pub(super) async fn adopt(parts: Arc<Parts>) -> Result<Self> {
+        let table = parts.router.table().await?;
+        let instances = |route: &Route| route.backends.iter().map(|backend| backend.instance).collect();
+        let routed = table.routes.iter().map(|route| (route.service, instances(route))).collect();
+        Ok(Self { parts, table: tokio::sync::Mutex::new(table), routed: Mutex::new(routed) })
+    }
+
+    /// Every instance in the table.
+    pub(super) fn routed(&self) -> BTreeSet<InstanceId> {
+        self.lock().values().flatten().copied().collect()
+    }
+
+    /// The instances of a service that are in the table; `None` where the service itself is not.
+    pub(super) fn of(&self, service: ServiceId) -> Option<BTreeSet<InstanceId>> {
+        self.lock().get(&service).cloned()
+    }
+
+    /// Sends the requests of a service to exactly these instances, and its name to their addresses.
+    pub(super) async fn set(
+        &self,
+        service: &Service,
+        resolver: Ipv4Addr,
+        routed: bool,
+        entries: &[Entry],
+    ) -> Result<()> {
+        let mut table = self.table.lock().await;
+        let mut next = table.clone();
+        next.generation += 1;
+        next.routes.retain(|route| route.service != service.id);
+        if routed {
+            let backend = |entry: &Entry| {
+                let port = entry.port?;
+                Some(Backend {
+                    instance: entry.instance,
+                    address: SocketAddr::new(entry.address, port.get()),
+                })
+            };
+            next.routes.push(Route {
+                host: self.parts.settings.host_of(service),
+                service: service.id,
+                service_name: service.name.to_string(),
+                backends: entries.iter().filter_map(backend).collect(),
+            });
+        }
+        set_name(&mut next.zones, resolver, service, entries);
+        self.parts.router.publish(&next).await?;
+        *table = next;
+        self.lock().insert(service.id, entries.iter().map(|entry| entry.instance).collect());
+        Ok(())
+    }
+
+    /// Makes the service known without instances, unless it is known: requests get a 503 instead of
+    /// a 404, and what starts can already look up names.
+    pub(super) async fn introduce(&self, service: &Service, resolver: Ipv4Addr, routed: bool) -> Result<()> {
+        match self.of(service.id) {
+            Some(_) => Ok(()),
+            None => self.set(service, resolver, routed, &[]).await,
+        }
+    }
+
+    /// Takes a service out of the table.
+    pub(super) async fn remove(&self, service: &Service, resolver: Ipv4Addr) -> Result<()> {
+        let mut table = self.table.lock().await;
+        let mut next = table.clone();
+        next.generation += 1;
+        next.routes.retain(|route| route.service != service.id);
+        set_name(&mut next.zones, resolver, service, &[]);
+        self.parts.router.publish(&next).await?;
+        *table = next;
+        self.lock().remove(&service.id);
+        Ok(())
+    }
+
+    /// Takes out what belongs to services that are no more.
+    pub(super) async fn forget_strangers(&self, services: &[ServiceId]) -> Result<()> {
+        let known: HashSet<_> = services.iter().collect();
+        let mut table = self.table.lock().await;
+        if table.routes.iter().all(|route| known.contains(&route.service)) {
+            return Ok(());
+        }
+        let mut next = table.clone();
+        next.generation += 1;
+        next.routes.retain(|route| known.contains(&route.service));
+        self.parts.router.publish(&next).await?;
+        *table = next;
+        self.lock().retain(|service, _| known.contains(service));
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServiceId, BTreeSet<InstanceId>>> {
+        self.routed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes a service's name into the zone of its environment. A name without addresses goes; the
+/// zone stays, because its instances also ask it for names outside.
+fn set_name(zones: &mut Vec<Zone>, resolver: Ipv4Addr, service: &Service, entries: &[Entry]) {
+    let mut all: BTreeMap<Ipv4Addr, Zone> = zones.drain(..).map(|zone| (zone.resolver, zone)).collect();
+    let zone = all.entry(resolver).or_insert_with(|| Zone { resolver, records: Vec::new() });
+    zone.records.retain(|record| record.name != service.name.as_str());
+    if !entries.is_empty() {
+        let addresses = entries.iter().map(|entry| entry.address).collect();
+        zone.records.push(NameRecord { name: service.name.to_string(), addresses });
+    }
+    *zones = all.into_values().collect();
+}

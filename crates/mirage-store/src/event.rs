@@ -1,0 +1,69 @@
+//! The event log.
+
+use mirage_core::{DeploymentId, Event, Result, ServiceId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, Transaction};
+
+use crate::column::{Columns, micros, text, to_json};
+use crate::store::{Store, failed};
+
+/// Which events are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only about this service.
+    pub service: Option<ServiceId>,
+    /// Only about this deployment.
+    pub deployment: Option<DeploymentId>,
+}
+
+impl Store {
+    /// Events that follow number `after`, oldest first, at most `limit`.
+    pub async fn events(&self, filter: &EventFilter, after: i64, limit: u32) -> Result<Vec<Event>> {
+        let rows = sqlx::query(
+            "SELECT * FROM event
+             WHERE number > ?1 AND (?2 IS NULL OR service_id = ?2) AND (?3 IS NULL OR deployment_id = ?3)
+             ORDER BY number LIMIT ?4",
+        )
+        .bind(after)
+        .bind(filter.service.map(text))
+        .bind(filter.deployment.map(text))
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the events", error))?;
+        rows.iter().map(event).collect()
+    }
+
+    /// The number of the newest event, 0 where there is none.
+    pub async fn newest_event(&self) -> Result<i64> {
+        sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM event")
+            .fetch_one(&self.reader)
+            .await
+            .map_err(|error| failed("read the events", error))
+    }
+}
+
+pub(crate) async fn insert(tx: &mut Transaction<'static, Sqlite>, event: &Event) -> Result<i64> {
+    sqlx::query_scalar(
+        "INSERT INTO event (time, actor, service_id, deployment_id, kind) VALUES (?, ?, ?, ?, ?) RETURNING number",
+    )
+    .bind(micros(event.time))
+    .bind(&event.actor)
+    .bind(event.service.map(text))
+    .bind(event.deployment.map(text))
+    .bind(to_json(&event.kind)?)
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(|error| failed("write an event", error))
+}
+
+fn event(row: &SqliteRow) -> Result<Event> {
+    Ok(Event {
+        number: row.raw("number")?,
+        time: row.time("time")?,
+        actor: row.raw("actor")?,
+        service: row.maybe_parsed("service_id")?,
+        deployment: row.maybe_parsed("deployment_id")?,
+        kind: row.json("kind")?,
+    })
+}

@@ -1,0 +1,19 @@
+//! What Mirage remembers, in SQLite.
+//!
+//! Reads are methods of [`Store`]; everything that changes is a method of [`Tx`], so that one
+//! decision is one transaction: the rows and the events that tell of them, or neither.
+
+mod column;
+mod deployment;
+mod event;
+mod instance;
+mod project;
+mod revision;
+mod service;
+mod setting;
+mod store;
+
+pub use deployment::NewDeployment;
+pub use event::EventFilter;
+pub use service::{Page, ServiceFilter};
+pub use store::{Store, Tx};

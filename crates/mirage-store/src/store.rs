@@ -1,0 +1,137 @@
+//! The database file and its transactions.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use mirage_core::{Code, Error, Event, EventKind, Result};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+/// Readers at the same time. Each costs a thread and a page cache.
+const READERS: u32 = 3;
+
+/// The database: one connection that writes, a few that read.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) reader: SqlitePool,
+    writer: SqlitePool,
+}
+
+/// One decision: everything in it is written, or nothing.
+#[derive(Debug)]
+pub struct Tx {
+    pub(crate) inner: Transaction<'static, Sqlite>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Store {
+    /// Opens the database file, makes it if there is none, and brings its schema up to date.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A committed decision survives the power going out, not only the process.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("cache_size", "-1024");
+        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| cannot_open(path, error))?;
+        let reader = pool(READERS)
+            .connect_with(options.read_only(true).create_if_missing(false))
+            .await
+            .map_err(|error| cannot_open(path, error))?;
+        Self { reader, writer }.migrated().await
+    }
+
+    /// A database that lives in memory as long as the value.
+    pub async fn in_memory() -> Result<Self> {
+        let options = SqliteConnectOptions::from_str("sqlite::memory:")
+            .map_err(|error| Error::internal("open a database in memory", error))?
+            .foreign_keys(true);
+        let only = pool(1)
+            .connect_with(options)
+            .await
+            .map_err(|error| Error::internal("open a database in memory", error))?;
+        Self { reader: only.clone(), writer: only }.migrated().await
+    }
+
+    async fn migrated(self) -> Result<Self> {
+        match sqlx::migrate!().run(&self.writer).await {
+            Ok(()) => Ok(self),
+            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => Err(Error::new(
+                Code::Conflict,
+                format!("the database was written by a newer Mirage (schema {version})"),
+            )
+            .hint("run the newer `mirage`, or restore the backup made before the upgrade")),
+            Err(error) => Err(Error::internal("bring the database up to date", error)),
+        }
+    }
+
+    /// Begins a decision. There is one at a time; others wait.
+    pub async fn begin(&self) -> Result<Tx> {
+        let inner = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| Error::internal("begin a transaction", error))?;
+        Ok(Tx { inner, events: Vec::new() })
+    }
+
+    /// Closes the file. Everything committed is in it already.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl Tx {
+    /// Makes the decision a fact, and answers with the events that tell of it.
+    pub async fn commit(self) -> Result<Vec<Event>> {
+        self.inner.commit().await.map_err(|error| failed("commit a transaction", error))?;
+        Ok(self.events)
+    }
+
+    /// Adds a fact to the event log.
+    pub async fn append(&mut self, event: Event) -> Result<()> {
+        let number = crate::event::insert(&mut self.inner, &event).await?;
+        self.events.push(Event { number, ..event });
+        Ok(())
+    }
+
+    /// Whether this decision already tells of such a fact.
+    pub fn tells(&self, kind: &EventKind) -> bool {
+        self.events.iter().any(|event| &event.kind == kind)
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+fn cannot_open(path: &Path, error: sqlx::Error) -> Error {
+    Error::new(Code::Internal, format!("the database `{}` cannot be opened", path.display()))
+        .hint("check that the folder is writable and the file is a Mirage database")
+        .because(error)
+}
+
+/// An error of SQLite as one of ours; a full disk is told apart.
+pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
+    const SQLITE_FULL: &str = "13";
+    let full = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == SQLITE_FULL);
+    match full {
+        true => Error::new(Code::DiskFull, format!("the disk is full, so Mirage could not {doing}"))
+            .hint("free some space in the data directory, then ask again")
+            .because(error),
+        false => Error::internal(doing, error),
+    }
+}
