@@ -50,7 +50,8 @@ impl AdminToken {
         Self(hash(token))
     }
 
-    fn is(&self, token: &str) -> bool {
+    /// Whether this is the token.
+    pub fn is(&self, token: &str) -> bool {
         // Comparing hashes: the time it takes says nothing about the token.
         self.0 == hash(token)
     }

@@ -32,6 +32,7 @@ pub use events::EventFeed;
 pub use find::ServiceRef;
 pub use inspect::Inspection;
 pub use logs::LogLines;
+pub use mirage_store::{Page, ServiceFilter};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};

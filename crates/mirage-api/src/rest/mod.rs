@@ -1,3 +1,67 @@
-//! The native REST face, below `/api`.
+//! The REST face: `/api`, `/healthz`, `/readyz`. One file an endpoint, described where it is written.
 
-pub mod wire;
+mod auth;
+mod document;
+mod endpoint;
+mod error;
+mod guard;
+mod input;
+mod stream;
+mod wire;
+
+pub use auth::token_of;
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::any;
+pub use endpoint::inspect_image::inspection;
+use mirage_control::Control;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The REST face as a router without fallback.
+pub(crate) fn router(control: Control) -> Router {
+    let (router, api) = endpoints().split_for_parts();
+    router
+        .route("/api/openapi.json", document::serve(&api))
+        .route("/api", any(guard::no_such_address))
+        .route("/api/", any(guard::no_such_address))
+        .route("/api/{*rest}", any(guard::no_such_address))
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(from_fn(guard::deadline))
+        .layer(from_fn(guard::headers))
+        .with_state(control)
+}
+
+/// The description of this face as OpenAPI 3.1, in JSON.
+pub fn openapi() -> String {
+    document::text(endpoints().get_openapi())
+}
+
+/// Every endpoint: one line each.
+fn endpoints() -> OpenApiRouter<Control> {
+    OpenApiRouter::with_openapi(document::frame())
+        .routes(routes!(endpoint::inspect_image::inspect_image))
+        .routes(routes!(endpoint::create_service::create_service))
+        .routes(routes!(endpoint::list_services::list_services))
+        .routes(routes!(
+            endpoint::get_service::get_service,
+            endpoint::update_service::update_service,
+            endpoint::remove_service::remove_service
+        ))
+        .routes(routes!(endpoint::image_config::image_config))
+        .routes(routes!(endpoint::deploy::deploy))
+        .routes(routes!(endpoint::redeploy::redeploy))
+        .routes(routes!(endpoint::restart::restart))
+        .routes(routes!(endpoint::rollback::rollback))
+        .routes(routes!(endpoint::list_deployments::list_deployments))
+        .routes(routes!(endpoint::get_deployment::get_deployment))
+        .routes(routes!(endpoint::cancel_deployment::cancel_deployment))
+        .routes(routes!(endpoint::logs::logs))
+        .routes(routes!(endpoint::events::events))
+        .routes(routes!(endpoint::doctor::doctor))
+        .routes(routes!(endpoint::healthz::healthz))
+        .routes(routes!(endpoint::readyz::readyz))
+}
+
+#[cfg(test)]
+mod tests;

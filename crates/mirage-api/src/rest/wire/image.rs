@@ -1,149 +1,103 @@
-//! Images.
+//! Images in answers.
 
 use std::collections::BTreeMap;
 
-use mirage_control::{Inspection, ServiceView};
-use mirage_core::{ResolvedImage, human_bytes};
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use mirage_core as core;
+use mirage_core::ResolvedImage;
+use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Body of `POST /api/images/inspect`.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct InspectRequest {
-    /// A reference.
-    pub image: String,
-    /// `linux/amd64`; by default that of the target.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-}
-
-/// What an image is.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// An image, pinned to what it was when it was resolved.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct InspectBody {
-    /// The canonical reference.
-    pub image: String,
-    /// As people write it.
-    pub familiar: String,
-    /// What the tag points to now.
-    pub digest: String,
-    /// The manifest for the platform.
-    pub manifest_digest: String,
+pub(crate) struct Image {
+    /// The reference in its canonical form.
+    docker_image: String,
+    /// Its registry.
+    image_registry: String,
+    /// Its repository.
+    image_name: String,
+    /// Its tag, where one was asked for.
+    image_tag: Option<String>,
+    /// What the tag pointed to: an index or a manifest.
+    image_digest: String,
+    /// The manifest chosen for the platform.
+    manifest_digest: String,
     /// The platform of that manifest.
-    pub platform: String,
-    /// Every platform it is offered for.
-    pub platforms: Vec<String>,
-    /// Compressed bytes of all layers.
-    pub size_bytes: u64,
-    /// Layers.
-    pub layers: u32,
-    /// Whether every layer is on the machine already.
-    pub present: bool,
-    /// When it was built.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub created: Option<jiff::Timestamp>,
-    /// Ports it exposes.
-    pub ports: Vec<u16>,
-    /// The user it runs as; empty means root.
-    pub user: String,
-    /// Its entrypoint.
-    pub entrypoint: Vec<String>,
-    /// Its command.
-    pub command: Vec<String>,
-    /// Its working directory.
-    pub working_directory: String,
-    /// Volumes it declares.
-    pub volumes: Vec<String>,
-    /// Its health check.
-    pub health_command: Vec<String>,
-    /// Its stop signal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_signal: Option<String>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The verdict in one line.
-    pub verdict: String,
-    /// How long the registry took, in milliseconds.
-    pub millis: u64,
+    #[schema(example = "linux/amd64")]
+    platform: String,
+    /// Every platform the image is offered for.
+    platforms: Vec<String>,
+    /// Bytes to transfer if nothing is here yet.
+    size_bytes: u64,
+    /// Number of layers.
+    layers: u32,
+    /// What the image says about how it wants to run.
+    config: ImageConfig,
 }
 
-impl InspectBody {
-    /// From what preflight found.
-    pub fn new(found: Inspection) -> Self {
-        let Inspection { image, present, took } = found;
-        let verdict = verdict(&image, present);
+/// What an image says about how it wants to run.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ImageConfig {
+    /// `ENTRYPOINT`, in exec form.
+    entrypoint: Vec<String>,
+    /// `CMD`, in exec form.
+    command: Vec<String>,
+    /// `ENV`, as `NAME=value`.
+    environment: Vec<String>,
+    /// `WORKDIR`.
+    working_directory: String,
+    /// `USER`; empty means root.
+    user: String,
+    /// TCP ports of `EXPOSE`.
+    exposed_ports: Vec<u16>,
+    /// `VOLUME` paths.
+    volumes: Vec<String>,
+    /// `STOPSIGNAL`.
+    stop_signal: Option<String>,
+    /// The command of `HEALTHCHECK`.
+    health_command: Vec<String>,
+    /// `LABEL`s.
+    labels: BTreeMap<String, String>,
+    /// When the image was built, where it says so.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    created: Option<Timestamp>,
+}
+
+impl From<ResolvedImage> for Image {
+    fn from(image: ResolvedImage) -> Self {
         Self {
-            image: image.reference.to_string(),
-            familiar: image.reference.familiar(),
-            digest: image.digest.to_string(),
+            docker_image: image.reference.to_string(),
+            image_registry: image.reference.host().to_string(),
+            image_name: image.reference.repository().to_string(),
+            image_tag: image.reference.tag().map(ToString::to_string),
+            image_digest: image.digest.to_string(),
             manifest_digest: image.manifest.to_string(),
             platform: image.platform.to_string(),
             platforms: image.platforms.iter().map(ToString::to_string).collect(),
             size_bytes: image.size_bytes,
             layers: image.layers,
-            present,
-            created: image.config.created,
-            ports: image.config.ports.iter().map(|port| port.get()).collect(),
-            user: image.config.user,
-            entrypoint: image.config.entrypoint,
-            command: image.config.command,
-            working_directory: image.config.working_directory,
-            volumes: image.config.volumes,
-            health_command: image.config.health_command,
-            stop_signal: image.config.stop_signal,
-            labels: image.config.labels,
-            verdict,
-            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            config: ImageConfig::from(image.config),
         }
     }
 }
 
-fn verdict(image: &ResolvedImage, present: bool) -> String {
-    let here = if present { "present" } else { "to be pulled" };
-    format!("runs here: {}, {} in {} layers, {here}", image.platform, human_bytes(image.size_bytes), image.layers)
-}
-
-/// The image of a service; never a password.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageConfigBody {
-    /// The canonical reference.
-    pub docker_image: String,
-    /// Its registry.
-    pub image_registry: String,
-    /// Its repository.
-    pub image_name: String,
-    /// Its tag, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_tag: Option<String>,
-    /// The digest that runs, or is to run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_digest: Option<String>,
-    /// Whether credentials are used.
-    pub image_auth_required: bool,
-    /// Ports the image exposes.
-    pub exposed_ports: Vec<u16>,
-    /// Ports in force.
-    pub ports: Vec<u16>,
-}
-
-impl ImageConfigBody {
-    /// From a service.
-    pub fn new(view: &ServiceView) -> Self {
-        let mirage_core::Source::Image(reference) = &view.service.spec.source;
-        let numbers = |ports: &[mirage_core::Port]| ports.iter().map(|port| port.get()).collect();
-        let image = view.revision.as_ref().map(|revision| &revision.image);
+impl From<core::ImageConfig> for ImageConfig {
+    fn from(config: core::ImageConfig) -> Self {
         Self {
-            docker_image: reference.to_string(),
-            image_registry: reference.host().to_string(),
-            image_name: reference.repository().to_string(),
-            image_tag: reference.tag().map(ToString::to_string),
-            image_digest: image.map(|image| image.digest.to_string()),
-            image_auth_required: false,
-            exposed_ports: image.map(|image| numbers(&image.config.ports)).unwrap_or_default(),
-            ports: view.revision.as_ref().map(|revision| numbers(&revision.ports())).unwrap_or_default(),
+            entrypoint: config.entrypoint,
+            command: config.command,
+            environment: config.environment,
+            working_directory: config.working_directory,
+            user: config.user,
+            exposed_ports: config.ports.into_iter().map(core::Port::get).collect(),
+            volumes: config.volumes,
+            stop_signal: config.stop_signal,
+            health_command: config.health_command,
+            labels: config.labels,
+            created: config.created,
         }
     }
 }

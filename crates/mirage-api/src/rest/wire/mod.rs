@@ -1,19 +1,11 @@
-//! What goes over the wire of the REST face: JSON, camelCase. The command line reads the same types.
+//! What travels: requests and answers in camelCase. Requests refuse fields they do not know.
 
-mod deployment;
-mod doctor;
-mod image;
-mod log;
-mod problem;
-mod request;
-mod service;
-
-pub use deployment::{DeploymentBody, DeploymentList, FailureBody, LayerProgress, ProgressBody, StepBody};
-pub use doctor::{FindingBody, FindingList};
-pub use image::{ImageConfigBody, InspectBody, InspectRequest};
-pub use log::LogLineBody;
-pub use problem::Problem;
-pub use request::{
-    DeployBody, FromImageRequest, HealthcheckBody, PatchServiceRequest, ResourcesBody, RollbackRequest,
-};
-pub use service::{CreatedBody, InstanceBody, ServiceBody, ServiceList};
+pub(super) mod change;
+pub(super) mod deployment;
+pub(super) mod event;
+pub(super) mod image;
+pub(super) mod log;
+pub(super) mod quantity;
+pub(super) mod reference;
+pub(super) mod service;
+pub(super) mod settings;

@@ -1,210 +1,273 @@
-//! Services.
+//! Services in answers.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mirage_control::{InstanceView, ServiceListing, ServiceView};
-use mirage_core::{InstanceState, RestartPolicy, Source, Verdict};
-use serde::{Deserialize, Serialize};
+use mirage_control::{InstanceView, ServiceStatus, ServiceView};
+use mirage_core as core;
+use mirage_core::{Reference, Source, Verdict};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::deployment::DeploymentBody;
+use super::deployment::Deployment;
+use super::settings::{Healthcheck, Resources, RestartPolicy};
 
-/// A service.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+/// Something that runs in an environment and answers at an address.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ServiceBody {
+pub(crate) struct Service {
     /// Identity.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Project.
-    pub project: String,
-    /// Environment.
-    pub environment: String,
-    /// `docker_image` or `source_repo`.
-    pub deployment_type: String,
-    /// The canonical reference.
-    pub docker_image: String,
-    /// Registry.
-    pub image_registry: String,
-    /// Repository.
-    pub image_name: String,
-    /// Tag, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_tag: Option<String>,
-    /// The digest that runs, or is to run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_digest: Option<String>,
-    /// Whether credentials are used.
-    pub image_auth_required: bool,
-    /// Ports in force.
-    pub ports: Vec<u16>,
+    id: String,
+    /// Unique in its environment.
+    name: String,
+    /// The project's name.
+    project: String,
+    /// The environment's name.
+    environment: String,
+    /// Where the software comes from.
+    deployment_type: DeploymentType,
+    /// The image as it was asked for.
+    docker_image: String,
+    /// Its registry.
+    image_registry: String,
+    /// Its repository.
+    image_name: String,
+    /// Its tag, where one was asked for.
+    image_tag: Option<String>,
+    /// What the image turned out to be in the revision below.
+    image_digest: Option<String>,
+    /// Whether the registry is asked with a credential of this service.
+    image_auth_required: bool,
+    /// The user name of that credential.
+    registry_username: Option<String>,
+    /// Ports the process listens on, the routed one first.
+    ports: Vec<u16>,
     /// Instances wanted.
-    pub replicas: u32,
-    /// Instances that run and are healthy.
-    pub healthy_replicas: u32,
-    /// `active`, `deploying`, `degraded`, `unhealthy`, `exited`, `failed`, `stopped`, `removing`.
-    pub status: String,
-    /// Where it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Number of the active revision, else of the one on its way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<u32>,
-    /// Names of its variables with their values.
-    pub environment_variables: BTreeMap<String, String>,
-    /// Restart policy.
-    #[schema(value_type = String)]
-    pub restart_policy: RestartPolicy,
-    /// Replaced command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Vec<String>>,
-    /// The deployment that serves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active_deployment: Option<String>,
-    /// The newest deployment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latest_deployment: Option<String>,
-    /// Its containers.
-    pub instances: Vec<InstanceBody>,
+    replicas: u32,
+    /// How it is.
+    status: Status,
+    /// Where it answers; null for a worker.
+    url: Option<String>,
+    /// Number of the revision that serves, else of the one on its way, else of the newest.
+    revision: Option<u32>,
+    /// Variables that were set for the service.
+    #[schema(value_type = BTreeMap<String, String>)]
+    environment_variables: BTreeMap<String, String>,
+    /// Replaces the image's command.
+    command: Option<Vec<String>>,
+    /// How health is judged.
+    healthcheck: Healthcheck,
+    /// Limits of each instance.
+    resources: Resources,
+    /// What happens when the process exits.
+    restart_policy: RestartPolicy,
+    /// Whether programs may gain privileges.
+    allow_new_privileges: bool,
+    /// Seconds between the stop signal and the kill.
+    stop_grace_seconds: u32,
+    /// The containers that are not gone.
+    instances: Vec<Instance>,
+    /// What serves.
+    active_deployment: Option<Deployment>,
+    /// What is on its way.
+    candidate_deployment: Option<Deployment>,
+    /// The newest deployment, whatever became of it.
+    latest_deployment: Option<Deployment>,
     /// When it was made.
-    #[schema(value_type = String)]
-    pub created_at: Timestamp,
-    /// When its settings last changed.
-    #[schema(value_type = String)]
-    pub updated_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// Where the software of a service comes from.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DeploymentType {
+    /// A container image.
+    DockerImage,
+}
+
+/// How a service is, in one word.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    /// Everything that should run runs and is healthy.
+    Active,
+    /// A deployment is on its way.
+    Deploying,
+    /// It serves, but not every instance is healthy.
+    Degraded,
+    /// Nothing of it is healthy.
+    Unhealthy,
+    /// Its processes ended and are not started again.
+    Exited,
+    /// No deployment ever became active.
+    Failed,
+    /// No instance is wanted.
+    Stopped,
+    /// It is on its way out.
+    Removing,
 }
 
 /// A container of a service.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct InstanceBody {
+struct Instance {
     /// Identity.
-    pub id: String,
-    /// Its deployment.
-    pub deployment: String,
-    /// Place among the replicas.
-    pub ordinal: u32,
-    /// `starting`, `running`, `stopping`, `exited`.
-    pub state: String,
-    /// `healthy`, `unhealthy`, `unknown`.
-    pub health: String,
-    /// The last bad answer to a probe.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_reason: Option<String>,
-    /// Its address on the machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// Its first process, seen from the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-    /// Failures in a row before it.
-    pub restarts: u32,
+    id: String,
+    /// The deployment it belongs to.
+    deployment: String,
+    /// Its place among the replicas, from 0.
+    ordinal: u32,
+    /// How its process is.
+    state: InstanceState,
     /// Since when it runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub since: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    running_since: Option<Timestamp>,
+    /// How it ended: `exit code 1`, `out of memory`, …
+    exit: Option<String>,
+    /// What the health check says.
+    health: Health,
+    /// The last bad answer to the health check.
+    health_failure: Option<String>,
+    /// Its address on this machine.
+    address: Option<String>,
+    /// Its first process, seen from the host.
+    pid: Option<u32>,
 }
 
-/// A page of services.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceList {
-    /// The services, by name.
-    pub services: Vec<ServiceBody>,
-    /// What to pass as `after` for the next page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
+/// How the process of an instance is.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum InstanceState {
+    /// On its way up.
+    Starting,
+    /// Runs.
+    Running,
+    /// Asked to stop, not yet gone.
+    Stopping,
+    /// Gone.
+    Exited,
 }
 
-/// A service that was just made, and its first deployment.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CreatedBody {
-    /// The service.
-    pub service: ServiceBody,
-    /// The deployment.
-    pub deployment: DeploymentBody,
+/// What the health check says.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Health {
+    /// Nothing yet.
+    Unknown,
+    /// The last answer was good.
+    Healthy,
+    /// The last answers were bad.
+    Unhealthy,
 }
 
-impl ServiceBody {
-    /// From the service as control sees it.
-    pub fn new(view: ServiceView) -> Self {
-        let Source::Image(reference) = &view.service.spec.source;
-        let spec = &view.service.spec;
-        let healthy = |i: &&InstanceView| {
-            matches!(i.state, InstanceState::Running { .. })
-                && i.verdict == Verdict::Healthy
-                && view.active.as_ref().is_some_and(|active| active.id == i.instance.deployment)
+impl From<ServiceView> for Service {
+    fn from(view: ServiceView) -> Self {
+        let ServiceView {
+            service,
+            project,
+            environment,
+            status,
+            active,
+            candidate,
+            newest,
+            revision,
+            instances,
+            url,
+        } = view;
+        let Source::Image(reference) = &service.spec.source;
+        let ports = match &revision {
+            Some(revision) => revision.ports(),
+            None => service.spec.ports.clone().unwrap_or_default(),
         };
         Self {
-            id: view.service.id.to_string(),
-            name: view.service.name.to_string(),
-            project: view.project.name.to_string(),
-            environment: view.environment.name.to_string(),
-            deployment_type: "docker_image".into(),
+            id: service.id.to_string(),
+            name: service.name.to_string(),
+            project: project.name.to_string(),
+            environment: environment.name.to_string(),
+            deployment_type: DeploymentType::DockerImage,
             docker_image: reference.to_string(),
             image_registry: reference.host().to_string(),
             image_name: reference.repository().to_string(),
             image_tag: reference.tag().map(ToString::to_string),
-            image_digest: view.revision.as_ref().map(|revision| revision.image.digest.to_string()),
+            image_digest: digest(reference, revision.as_ref()),
+            // Every pull is anonymous until services have credentials.
             image_auth_required: false,
-            ports: view.revision.iter().flat_map(|revision| revision.ports()).map(|port| port.get()).collect(),
-            replicas: view.service.replicas,
-            healthy_replicas: u32::try_from(view.instances.iter().filter(healthy).count()).unwrap_or(u32::MAX),
-            status: view.status.as_str().into(),
-            url: view.url.clone(),
-            revision: view.revision.as_ref().map(|revision| revision.number),
-            environment_variables: spec
-                .variables
-                .iter()
-                .map(|(name, value)| (name.to_string(), value.reveal().to_owned()))
-                .collect(),
-            restart_policy: spec.restart,
-            command: spec.command.clone(),
-            active_deployment: view.active.as_ref().map(|deployment| deployment.id.to_string()),
-            latest_deployment: view.newest.as_ref().map(|deployment| deployment.id.to_string()),
-            instances: view.instances.iter().map(InstanceBody::new).collect(),
-            created_at: view.service.created_at,
-            updated_at: view.service.updated_at,
+            registry_username: None,
+            ports: ports.into_iter().map(core::Port::get).collect(),
+            replicas: service.replicas,
+            status: status.into(),
+            url,
+            revision: revision.map(|revision| revision.number),
+            environment_variables: shown(&service.spec),
+            command: service.spec.command.clone(),
+            healthcheck: Healthcheck::from(&service.spec.probe),
+            resources: Resources::from(&service.spec.resources),
+            restart_policy: service.spec.restart.into(),
+            allow_new_privileges: service.spec.allow_new_privileges,
+            stop_grace_seconds: service.spec.stop_grace_seconds,
+            instances: instances.into_iter().map(Instance::from).collect(),
+            active_deployment: active.as_ref().map(Deployment::from),
+            candidate_deployment: candidate.as_ref().map(Deployment::from),
+            latest_deployment: newest.as_ref().map(Deployment::from),
+            created_at: service.created_at,
+            updated_at: service.updated_at,
         }
     }
 }
 
-impl InstanceBody {
-    fn new(view: &InstanceView) -> Self {
-        let (state, since) = match &view.state {
-            InstanceState::Starting => ("starting", None),
-            InstanceState::Running { since } => ("running", Some(*since)),
-            InstanceState::Stopping => ("stopping", None),
-            InstanceState::Exited(_) => ("exited", None),
+/// The digest that the revision runs, else the one that was asked for.
+fn digest(asked: &Reference, revision: Option<&core::Revision>) -> Option<String> {
+    revision.map(|revision| &revision.image.digest).or(asked.digest()).map(ToString::to_string)
+}
+
+/// A service's own variables are not sealed: whoever may read the service may read them.
+fn shown(spec: &core::ServiceSpec) -> BTreeMap<String, String> {
+    spec.variables.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect()
+}
+
+impl From<ServiceStatus> for Status {
+    fn from(status: ServiceStatus) -> Self {
+        match status {
+            ServiceStatus::Active => Self::Active,
+            ServiceStatus::Deploying => Self::Deploying,
+            ServiceStatus::Degraded => Self::Degraded,
+            ServiceStatus::Unhealthy => Self::Unhealthy,
+            ServiceStatus::Exited => Self::Exited,
+            ServiceStatus::Failed => Self::Failed,
+            ServiceStatus::Stopped => Self::Stopped,
+            ServiceStatus::Removing => Self::Removing,
+        }
+    }
+}
+
+impl From<InstanceView> for Instance {
+    fn from(view: InstanceView) -> Self {
+        let (state, running_since, exit) = match view.state {
+            core::InstanceState::Starting => (InstanceState::Starting, None, None),
+            core::InstanceState::Running { since } => (InstanceState::Running, Some(since), None),
+            core::InstanceState::Stopping => (InstanceState::Stopping, None, None),
+            core::InstanceState::Exited(exit) => (InstanceState::Exited, None, Some(exit.to_string())),
         };
-        let (health, health_reason) = match &view.verdict {
-            Verdict::Unknown => ("unknown", None),
-            Verdict::Healthy => ("healthy", None),
-            Verdict::Unhealthy(failure) => ("unhealthy", Some(failure.to_string())),
+        let (health, health_failure) = match view.verdict {
+            Verdict::Unknown => (Health::Unknown, None),
+            Verdict::Healthy => (Health::Healthy, None),
+            Verdict::Unhealthy(failure) => (Health::Unhealthy, Some(failure.to_string())),
         };
         Self {
             id: view.instance.id.to_string(),
             deployment: view.instance.deployment.to_string(),
             ordinal: view.instance.ordinal,
-            state: state.into(),
-            health: health.into(),
-            health_reason,
+            state,
+            running_since,
+            exit,
+            health,
+            health_failure,
             address: view.address.map(|address| address.to_string()),
             pid: view.pid,
-            restarts: view.instance.attempt,
-            since,
         }
-    }
-}
-
-impl ServiceList {
-    /// From a page.
-    pub fn new(listing: ServiceListing) -> Self {
-        let last = listing.services.last().filter(|_| listing.more);
-        let next = last.map(|view| format!("{}/{}", view.service.name, view.service.id));
-        Self { next, services: listing.services.into_iter().map(ServiceBody::new).collect() }
     }
 }

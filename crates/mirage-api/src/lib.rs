@@ -1,0 +1,15 @@
+//! The faces: what clients see of [`mirage_control::Control`]. A face translates, it never decides.
+//!
+//! `/api` is Mirage's own REST face, with `/healthz` and `/readyz` beside it.
+
+mod rest;
+
+use axum::Router;
+use mirage_control::Control;
+
+pub use rest::{inspection, openapi, token_of};
+
+/// All faces as one router, to be merged into a larger one. It has no fallback of its own.
+pub fn router(control: Control) -> Router {
+    rest::router(control)
+}

@@ -1,0 +1,76 @@
+//! `POST /api/images/inspect`
+
+use axum::Json;
+use axum::extract::State;
+use mirage_control::Control;
+use mirage_core::{Platform, Reference};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::rest::auth::Caller;
+use crate::rest::error::Problem;
+use crate::rest::input::Body;
+use crate::rest::wire::image::Image;
+
+/// Which image.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct InspectImage {
+    /// A reference.
+    #[schema(example = "ghcr.io/acme/web:1.2")]
+    image: String,
+    /// The platform to judge for; this machine's by default.
+    #[schema(example = "linux/amd64")]
+    platform: Option<String>,
+}
+
+/// What preflight found out.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Inspection {
+    #[serde(flatten)]
+    image: Image,
+    /// Whether every layer is on this machine already.
+    present: bool,
+    /// How long the registry took.
+    millis: u64,
+}
+
+/// Inspect an image
+///
+/// Asks the registry what a reference means right now, and whether the image can run here. Writes
+/// nothing and transfers no layer.
+#[utoipa::path(
+    post,
+    path = "/api/images/inspect",
+    tag = "images",
+    operation_id = "inspectImage",
+    request_body = InspectImage,
+    responses(
+        (status = 200, description = "What the image is", body = Inspection),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn inspect_image(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Body(request): Body<InspectImage>,
+) -> Result<Json<Inspection>, Problem> {
+    let reference: Reference =
+        request.image.parse().map_err(|error: mirage_core::Error| error.field("image"))?;
+    let platform: Option<Platform> = request.platform.map(|text| text.parse()).transpose()?;
+    Ok(Json(Inspection::from(control.inspect(&actor, &reference, platform.as_ref()).await?)))
+}
+
+/// What preflight found out, as this face would answer it: for a command line without a platform.
+pub fn inspection(found: mirage_control::Inspection) -> serde_json::Value {
+    // Strings, numbers and lists only: there is nothing that could not be written.
+    serde_json::to_value(Inspection::from(found)).unwrap_or_default()
+}
+
+impl From<mirage_control::Inspection> for Inspection {
+    fn from(found: mirage_control::Inspection) -> Self {
+        let millis = u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX);
+        Self { image: Image::from(found.image), present: found.present, millis }
+    }
+}

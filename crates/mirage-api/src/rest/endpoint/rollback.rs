@@ -1,0 +1,59 @@
+//! `POST /api/services/{service}/rollback`
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use mirage_control::Control;
+use mirage_core::{Code, DeploymentId, Error};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::deploy::begun;
+use crate::rest::auth::Caller;
+use crate::rest::error::Problem;
+use crate::rest::input::{Body, Wanted};
+use crate::rest::wire::deployment::Deployment;
+
+/// Where to go back to: a revision, what an earlier deployment ran, or by default what was active before.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RollBack {
+    /// Number of the revision.
+    revision: Option<u32>,
+    /// The deployment whose revision is meant.
+    deployment_id: Option<String>,
+}
+
+/// Roll a service back
+///
+/// Makes an older revision live again, by the same bytes: no registry is asked.
+#[utoipa::path(
+    post,
+    path = "/api/services/{service}/rollback",
+    tag = "services",
+    operation_id = "rollBackService",
+    params(("service" = String, Path, description = "Id, name, or project/environment/name")),
+    request_body(content = RollBack, description = "May be empty"),
+    responses(
+        (status = 202, description = "Begun", body = Deployment),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn rollback(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Wanted(wanted): Wanted,
+    Body(to): Body<RollBack>,
+) -> Result<impl IntoResponse, Problem> {
+    let deployment = match (to.revision, to.deployment_id) {
+        (Some(_), Some(_)) => {
+            let error = Error::new(Code::InvalidRequest, "`revision` and `deploymentId` exclude each other");
+            return Err(error.field("deploymentId").hint("send one of them, or neither").into());
+        }
+        (None, Some(id)) => {
+            let id: DeploymentId = id.parse().map_err(|error: Error| error.field("deploymentId"))?;
+            control.rollback_to(&actor, &wanted, id).await?
+        }
+        (revision, None) => control.rollback(&actor, &wanted, revision).await?,
+    };
+    Ok(begun(&deployment))
+}

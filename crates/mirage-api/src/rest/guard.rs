@@ -1,0 +1,51 @@
+//! What holds for every address of this face.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use mirage_core::{Code, Error};
+
+use super::error::Problem;
+
+/// How long a request may take until its answer begins. A registry that is asked on the way has
+/// deadlines of its own, which end earlier.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Ends requests that take too long. What follows the head of an answer, such as events, is not limited.
+pub(super) async fn deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let message = format!("the request was not answered within {} seconds", DEADLINE.as_secs());
+            Problem::from(Error::new(Code::DeadlineExceeded, message)).into_response()
+        }
+    }
+}
+
+/// Answers are for the caller alone and are what they say they are.
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An address below `/api` that is none.
+pub(super) async fn no_such_address(uri: Uri) -> Problem {
+    let shown: String = uri.path().chars().take(200).collect();
+    Error::new(Code::NotFound, format!("`{shown}` is no address of the API"))
+        .hint("`/api/openapi.json` lists them")
+        .into()
+}
+
+/// An address that exists, with a method it does not answer to.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    let shown: String = uri.path().chars().take(200).collect();
+    let error = Error::new(Code::InvalidRequest, format!("`{shown}` does not answer to {method}"))
+        .hint("`/api/openapi.json` lists what it answers to");
+    Problem::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED)
+}

@@ -1,0 +1,194 @@
+//! Requests as values: bodies, query strings, the service in the path. Each refusal names the field.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use http::request::Parts;
+use http::{StatusCode, header};
+use mirage_control::{Control, ServiceRef};
+use mirage_core::{Code, DeploymentId, Error};
+use serde::de::DeserializeOwned;
+
+use super::error::Problem;
+
+/// The largest request body, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// A JSON body; an empty one counts as `{}`.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// A query string.
+pub(crate) struct Filter<T>(pub(crate) T);
+
+/// The service that the path names.
+pub(crate) struct Wanted(pub(crate) ServiceRef);
+
+/// The deployment that the path names.
+pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
+
+impl<T: DeserializeOwned> FromRequest<Control> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Control) -> Result<Self, Problem> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
+        let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
+            let error =
+                Error::new(Code::InvalidRequest, "the request body broke off or is larger than 1 MiB");
+            Problem::from(error).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        })?;
+        if bytes.is_empty() {
+            return Ok(Self(read(b"{}")?));
+        }
+        let is_json = content_type
+            .as_ref()
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
+        if !is_json {
+            let error = Error::new(Code::InvalidRequest, "the request body is not marked as JSON")
+                .hint("send `Content-Type: application/json`");
+            return Err(Problem::from(error).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        Ok(Self(read(&bytes)?))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Control> for Filter<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Control) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let why = text.rsplit("query string: ").next().unwrap_or(&text);
+                let error = Error::new(Code::InvalidRequest, format!("the query string is wrong: {why}"));
+                Err(match named(why) {
+                    Some(name) => error.field(name).into(),
+                    None => error.into(),
+                })
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Control> for Wanted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedDeployment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+/// A number of things in a query: the default where none is given, never above the most.
+pub(crate) fn limit(text: Option<&str>, default: u32, most: u32) -> Result<u32, Error> {
+    let Some(text) = text else { return Ok(default) };
+    match text.parse::<u32>() {
+        Ok(number) => Ok(number.min(most)),
+        Err(_) => Err(Error::new(Code::InvalidRequest, "`limit` is not a number")
+            .field("limit")
+            .hint(format!("leave it out for {default}, the most is {most}"))),
+    }
+}
+
+/// A switch in a query: `follow`, `follow=true`, `follow=1`.
+pub(crate) fn flag(text: Option<&str>, field: &str) -> Result<bool, Error> {
+    match text {
+        None | Some("false" | "0") => Ok(false),
+        Some("" | "true" | "1") => Ok(true),
+        Some(_) => Err(Error::new(Code::InvalidRequest, format!("`{field}` is neither `true` nor `false`"))
+            .field(field)
+            .hint("leave it out for `false`")),
+    }
+}
+
+async fn segment(parts: &mut Parts, control: &Control) -> Result<String, Problem> {
+    let Path(text) = Path::<String>::from_request_parts(parts, control)
+        .await
+        .map_err(|_| Error::new(Code::InvalidRequest, "the address is not UTF-8"))?;
+    Ok(text)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let cause = error.inner().to_string();
+        match field(&error.path().to_string(), &cause) {
+            Some(field) => refuse(&cause).field(field),
+            None => refuse(&cause),
+        }
+    })?;
+    json.end().map_err(|cause| refuse(&cause.to_string()))?;
+    Ok(value)
+}
+
+fn refuse(cause: &str) -> Error {
+    Error::new(Code::InvalidRequest, format!("the request body is wrong: {cause}"))
+        .hint("`/api/openapi.json` describes it")
+}
+
+/// The field at fault. A missing or unknown one is reported at the object around it.
+fn field(path: &str, sentence: &str) -> Option<String> {
+    // A place that was not reached yet is written as a question mark.
+    let path = path.trim_end_matches('?').trim_end_matches('.');
+    match (path, named(sentence)) {
+        ("", name) => name.map(str::to_owned),
+        (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
+            Some(format!("{path}.{name}"))
+        }
+        (path, _) => Some(path.to_owned()),
+    }
+}
+
+/// The name in serde's sentence about a field that should or should not be there.
+fn named(sentence: &str) -> Option<&str> {
+    ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| sentence.split_once(start)?.1.split_once('`').map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read in")]
+    struct Outer {
+        count: u32,
+        #[serde(default)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read in")]
+    struct Inner {
+        path_name: String,
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        for (json, field) in [
+            (r#"{"count": "x"}"#, Some("count")),
+            (r#"{"count": -1}"#, Some("count")),
+            (r#"{}"#, Some("count")),
+            (r#"{"count": 1, "color": 2}"#, Some("color")),
+            (r#"{"count": 1, "inner": [{"pathName": 3}]}"#, Some("inner[0].pathName")),
+            (r#"{"count": 1, "inner": [{"pathName": "a", "x": 3}]}"#, Some("inner[0].x")),
+            (r#"{"count": 1, "inner": [{}]}"#, Some("inner[0].pathName")),
+            (r#"{"count": 1} 2"#, None),
+            (r#"{"count": 1"#, None),
+            ("nonsense", None),
+        ] {
+            let error = read::<Outer>(json.as_bytes()).unwrap_err();
+            assert_eq!(error.at_field(), field, "{json}: {}", error.message());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The face as its clients see it, over the real control plane; only the world behind it is small.
+
+mod app;
+mod deployments;
+mod requests;
+mod services;
+mod streams;
+mod world;

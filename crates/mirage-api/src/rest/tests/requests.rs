@@ -1,0 +1,219 @@
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::app::{TOKEN, TestApp, web};
+
+#[tokio::test]
+async fn nothing_is_answered_without_the_token() {
+    let app = TestApp::new().await;
+    let described: Value = serde_json::from_str(&crate::openapi()).unwrap();
+    let mut closed = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let path = path.replace("{service}", "web").replace("{deployment}", &"0".repeat(32));
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let open = operation["security"] == json!([{}]);
+            let answer = app.send_raw(method, &path, &[("authorization", "Bearer wrong")], "").await;
+            match open {
+                true => assert_eq!(answer.status, StatusCode::OK, "{path}"),
+                false => {
+                    assert_eq!(answer.problem(), "401 UNAUTHENTICATED", "{path}");
+                    closed += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(closed, 17);
+    let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
+    assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
+    let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges, ["Bearer realm=\"mirage\"", "Basic realm=\"mirage\""]);
+}
+
+#[tokio::test]
+async fn the_token_may_come_as_a_password() {
+    let app = TestApp::new().await;
+    use base64::Engine;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("anybody:{TOKEN}"));
+    let basic = format!("Basic {pair}");
+    let answer = app.send_raw(Method::GET, "/api/services", &[("authorization", &basic)], "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn a_wrong_request_hears_what_is_wrong_with_it() {
+    let app = TestApp::new().await;
+    let path = "/api/services/from-image";
+    for (body, problem) in [
+        (json!({}), "400 INVALID_REQUEST at image"),
+        (json!({"image": "Nginx!"}), "400 INVALID_IMAGE_REFERENCE at image"),
+        (json!({"imageName": "web", "imageTag": "-"}), "400 INVALID_IMAGE_REFERENCE at imageTag"),
+        (json!({"image": "nginx", "imageTag": "1"}), "400 INVALID_REQUEST at image"),
+        (json!({"image": "nginx", "color": "red"}), "400 INVALID_REQUEST at color"),
+        (json!({"image": "nginx", "name": "My App"}), "400 INVALID_REQUEST at name"),
+        (json!({"image": "nginx", "project": "-"}), "400 INVALID_REQUEST at project"),
+        (json!({"image": "nginx", "ports": [0]}), "400 INVALID_REQUEST at ports[0]"),
+        (json!({"image": "nginx", "ports": [80, 80]}), "400 INVALID_REQUEST at ports"),
+        (json!({"image": "nginx", "replicas": -1}), "400 INVALID_REQUEST at replicas"),
+        (json!({"image": "nginx", "replicas": 100_000}), "400 INVALID_REQUEST at replicas"),
+        (
+            json!({"image": "nginx", "resources": {"memory": "much"}}),
+            "400 INVALID_REQUEST at resources.memory",
+        ),
+        (json!({"image": "nginx", "resources": {"memory": 1}}), "400 INVALID_REQUEST at resources.memory"),
+        (json!({"image": "nginx", "healthcheck": {"path": "x"}}), "400 INVALID_REQUEST at healthcheck.path"),
+        (json!({"image": "nginx", "healthcheck": {"speed": 1}}), "400 INVALID_REQUEST at healthcheck.speed"),
+        (json!({"image": "nginx", "restartPolicy": "maybe"}), "400 INVALID_REQUEST at restartPolicy"),
+        (json!({"image": "nginx", "stopGraceSeconds": 9999}), "400 INVALID_REQUEST at stopGraceSeconds"),
+        (
+            json!({"image": "nginx", "environmentVariables": {"A B": "1"}}),
+            "400 INVALID_REQUEST at environmentVariables.A B",
+        ),
+        (json!({"image": "registry.test/acme/web:3"}), "404 IMAGE_NOT_FOUND"),
+        (json!([]), "400 INVALID_REQUEST"),
+    ] {
+        assert_eq!(app.post(path, body.clone()).await.problem(), problem, "{body}");
+    }
+    assert_eq!(app.get("/api/services").await.json(), json!({"services": []}));
+}
+
+#[tokio::test]
+async fn a_body_must_be_small_and_json() {
+    let app = TestApp::new().await;
+    let token = format!("Bearer {TOKEN}");
+    let (path, authorization) = ("/api/images/inspect", ("authorization", token.as_str()));
+    let json = ("content-type", "application/json; charset=utf-8");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (headers, body, problem) in [
+        (vec![authorization, json], "{", "400 INVALID_REQUEST"),
+        (vec![authorization, json], "{\"image\": \"a\"} x", "400 INVALID_REQUEST"),
+        (vec![authorization, json], "{\"image\": \"a\", \"image\": \"b\"}", "400 INVALID_REQUEST at image"),
+        (vec![authorization, form], "image=a", "415 INVALID_REQUEST"),
+        (vec![authorization], "{\"image\": \"a\"}", "415 INVALID_REQUEST"),
+        (
+            vec![authorization, json],
+            &format!("{{\"image\": \"{}\"}}", "a".repeat(1 << 20)),
+            "413 INVALID_REQUEST",
+        ),
+        (vec![authorization, json], &"[".repeat(100_000), "400 INVALID_REQUEST"),
+    ] {
+        let answer = app.send_raw(Method::POST, path, &headers, body.to_owned()).await;
+        assert_eq!(answer.problem(), problem);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_address_or_method_is_told_apart() {
+    let app = TestApp::new().await;
+    for path in ["/api", "/api/", "/api/nothing", "/api/services/web/nothing"] {
+        assert_eq!(app.get(path).await.problem(), "404 NOT_FOUND", "{path}");
+    }
+    let wrong = app.send(Method::PUT, "/api/services", &Value::Null).await;
+    assert_eq!(wrong.problem(), "405 INVALID_REQUEST");
+    assert_eq!(app.get("/api/services?colour=red").await.problem(), "400 INVALID_REQUEST at colour");
+    assert_eq!(app.get("/api/services?limit=many").await.problem(), "400 INVALID_REQUEST at limit");
+    assert_eq!(app.get("/api/services?after=x").await.problem(), "400 INVALID_REQUEST at after");
+    assert_eq!(app.get("/api/services/a%2Fb").await.problem(), "400 INVALID_REQUEST");
+    assert_eq!(app.get("/api/services/%FF").await.problem(), "400 INVALID_REQUEST");
+    assert_eq!(app.get("/api/deployments/x").await.problem(), "400 INVALID_REQUEST");
+    let unknown = "/api/deployments/0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10";
+    assert_eq!(app.get(unknown).await.problem(), "404 NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_image_is_inspected_before_anything_runs() {
+    let app = TestApp::new().await;
+    let mut answer = app.post("/api/images/inspect", web()).await.json();
+    answer["millis"] = json!("redacted");
+    insta::assert_json_snapshot!(answer, @r#"
+    {
+      "config": {
+        "command": [
+          "/web"
+        ],
+        "created": null,
+        "entrypoint": [],
+        "environment": [],
+        "exposedPorts": [
+          8080
+        ],
+        "healthCommand": [],
+        "labels": {},
+        "stopSignal": null,
+        "user": "",
+        "volumes": [],
+        "workingDirectory": ""
+      },
+      "dockerImage": "registry.test/acme/web:1",
+      "imageDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
+      "imageName": "acme/web",
+      "imageRegistry": "registry.test",
+      "imageTag": "1",
+      "layers": 1,
+      "manifestDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
+      "millis": "redacted",
+      "platform": "linux/amd64",
+      "platforms": [
+        "linux/amd64"
+      ],
+      "present": true,
+      "sizeBytes": 2097152
+    }
+    "#);
+    let other = json!({"image": "registry.test/acme/web:1", "platform": "linux/arm64"});
+    assert_eq!(app.post("/api/images/inspect", other).await.problem(), "422 NO_MATCHING_PLATFORM");
+    let nonsense = json!({"image": "registry.test/acme/web:1", "platform": "toaster"});
+    assert_eq!(app.post("/api/images/inspect", nonsense).await.problem(), "400 INVALID_REQUEST at platform");
+}
+
+#[tokio::test]
+async fn the_face_describes_itself() {
+    let app = TestApp::new().await;
+    let answer = app.send_raw(Method::GET, "/api/openapi.json", &[], "").await;
+    assert_eq!(answer.text, crate::openapi());
+    let described = answer.json();
+    let mut told = String::new();
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{path}");
+            told += &format!("{} {path}\n", method.to_uppercase());
+        }
+    }
+    insta::assert_snapshot!(told, @r#"
+    GET /api/deployments/{deployment}
+    POST /api/deployments/{deployment}/cancel
+    GET /api/doctor
+    GET /api/events
+    POST /api/images/inspect
+    GET /api/services
+    POST /api/services/from-image
+    DELETE /api/services/{service}
+    GET /api/services/{service}
+    PATCH /api/services/{service}
+    POST /api/services/{service}/deploy
+    GET /api/services/{service}/deployments
+    GET /api/services/{service}/image-config
+    GET /api/services/{service}/logs
+    POST /api/services/{service}/redeploy
+    POST /api/services/{service}/restart
+    POST /api/services/{service}/rollback
+    GET /healthz
+    GET /readyz
+    "#);
+    // Every schema that is referred to is there.
+    for part in answer.text.split("\"#/components/schemas/").skip(1) {
+        let name = part.split('"').next().unwrap();
+        assert!(described["components"]["schemas"][name].is_object(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_platform_says_how_it_is() {
+    let app = TestApp::new().await;
+    assert_eq!(app.send_raw(Method::GET, "/healthz", &[], "").await.json(), json!({"status": "ok"}));
+    assert_eq!(app.send_raw(Method::GET, "/readyz", &[], "").await.json(), json!({"status": "ok"}));
+    let doctor = app.get("/api/doctor").await.json();
+    assert_eq!(doctor["well"], true);
+    assert_eq!(doctor["findings"][0]["subject"], "database");
+}

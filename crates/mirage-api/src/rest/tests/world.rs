@@ -1,0 +1,239 @@
+//! A small world behind the ports: two images, processes that run at once, a proxy in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use mirage_core::port::{
+    Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress, Randomness, Registry, Router,
+};
+use mirage_core::{
+    Backend, Code, Digest, Error, ImageConfig, InstanceId, InstanceReport, InstanceSpec, InstanceState,
+    LogLine, LogPosition, LogQuery, LogStream, Platform, Port, Probe, ProbeFailure, Reference, ResolvedImage,
+    Result, RouteTable, ServiceId,
+};
+use tokio::sync::{Notify, watch};
+
+/// Everything that is not the control plane.
+pub(super) struct World {
+    began: Instant,
+    random: AtomicU64,
+    instances: Mutex<BTreeMap<InstanceId, InstanceReport>>,
+    changed: Notify,
+    lines: watch::Sender<Vec<LogLine>>,
+    table: Mutex<RouteTable>,
+    /// While set, every instance is unwell.
+    pub(super) unwell: Mutex<bool>,
+}
+
+impl World {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            began: Instant::now(),
+            random: AtomicU64::new(1),
+            instances: Mutex::default(),
+            changed: Notify::new(),
+            lines: watch::Sender::new(Vec::new()),
+            table: Mutex::default(),
+            unwell: Mutex::new(false),
+        })
+    }
+
+    /// Lets the first instance there is write a line.
+    pub(super) fn write_line(&self, text: &str) {
+        let instances = self.instances.lock().unwrap();
+        let report = instances.values().next().unwrap();
+        self.lines.send_modify(|lines| {
+            let next = LogPosition { segment: 0, offset: 100 * (lines.len() as u64 + 1) };
+            let (instance, deployment) = (report.id, report.deployment);
+            let stream = LogStream::Stdout;
+            lines.push(LogLine {
+                time: self.now(),
+                stream,
+                text: text.to_owned(),
+                instance,
+                deployment,
+                next,
+            });
+        });
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        let start: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+        start + self.began.elapsed()
+    }
+}
+
+impl Randomness for World {
+    fn bytes32(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let number = self.random.fetch_add(1, Ordering::Relaxed);
+        bytes[24..].copy_from_slice(&number.to_be_bytes());
+        bytes
+    }
+}
+
+/// Knows `registry.test/acme/web` with the tags 1 and 2.
+#[async_trait]
+impl Registry for World {
+    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage> {
+        let number = match (reference.repository().as_str(), reference.identifier().as_str()) {
+            ("acme/web", "1") => 1,
+            ("acme/web", "2") => 2,
+            _ => {
+                let message = format!("`{}` has no tag `{}`", reference.repository(), reference.identifier());
+                return Err(Error::new(Code::ImageNotFound, message)
+                    .hint("look at what is there with `skopeo list-tags`"));
+            }
+        };
+        if platform.architecture != "amd64" {
+            return Err(Error::new(
+                Code::NoMatchingPlatform,
+                format!("`{reference}` is not built for `{platform}`"),
+            ));
+        }
+        let config = ImageConfig {
+            command: vec!["/web".into()],
+            ports: vec![Port::new(8080).unwrap()],
+            ..ImageConfig::default()
+        };
+        Ok(ResolvedImage {
+            reference: reference.clone(),
+            digest: Digest::sha256([number; 32]),
+            manifest: Digest::sha256([number; 32]),
+            platform: platform.clone(),
+            platforms: vec![platform.clone()],
+            size_bytes: 2 << 20,
+            layers: 1,
+            config,
+        })
+    }
+}
+
+#[async_trait]
+impl ImageStore for World {
+    async fn pull(&self, _: &ResolvedImage, _: Arc<dyn Progress>) -> Result<PullProgress> {
+        Ok(PullProgress::default())
+    }
+
+    async fn is_present(&self, _: &ResolvedImage) -> bool {
+        true
+    }
+
+    async fn layers(&self, _: &ResolvedImage) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
+    async fn collect(&self, _: &HashSet<Digest>) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl InstanceEngine for World {
+    async fn pull(&self, _: &ResolvedImage, _: Arc<dyn Progress>) -> Result<PullProgress> {
+        Ok(PullProgress::default())
+    }
+
+    async fn is_present(&self, _: &ResolvedImage) -> bool {
+        true
+    }
+
+    async fn start(&self, spec: &InstanceSpec) -> Result<InstanceReport> {
+        let report = InstanceReport {
+            id: spec.id,
+            service: spec.service,
+            deployment: spec.deployment,
+            state: InstanceState::Running { since: self.now() },
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            pid: Some(1),
+        };
+        self.instances.lock().unwrap().insert(spec.id, report.clone());
+        self.changed.notify_waiters();
+        Ok(report)
+    }
+
+    async fn stop(&self, id: InstanceId, _: Duration) -> Result<()> {
+        self.instances.lock().unwrap().remove(&id);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<InstanceReport>> {
+        Ok(self.instances.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn listening(&self, _: InstanceId) -> Result<Vec<SocketAddr>> {
+        Ok(Vec::new())
+    }
+
+    fn resolver(&self, _: u16) -> Ipv4Addr {
+        Ipv4Addr::LOCALHOST
+    }
+
+    fn logs(&self) -> &dyn LogReader {
+        self
+    }
+}
+
+#[async_trait]
+impl LogReader for World {
+    async fn read(&self, _: ServiceId, query: &LogQuery) -> Result<Vec<LogLine>> {
+        let found: Vec<LogLine> =
+            self.lines.borrow().iter().filter(|line| wanted(line, query)).cloned().collect();
+        let skipped = found.len().saturating_sub(query.limit.unwrap_or(found.len()));
+        Ok(found[skipped..].to_vec())
+    }
+
+    async fn follow(&self, _: ServiceId, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
+        let lines = self.lines.subscribe();
+        let all = stream::unfold((lines, 0), async |(mut lines, seen)| {
+            let line = lines.wait_for(|all| all.len() > seen).await.ok()?[seen].clone();
+            Some((line, (lines, seen + 1)))
+        });
+        Ok(all.filter(move |line| std::future::ready(wanted(line, &query))).map(Ok).boxed())
+    }
+
+    async fn remove(&self, _: ServiceId) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Router for World {
+    async fn publish(&self, table: &RouteTable) -> Result<()> {
+        *self.table.lock().unwrap() = table.clone();
+        Ok(())
+    }
+
+    async fn table(&self) -> Result<RouteTable> {
+        Ok(self.table.lock().unwrap().clone())
+    }
+
+    async fn drain(&self, _: &Backend, _: Duration) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn probe(&self, _: SocketAddr, _: &Probe) -> Result<(), ProbeFailure> {
+        if *self.unwell.lock().unwrap() { Err(ProbeFailure::Refused) } else { Ok(()) }
+    }
+}
+
+fn wanted(line: &LogLine, query: &LogQuery) -> bool {
+    query.grep.as_ref().is_none_or(|text| line.text.contains(text))
+        && query.since.is_none_or(|since| line.time >= since)
+        && query.after.iter().all(|(id, place)| line.instance != *id || line.next > *place)
+}

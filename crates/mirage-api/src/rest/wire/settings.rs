@@ -1,0 +1,165 @@
+//! Settings of a service that have a shape of their own.
+
+use mirage_core as core;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::quantity::{Cores, Memory, Seconds};
+
+/// How health is judged from outside.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Healthcheck {
+    /// Path of an HTTP GET that must answer 200 to 399; without one, accepting a connection suffices.
+    #[schema(example = "/healthz")]
+    path: Option<String>,
+    /// Port to ask; without one, the service's first port.
+    port: Option<u16>,
+    /// Seconds between two questions to a healthy instance.
+    #[schema(value_type = f64, example = 5)]
+    interval_seconds: Seconds,
+    /// Seconds that one answer may take.
+    #[schema(value_type = f64, example = 2)]
+    timeout_seconds: Seconds,
+    /// Seconds that a new instance has until its first good answer.
+    #[schema(value_type = f64, example = 60)]
+    start_timeout_seconds: Seconds,
+    /// Bad answers in a row that make a healthy instance unhealthy.
+    threshold: u32,
+}
+
+/// The same as asked for: what is absent keeps its value, or has its default in a new service.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HealthcheckChange {
+    /// Path of an HTTP GET that must answer 200 to 399; null for a plain connection.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<String>, example = "/healthz")]
+    path: Option<Option<String>>,
+    /// Port to ask; null for the service's first.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<u16>, minimum = 1)]
+    port: Option<Option<core::Port>>,
+    /// Seconds between two questions to a healthy instance; 5 by default.
+    #[schema(value_type = Option<f64>, example = 5)]
+    interval_seconds: Option<Seconds>,
+    /// Seconds that one answer may take; 2 by default.
+    #[schema(value_type = Option<f64>, example = 2)]
+    timeout_seconds: Option<Seconds>,
+    /// Seconds that a new instance has until its first good answer; 60 by default.
+    #[schema(value_type = Option<f64>, example = 60)]
+    start_timeout_seconds: Option<Seconds>,
+    /// Bad answers in a row that make a healthy instance unhealthy; 3 by default.
+    threshold: Option<u32>,
+}
+
+/// Limits of each instance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Resources {
+    /// Memory in bytes; null is unlimited.
+    #[schema(value_type = Option<u64>, example = 268_435_456)]
+    memory: Option<Memory>,
+    /// Cores; null is unlimited.
+    #[schema(value_type = Option<f64>, example = 0.5)]
+    cpu: Option<Cores>,
+    /// Processes and threads.
+    pids: u32,
+}
+
+/// The same as asked for: what is absent keeps its value, null takes the limit away.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ResourcesChange {
+    /// Bytes, or text with a unit in powers of 1024.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<String>, example = "256MiB")]
+    memory: Option<Option<Memory>>,
+    /// Cores.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<f64>, example = 0.5)]
+    cpu: Option<Option<Cores>>,
+    /// Processes and threads; 4096 by default.
+    pids: Option<u32>,
+}
+
+/// What happens when the process exits.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum RestartPolicy {
+    /// Started again after a failure, up to ten times in a row.
+    OnFailure,
+    /// Started again whenever it exits.
+    Always,
+    /// Left as it is.
+    Never,
+}
+
+impl From<&core::Probe> for Healthcheck {
+    fn from(probe: &core::Probe) -> Self {
+        Self {
+            path: probe.path.clone(),
+            port: probe.port,
+            interval_seconds: Seconds(probe.interval_millis),
+            timeout_seconds: Seconds(probe.timeout_millis),
+            start_timeout_seconds: Seconds(probe.budget_millis),
+            threshold: probe.threshold,
+        }
+    }
+}
+
+impl HealthcheckChange {
+    /// The probe that `current` becomes.
+    pub(crate) fn apply(self, current: &core::Probe) -> core::Probe {
+        let millis = |wanted: Option<Seconds>, now| wanted.map_or(now, |seconds| seconds.0);
+        core::Probe {
+            path: self.path.unwrap_or_else(|| current.path.clone()),
+            port: self.port.map_or(current.port, |port| port.map(core::Port::get)),
+            interval_millis: millis(self.interval_seconds, current.interval_millis),
+            timeout_millis: millis(self.timeout_seconds, current.timeout_millis),
+            budget_millis: millis(self.start_timeout_seconds, current.budget_millis),
+            threshold: self.threshold.unwrap_or(current.threshold),
+        }
+    }
+}
+
+impl From<&core::Resources> for Resources {
+    fn from(resources: &core::Resources) -> Self {
+        Self {
+            memory: resources.memory_bytes.map(Memory),
+            cpu: resources.cpu_millis.map(Cores),
+            pids: resources.pids,
+        }
+    }
+}
+
+impl ResourcesChange {
+    /// The limits that `current` becomes.
+    pub(crate) fn apply(self, current: &core::Resources) -> core::Resources {
+        core::Resources {
+            memory_bytes: self.memory.map_or(current.memory_bytes, |memory| memory.map(|it| it.0)),
+            cpu_millis: self.cpu.map_or(current.cpu_millis, |cpu| cpu.map(|it| it.0)),
+            pids: self.pids.unwrap_or(current.pids),
+        }
+    }
+}
+
+impl From<core::RestartPolicy> for RestartPolicy {
+    fn from(policy: core::RestartPolicy) -> Self {
+        match policy {
+            core::RestartPolicy::OnFailure => Self::OnFailure,
+            core::RestartPolicy::Always => Self::Always,
+            core::RestartPolicy::Never => Self::Never,
+        }
+    }
+}
+
+impl From<RestartPolicy> for core::RestartPolicy {
+    fn from(policy: RestartPolicy) -> Self {
+        match policy {
+            RestartPolicy::OnFailure => Self::OnFailure,
+            RestartPolicy::Always => Self::Always,
+            RestartPolicy::Never => Self::Never,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Manifests and configurations by digest or tag: remembered, kept, or fetched.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mirage_core::{Digest, DigestAlgorithm, Reference};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Response};
+use tokio::task::spawn_blocking;
+
+use super::answer::{body, is_web_page};
+use super::checksum::Checksum;
+use super::fault::{Fault, Refusal};
+use super::link::{Link, Question};
+use super::local::OwnRegistry;
+use super::manifest::{Descriptor, Document};
+use super::media::ACCEPT_MANIFESTS;
+use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
+use super::recent::Recent;
+use super::retry::Tries;
+use crate::content::ContentStore;
+
+const DIGEST_HEADER: &str = "docker-content-digest";
+
+/// Reads the small documents of images, from wherever they are nearest.
+pub(crate) struct Documents {
+    pub(crate) link: Arc<Link>,
+    pub(crate) store: Option<ContentStore>,
+    pub(crate) own: Option<OwnRegistry>,
+    pub(crate) recent: Recent,
+}
+
+impl Documents {
+    /// What the reference points to now: its digest and its document.
+    ///
+    /// Where its document may be here already, `HEAD` finds out what it is (and whether it may still be
+    /// read); otherwise `GET` answers both questions in one round trip.
+    pub(crate) async fn top(&self, reference: &Reference) -> Result<(Digest, Document), Fault> {
+        if let Some(own) = self.own_registry(reference) {
+            let (own, wanted) = (own.clone(), reference.clone());
+            let found = spawn_blocking(move || own.resolve(&wanted)).await;
+            let digest = found.ok().transpose().map_err(Fault::Here)?.flatten().ok_or_else(missing)?;
+            return Ok((digest.clone(), self.manifest(reference, &digest).await?));
+        }
+        let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference));
+        if let Some(expected) = expected
+            && self.nearby(&expected, MAX_MANIFEST_BYTES).await.is_some()
+            && let Some(digest) = self.head(reference).await?
+        {
+            self.recent.keep_tag(reference, &digest);
+            return Ok((digest.clone(), self.manifest(reference, &digest).await?));
+        }
+        let (digest, document) = self.get_manifest(reference, &reference.identifier()).await?;
+        self.recent.keep_tag(reference, &digest);
+        Ok((digest, document))
+    }
+
+    /// The manifest or index with this digest.
+    pub(crate) async fn manifest(&self, reference: &Reference, digest: &Digest) -> Result<Document, Fault> {
+        match self.nearby(digest, MAX_MANIFEST_BYTES).await {
+            Some(bytes) => Document::read(&bytes, None),
+            None if self.own_registry(reference).is_some() => Err(missing()),
+            None => Ok(self.get_manifest(reference, &digest.to_string()).await?.1),
+        }
+    }
+
+    /// The bytes of the manifest with this digest.
+    pub(crate) async fn manifest_bytes(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<Bytes, Fault> {
+        if let Some(bytes) = self.nearby(digest, MAX_MANIFEST_BYTES).await {
+            return Ok(bytes);
+        }
+        if self.own_registry(reference).is_some() {
+            return Err(missing());
+        }
+        Ok(self.fetch_manifest(reference, &digest.to_string()).await?.1.bytes)
+    }
+
+    /// The bytes of an image's configuration.
+    pub(crate) async fn config_bytes(
+        &self,
+        reference: &Reference,
+        config: &Descriptor,
+    ) -> Result<Bytes, Fault> {
+        if let Some(bytes) = self.nearby(&config.digest, MAX_CONFIG_BYTES).await {
+            return Ok(bytes);
+        }
+        if self.own_registry(reference).is_some() {
+            return Err(missing());
+        }
+        let item = format!("blobs/{}", config.digest);
+        let fetched = self.fetch(reference, item, "the configuration", MAX_CONFIG_BYTES, None).await?;
+        verify(&config.digest, &fetched.bytes)?;
+        if fetched.bytes.len() as u64 != config.size {
+            let (blob, actual) = (config.digest.clone(), fetched.bytes.len() as u64);
+            return Err(Fault::WrongSize { blob, expected: config.size, actual });
+        }
+        self.recent.keep(&config.digest, &fetched.bytes);
+        Ok(fetched.bytes)
+    }
+
+    /// The built-in registry, if the reference names it.
+    pub(crate) fn own_registry(&self, reference: &Reference) -> Option<&OwnRegistry> {
+        self.own.as_ref().filter(|own| own.hosts.contains(reference.host()))
+    }
+
+    async fn get_manifest(
+        &self,
+        reference: &Reference,
+        identifier: &str,
+    ) -> Result<(Digest, Document), Fault> {
+        let (digest, fetched) = self.fetch_manifest(reference, identifier).await?;
+        Ok((digest, Document::read(&fetched.bytes, fetched.content_type.as_deref())?))
+    }
+
+    async fn fetch_manifest(
+        &self,
+        reference: &Reference,
+        identifier: &str,
+    ) -> Result<(Digest, Fetched), Fault> {
+        let (item, accept) = (format!("manifests/{identifier}"), Some(ACCEPT_MANIFESTS));
+        let fetched = self.fetch(reference, item, "the manifest", MAX_MANIFEST_BYTES, accept).await?;
+        let digest = match (identifier.parse::<Digest>().ok(), fetched.told.clone()) {
+            (Some(expected), _) | (None, Some(expected)) => {
+                verify(&expected, &fetched.bytes)?;
+                expected
+            }
+            (None, None) => Checksum::of(DigestAlgorithm::Sha256, &fetched.bytes),
+        };
+        self.recent.keep(&digest, &fetched.bytes);
+        Ok((digest, fetched))
+    }
+
+    /// What a tag points to, by `HEAD`; `None` where the registry does not serve that, or says no:
+    /// a `HEAD` has no words, so the `GET` that follows is left to say it.
+    async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Fault> {
+        let question =
+            self.question(Method::HEAD, reference, format!("manifests/{}", reference.identifier()));
+        let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
+        loop {
+            match self.link.ask(&question).await {
+                Ok(response) => {
+                    let told = told_digest(&response);
+                    return Ok(match (reference.digest(), told) {
+                        (Some(asked), None) => Some(asked.clone()),
+                        (Some(asked), Some(told))
+                            if *asked != told && asked.algorithm() == told.algorithm() =>
+                        {
+                            return Err(Fault::WrongDigest { expected: asked.clone(), actual: told });
+                        }
+                        (Some(asked), Some(_)) => Some(asked.clone()),
+                        (None, told) => told,
+                    });
+                }
+                Err(Fault::Refused(_) | Fault::WebPage) => return Ok(None),
+                Err(fault) => tries.pause_after(fault, false).await?,
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        reference: &Reference,
+        item: String,
+        what: &'static str,
+        limit: u64,
+        accept: Option<&'static str>,
+    ) -> Result<Fetched, Fault> {
+        let question = Question { accept, ..self.question(Method::GET, reference, item) };
+        let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
+        loop {
+            match self.fetch_once(&question, what, limit).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(fault) => tries.pause_after(fault, false).await?,
+            }
+        }
+    }
+
+    async fn fetch_once(
+        &self,
+        question: &Question<'_>,
+        what: &'static str,
+        limit: u64,
+    ) -> Result<Fetched, Fault> {
+        let response = self.link.ask(question).await?;
+        if is_web_page(response.headers()) {
+            return Err(Fault::WebPage);
+        }
+        let told = told_digest(&response);
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.map(str::to_owned);
+        let bytes = body(response, what, limit, self.link.options()).await?;
+        Ok(Fetched { told, content_type, bytes })
+    }
+
+    fn question<'a>(&self, method: Method, reference: &'a Reference, item: String) -> Question<'a> {
+        let (host, repository) = (reference.host(), reference.repository());
+        Question { method, host, repository, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
+    }
+
+    /// The bytes with this digest from memory or from the store.
+    async fn nearby(&self, digest: &Digest, limit: u64) -> Option<Bytes> {
+        if let Some(bytes) = self.recent.document(digest) {
+            return Some(bytes);
+        }
+        let (store, wanted) = (self.store.clone()?, digest.clone());
+        let read = spawn_blocking(move || store.blob(&wanted, limit)).await.ok()?;
+        // What cannot be read here can still be fetched; a disk that is broken shows when it is written.
+        let bytes = Bytes::from(read.ok()??);
+        self.recent.keep(digest, &bytes);
+        Some(bytes)
+    }
+}
+
+struct Fetched {
+    told: Option<Digest>,
+    content_type: Option<String>,
+    bytes: Bytes,
+}
+
+fn told_digest(response: &Response) -> Option<Digest> {
+    response.headers().get(DIGEST_HEADER)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn verify(expected: &Digest, bytes: &[u8]) -> Result<(), Fault> {
+    let actual = Checksum::of(expected.algorithm(), bytes);
+    match *expected == actual {
+        true => Ok(()),
+        false => Err(Fault::WrongDigest { expected: expected.clone(), actual }),
+    }
+}
+
+/// What a registry would say about an image it does not have.
+fn missing() -> Fault {
+    Fault::Refused(Refusal {
+        status: reqwest::StatusCode::NOT_FOUND,
+        code: Some("MANIFEST_UNKNOWN".into()),
+        message: None,
+        retry_after: None,
+        by_token_service: false,
+    })
+}

@@ -1,0 +1,36 @@
+//! The registry client: what a reference means, and the bytes behind it.
+
+mod answer;
+mod blob;
+mod challenge;
+mod checksum;
+mod choice;
+mod config;
+mod documents;
+mod fault;
+mod link;
+mod local;
+mod manifest;
+mod media;
+mod options;
+mod recent;
+mod report;
+mod resolve;
+mod retry;
+#[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod transport;
+
+pub use config::ConfigDocument;
+pub use local::OwnRegistry;
+pub use manifest::{Descriptor, Document, Index, IndexEntry, Layer, Manifest};
+pub use options::{Authority, RegistryOptions, RetryOptions};
+pub use resolve::RegistryClient;
+
+pub(crate) use blob::{BlobFetcher, BlobSink};
+pub(crate) use fault::Fault;
+pub(crate) use options::MAX_MANIFEST_BYTES;
+pub(crate) use report::report;

@@ -1,0 +1,228 @@
+//! Faults in words: the code, the sentence and the next step a user gets.
+
+use mirage_core::{Code, Error, Platform, Reference, human_bytes};
+use reqwest::StatusCode;
+
+use super::fault::{Fault, Refusal, TlsFault};
+
+/// The user's error for a fault while `reference` was being read or pulled.
+pub(crate) fn report(fault: Fault, reference: &Reference) -> Error {
+    let host = reference.host();
+    let image = reference.familiar();
+    let error = match &fault {
+        Fault::Here(error) => return error.clone(),
+        Fault::NoAddress(_) => {
+            unreachable(format!("the registry `{host}` cannot be found: its name has no address"))
+                .hint("check the spelling of the registry, and this machine's name service")
+        }
+        Fault::NoConnection(_) => unreachable(format!("nothing answers at the registry `{host}`"))
+            .hint("check that the registry runs, and that this machine may connect to it"),
+        Fault::Stalled(time) => {
+            let seconds = time.as_secs().max(1);
+            unreachable(format!("the registry `{host}` sent nothing for {seconds} s"))
+                .hint("try again; if it stays like this, ask whoever runs the registry")
+        }
+        Fault::Broken(_) => unreachable(format!("the connection to the registry `{host}` broke off"))
+            .hint("try again; if it stays like this, look for a proxy or firewall on the way"),
+        Fault::Tls(why, _) => tls(*why, reference),
+        Fault::Refused(refusal) => refused(refusal, reference),
+        Fault::Redirect(why) => {
+            unreachable(format!("the registry `{host}` redirects to where Mirage does not follow: {why}"))
+                .hint("check the address of the registry, and its configuration")
+        }
+        Fault::WebPage => unreachable(format!("`{host}` answers with a web page, not as a registry"))
+            .hint(format!("check the address; a registry answers at `https://{host}/v2/`")),
+        Fault::TooLarge { what, bytes, limit } => {
+            let (bytes, limit) = (bytes.map(human_bytes), human_bytes(*limit));
+            let seen =
+                bytes.map_or(format!("more than {limit}"), |bytes| format!("{bytes}, the limit is {limit}"));
+            Error::new(Code::ImageTooLarge, format!("{what} of `{image}` is too large: {seen}"))
+                .hint("use a smaller image")
+        }
+        Fault::Malformed(why) => Error::new(Code::ImagePullError, format!("`{image}` is damaged: {why}"))
+            .hint("push the image again; if it stays like this, ask whoever runs the registry"),
+        Fault::NotAnImage(why) => Error::new(
+            Code::ImagePullError,
+            format!("`{image}` is no container image that Mirage can run: {why}"),
+        )
+        .hint("push it as a container image, for example with `docker buildx build --push`"),
+        Fault::WrongDigest { expected, actual } => wrong_bytes(format!(
+            "`{host}` sent wrong bytes for `{image}`: asked for `{}`, got `{}`",
+            expected.short(),
+            actual.short()
+        )),
+        Fault::WrongSize { blob, expected, actual } => wrong_bytes(format!(
+            "`{host}` sent wrong bytes for `{image}`: blob `{}` must have {expected} bytes, not {actual}",
+            blob.short()
+        )),
+        Fault::Truncated { blob, expected, received } => wrong_bytes(format!(
+            "`{host}` broke off in `{image}`: {} of {} came of blob `{}`",
+            human_bytes(*received),
+            human_bytes(*expected),
+            blob.short()
+        )),
+        Fault::WrongRange => wrong_bytes(format!("`{host}` sent wrong parts of `{image}`")),
+        Fault::NoPlatform { wanted, offered } => no_platform(&image, wanted, offered),
+    };
+    error.because(fault)
+}
+
+fn unreachable(message: String) -> Error {
+    Error::new(Code::RegistryUnreachable, message)
+}
+
+fn wrong_bytes(message: String) -> Error {
+    Error::new(Code::ImagePullError, message)
+        .hint("try again; if it stays like this, the registry or something on the way is broken")
+}
+
+fn tls(why: TlsFault, reference: &Reference) -> Error {
+    let host = reference.host();
+    let error =
+        Error::new(Code::RegistryTlsError, format!("no safe connection to the registry `{host}`: {why}"));
+    error.hint(match why {
+        TlsFault::NoRoots => "install the list, for example with `apt install ca-certificates`, and restart Mirage",
+        TlsFault::UnknownIssuer => "give Mirage the certificate of the registry's authority (a PEM file), or use a public one",
+        TlsFault::Expired => "renew the registry's certificate, and check the clocks of both machines",
+        TlsFault::WrongName => "use the name the certificate is for",
+        TlsFault::PlainHttp => {
+            "switch TLS on at the registry; if the way to it is safe, name it as a plain HTTP registry in the configuration"
+        }
+        TlsFault::Handshake => "check that the registry offers TLS 1.2 or 1.3",
+    })
+}
+
+fn refused(refusal: &Refusal, reference: &Reference) -> Error {
+    let (host, image) = (reference.host(), reference.familiar());
+    let code = refusal.code.as_deref().unwrap_or_default();
+    match (refusal.status, code) {
+        (StatusCode::TOO_MANY_REQUESTS, _) | (_, "TOOMANYREQUESTS") => rate_limited(refusal, reference),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) | (_, "UNAUTHORIZED" | "DENIED") => {
+            auth(reference)
+        }
+        (_, "NAME_UNKNOWN") => not_found(format!("`{host}` has no repository `{}`", reference.repository()))
+            .hint("check the spelling of the repository"),
+        (_, "NAME_INVALID") => {
+            not_found(format!("`{host}` does not take `{}` as a repository", reference.repository()))
+                .hint("check the spelling of the repository")
+        }
+        (StatusCode::NOT_FOUND, _) | (_, "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN") if refusal.by_token_service => {
+            auth(reference)
+        }
+        (StatusCode::NOT_FOUND, _) | (_, "MANIFEST_UNKNOWN") => {
+            not_found(format!("`{host}` has no image `{image}`")).hint(format!(
+                "check the repository and the tag; `skopeo list-tags docker://{host}/{}` lists the tags",
+                reference.repository()
+            ))
+        }
+        (status, _) => {
+            let words = refusal.message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            unreachable(format!("the registry `{host}` answered `{status}`{words}"))
+                .hint("try again; if it stays like this, ask whoever runs the registry")
+        }
+    }
+}
+
+fn not_found(message: String) -> Error {
+    Error::new(Code::ImageNotFound, message)
+}
+
+/// Docker Hub and GHCR answer the same for what is private and for what does not exist.
+fn auth(reference: &Reference) -> Error {
+    let (host, image) = (reference.host(), reference.familiar());
+    Error::new(Code::RegistryAuthError, format!("`{host}` does not let `{image}` be pulled without a login"))
+        .hint("check the spelling: many registries answer like this for an image that does not exist; a private image needs a user name and a password or token")
+}
+
+fn rate_limited(refusal: &Refusal, reference: &Reference) -> Error {
+    let host = reference.host();
+    let wait = match refusal.retry_after.map(|wait| wait.as_secs()) {
+        Some(seconds @ 120..) => format!("try again in {} min", seconds.div_ceil(60)),
+        Some(seconds @ 1..) => format!("try again in {seconds} s"),
+        _ => "try again later".to_owned(),
+    };
+    let hint = match host.is_docker_hub() {
+        true => format!("{wait}; Docker Hub counts pulls per address, and grants more to those who log in"),
+        false => wait,
+    };
+    Error::new(Code::RegistryRateLimited, format!("the registry `{host}` asks to slow down: too many pulls"))
+        .hint(hint)
+}
+
+fn no_platform(image: &str, wanted: &Platform, offered: &[Platform]) -> Error {
+    const SHOWN: usize = 8;
+    let mut list: Vec<String> = offered.iter().take(SHOWN).map(|platform| format!("`{platform}`")).collect();
+    if offered.len() > SHOWN {
+        list.push(format!("{} more", offered.len() - SHOWN));
+    }
+    let message = match list.is_empty() {
+        true => format!("`{image}` is offered for no platform, so not for `{wanted}`"),
+        false => format!("`{image}` is offered for {}, not for `{wanted}`", list.join(", ")),
+    };
+    Error::new(Code::NoMatchingPlatform, message)
+        .hint(format!("build it for this platform too: `docker buildx build --platform {wanted} --push …`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn reference(text: &str) -> Reference {
+        text.parse().unwrap()
+    }
+
+    fn refusal(status: u16, code: &str) -> Fault {
+        Fault::Refused(Refusal {
+            status: StatusCode::from_u16(status).unwrap(),
+            code: Some(code.to_owned()).filter(|code| !code.is_empty()),
+            message: Some("the words of the registry".into()),
+            retry_after: Some(Duration::from_secs(900)),
+            by_token_service: false,
+        })
+    }
+
+    #[test]
+    fn refusals_of_real_registries_have_their_codes() {
+        for (status, code, expected) in [
+            (404, "MANIFEST_UNKNOWN", Code::ImageNotFound),
+            (404, "NAME_UNKNOWN", Code::ImageNotFound),
+            (404, "", Code::ImageNotFound),
+            (401, "UNAUTHORIZED", Code::RegistryAuthError),
+            (403, "DENIED", Code::RegistryAuthError),
+            (403, "", Code::RegistryAuthError),
+            (429, "TOOMANYREQUESTS", Code::RegistryRateLimited),
+            (429, "", Code::RegistryRateLimited),
+            (500, "", Code::RegistryUnreachable),
+            (503, "UNAVAILABLE", Code::RegistryUnreachable),
+        ] {
+            let error = report(refusal(status, code), &reference("nginx:1.27"));
+            assert_eq!(error.code(), expected, "{status} {code}");
+            assert!(error.message().contains("`docker.io`"), "{}", error.message());
+            assert!(!error.message().ends_with('.') && error.next_step().is_some());
+        }
+    }
+
+    #[test]
+    fn a_missing_image_on_docker_hub_looks_private_and_the_hint_says_so() {
+        let error = report(refusal(401, "UNAUTHORIZED"), &reference("acme/nothing"));
+        assert!(error.next_step().unwrap().contains("does not exist"));
+    }
+
+    #[test]
+    fn a_limit_names_the_wait() {
+        let error = report(refusal(429, ""), &reference("nginx"));
+        assert!(error.next_step().unwrap().starts_with("try again in 15 min; Docker Hub"));
+    }
+
+    #[test]
+    fn a_missing_platform_lists_what_is_there() {
+        let offered = ["linux/arm64/v8", "windows/amd64"].map(|text| text.parse().unwrap()).to_vec();
+        let fault = Fault::NoPlatform { wanted: "linux/amd64".parse().unwrap(), offered };
+        let error = report(fault, &reference("ghcr.io/acme/web:2"));
+        assert_eq!(
+            error.message(),
+            "`ghcr.io/acme/web:2` is offered for `linux/arm64/v8`, `windows/amd64`, not for `linux/amd64`"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use mirage_core::port::Registry;
+use mirage_core::{Code, Platform, RegistryHost};
+
+use crate::client::script::{Script, Seen, Shelf, TestImage, client, problem};
+
+fn amd64() -> Platform {
+    "linux/amd64".parse().unwrap()
+}
+
+fn challenge(realm: &str) -> Response {
+    let header =
+        format!(r#"Bearer realm="{realm}",service="registry.test",scope="repository:acme/web:pull""#);
+    (StatusCode::UNAUTHORIZED, [("www-authenticate", header)], "{}").into_response()
+}
+
+/// A registry whose token service is `/token` at `realm_host`, itself where there is none.
+async fn guarded(
+    realm_host: Option<RegistryHost>,
+    token: impl Fn(&Seen) -> Response + Send + Sync + 'static,
+    good: impl Fn(&Seen, &str) -> bool + Send + Sync + 'static,
+) -> Script {
+    let mut shelf = Shelf::default();
+    shelf.image(Some("1"), &TestImage::new("amd64", vec![]));
+    Script::start(move |seen| {
+        let own = seen.header("host").unwrap_or_default().to_owned();
+        let realm_host = realm_host.as_ref().map_or(own.as_str(), RegistryHost::as_str);
+        if seen.path == "/token" {
+            return token(seen);
+        }
+        match seen.header("authorization") {
+            Some(text) if good(seen, text) => shelf.answer(seen),
+            _ => challenge(&format!("http://{realm_host}/token")),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_anonymous_token_is_fetched_once_for_a_repository() {
+    let script = guarded(
+        None,
+        |seen| {
+            assert_eq!(seen.query, "service=registry.test&scope=repository%3Aacme%2Fweb%3Apull");
+            assert_eq!(seen.header("authorization"), None);
+            r#"{"token":"open-sesame","expires_in":300}"#.into_response()
+        },
+        |_, text| text == "Bearer open-sesame",
+    )
+    .await;
+    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    let asked = script.asked();
+    assert_eq!(asked[..3], ["GET manifests/1", "GET /token", "GET manifests/1"]);
+    assert_eq!(asked.len(), 4, "the configuration needs no new token: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_ran_out_is_renewed() {
+    let script = guarded(
+        None,
+        |seen| format!(r#"{{"access_token":"t{}"}}"#, seen.nth).into_response(),
+        |seen, text| if seen.path.contains("/blobs/") { text == "Bearer t1" } else { text == "Bearer t0" },
+    )
+    .await;
+    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    assert_eq!(script.asked().iter().filter(|asked| *asked == "GET /token").count(), 2);
+}
+
+#[tokio::test]
+async fn a_token_goes_to_nobody_but_its_registry() {
+    let mut shelf = Shelf::default();
+    let image = TestImage::new("amd64", vec![]);
+    shelf.image(Some("1"), &image);
+    let storage = Script::start(move |seen| shelf.answer(seen)).await;
+    let target = storage.host.clone();
+    let mut shelf = Shelf::default();
+    shelf.image(Some("1"), &image);
+    let script = Script::start(move |seen| match (seen.path.as_str(), seen.header("authorization")) {
+        ("/token", _) => r#"{"token":"secret"}"#.into_response(),
+        (_, None) => challenge(&format!("http://{}/token", seen.header("host").unwrap_or_default())),
+        (path, Some(_)) if path.contains("/blobs/") => {
+            let location = format!("http://{target}{path}?signature=1");
+            (StatusCode::TEMPORARY_REDIRECT, [("location", location)]).into_response()
+        }
+        (path, Some(_)) if path.starts_with("/v2/") => {
+            (StatusCode::FOUND, [("location", path.replace("/v2/", "/moved/"))]).into_response()
+        }
+        _ => shelf.answer(seen),
+    })
+    .await;
+    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    let elsewhere = storage.requests();
+    assert_eq!(elsewhere.len(), 1);
+    assert_eq!((elsewhere[0].header("authorization"), elsewhere[0].query.as_str()), (None, "signature=1"));
+    let moved: Vec<_> =
+        script.requests().into_iter().filter(|seen| seen.path.starts_with("/moved/")).collect();
+    assert!(moved.iter().all(|seen| seen.header("authorization") == Some("Bearer secret")), "{moved:?}");
+}
+
+#[tokio::test]
+async fn redirects_that_lead_nowhere_good_are_refused() {
+    let script = Script::start(|seen| {
+        let to = match seen.path.rsplit('/').next().unwrap_or_default() {
+            "loop" => seen.path.clone(),
+            "file" => "file:///etc/passwd".to_owned(),
+            _ => return StatusCode::FOUND.into_response(),
+        };
+        (StatusCode::FOUND, [("location", to)]).into_response()
+    })
+    .await;
+    for tag in ["loop", "file", "empty"] {
+        let error =
+            client().resolve(&script.reference(&format!("acme/web:{tag}")), &amd64()).await.unwrap_err();
+        assert_eq!(error.code(), Code::RegistryUnreachable, "{tag}");
+        assert!(error.message().contains("redirects to where Mirage does not follow"), "{}", error.message());
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_had_anonymously_is_an_auth_error() {
+    let refused = guarded(None, |_| problem(401, "UNAUTHORIZED"), |_, _| false).await;
+    let useless = guarded(None, |_| r#"{"token":"useless"}"#.into_response(), |_, _| false).await;
+    let basic = Script::start(|_| {
+        (StatusCode::UNAUTHORIZED, [("www-authenticate", r#"Basic realm="mirage""#)]).into_response()
+    })
+    .await;
+    for script in [refused, useless, basic] {
+        let error = client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap_err();
+        assert_eq!(error.code(), Code::RegistryAuthError, "{error:?}");
+        assert!(error.next_step().unwrap().contains("an image that does not exist"));
+        assert!(!format!("{error:?}").contains("useless"), "no token in a log");
+    }
+}
+
+#[tokio::test]
+async fn an_endless_token_is_refused() {
+    let endless = |_: &Seen| {
+        use futures_util::{StreamExt, stream};
+        let body = stream::repeat(bytes::Bytes::from(vec![b'x'; 64 << 10])).map(Ok::<_, std::io::Error>);
+        axum::body::Body::from_stream(body).into_response()
+    };
+    let script = guarded(None, endless, |_, _| false).await;
+    let error = client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap_err();
+    assert!(error.message().contains("the token of"), "{}", error.message());
+}

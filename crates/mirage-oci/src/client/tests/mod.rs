@@ -1,0 +1,6 @@
+//! The client against registries that misbehave, and against Debian's `docker-registry`.
+
+mod blobs;
+mod debian;
+mod logins;
+mod resolving;

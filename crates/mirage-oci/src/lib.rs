@@ -1,0 +1,8 @@
+//! Images: the registry client, the content store, the built-in registry.
+
+pub mod client;
+
+pub mod content;
+pub mod layer;
+pub mod pull;
+pub mod registry;

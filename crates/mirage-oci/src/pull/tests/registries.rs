@@ -1,0 +1,140 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use axum::http::HeaderMap;
+use jiff::Timestamp;
+use mirage_core::port::{Clock, ImageStore, Randomness, Registry};
+use mirage_core::{Code, Reference, RegistryHost};
+
+use super::{Machine, amd64, large_layer, layer};
+use crate::client::{Document, OwnRegistry};
+use crate::client::script::{DebianRegistry, TestImage, push};
+use crate::registry::{Access, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router};
+
+#[tokio::test]
+async fn an_image_that_skopeo_pushed_is_pulled_from_debians_registry() {
+    let test = "an_image_that_skopeo_pushed_is_pulled_from_debians_registry";
+    let Some(mut registry) = DebianRegistry::start(test) else { return };
+    let image = TestImage::new("amd64", vec![layer(&[("etc/name", "bottom")]), large_layer(1, 3_000_000)]);
+    let machine = Machine::new();
+    for (format, tag) in [("oci", "acme/web:oci"), ("v2s2", "acme/other:docker")] {
+        let reference = registry.reference(tag);
+        push(&image, &reference, &["--format", format, "--dest-compress"]);
+        let resolved = machine.resolve(&reference).await;
+        assert!(resolved.size_bytes < 3_000_000, "skopeo compresses: {}", resolved.size_bytes);
+        machine.pull(&resolved).await.unwrap();
+        assert_eq!(machine.read(&resolved, "large-1").await.unwrap().len(), 3_000_000);
+        assert_eq!(machine.read(&resolved, "etc/name").await.as_deref(), Some("bottom"));
+    }
+    let reference = registry.reference("acme/web:oci");
+    let known = machine.resolve(&reference).await;
+    registry.stop();
+    assert!(machine.images.is_present(&known).await);
+    let error = machine.client.resolve(&reference, &amd64()).await.unwrap_err();
+    assert_eq!(error.code(), Code::RegistryUnreachable);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_damaged_in_the_registry_is_refused() {
+    let Some(registry) = DebianRegistry::start("a_blob_that_is_damaged_in_the_registry_is_refused") else {
+        return;
+    };
+    let image = TestImage::new("amd64", vec![large_layer(1, 300_000)]);
+    let reference = registry.reference("acme/web:1");
+    push(&image, &reference, &[]);
+    let machine = Machine::new();
+    let resolved = machine.resolve(&reference).await;
+    let Ok(Document::Image(manifest)) = machine.client.documents().manifest(&reference, &resolved.manifest).await
+    else {
+        panic!("no manifest")
+    };
+    registry.damage(&manifest.layers[0].blob.digest);
+    let error = machine.pull(&resolved).await.unwrap_err();
+    assert_eq!(error.code(), Code::ImagePullError);
+    assert!(error.message().contains("sent wrong bytes"), "{}", error.message());
+    machine.settled().await;
+    assert_eq!(machine.kept_layers(), 0);
+}
+
+#[tokio::test]
+async fn an_image_in_the_built_in_registry_is_read_from_the_store() {
+    let test = "an_image_in_the_built_in_registry_is_read_from_the_store";
+    if !std::path::Path::new("/usr/bin/skopeo").exists() {
+        eprintln!("skipped: {test}: needs /usr/bin/skopeo");
+        return;
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host: RegistryHost = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let hosts = [host.clone()].into();
+    let machine = Machine::with_own(|store| OwnRegistry {
+        hosts,
+        repositories: Repositories::open(store.root()).unwrap(),
+    });
+    let image = TestImage::new("amd64", vec![layer(&[("name", "it")])]);
+    let tagged: Reference = format!("{host}/acme/web:1").parse().unwrap();
+    push_and_switch_off(&machine, listener, image, tagged.clone()).await;
+
+    // Nobody listens there now: whatever were not read from the store would fail.
+    let resolved = machine.resolve(&tagged).await;
+    for reference in [tagged.clone(), tagged.pinned(resolved.digest.clone())] {
+        let resolved = machine.resolve(&reference).await;
+        machine.pull(&resolved).await.unwrap();
+        assert_eq!(machine.read(&resolved, "name").await.as_deref(), Some("it"));
+    }
+    for rest in ["acme/web:2".to_owned(), "acme/other:1".into(), format!("acme/other@{}", resolved.digest)] {
+        let reference = format!("{host}/{rest}").parse().unwrap();
+        let error = machine.client.resolve(&reference, &amd64()).await.unwrap_err();
+        assert_eq!(error.code(), Code::ImageNotFound, "{rest}");
+    }
+    // Nothing runs it any more, but it is still in the registry.
+    machine.images.collect(&[].into()).await.unwrap();
+    assert_eq!(machine.kept_layers(), 0);
+    machine.pull(&machine.resolve(&tagged).await).await.unwrap();
+}
+
+/// Pushes over the real protocol, into a registry that is gone afterwards.
+async fn push_and_switch_off(
+    machine: &Machine,
+    listener: tokio::net::TcpListener,
+    image: TestImage,
+    to: Reference,
+) {
+    let own = machine.client.documents().own.clone().unwrap();
+    let app = router(RegistryState {
+        store: machine.store.clone(),
+        repositories: own.repositories,
+        gate: Arc::new(Open),
+        uploads: Uploads::new(UploadLimits::default(), Arc::new(Still), Arc::new(Still)),
+        on_push: None,
+    });
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    tokio::task::spawn_blocking(move || push(&image, &to, &[])).await.unwrap();
+    serving.abort();
+    let _ = serving.await;
+}
+
+/// A moment that does not pass, and numbers that are no surprise.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+impl Randomness for Still {
+    fn bytes32(&self) -> [u8; 32] {
+        static COUNT: AtomicU8 = AtomicU8::new(0);
+        [COUNT.fetch_add(1, Ordering::Relaxed); 32]
+    }
+}
+
+/// Lets everybody do everything.
+struct Open;
+
+#[async_trait::async_trait]
+impl Gate for Open {
+    async fn decide(&self, _: &HeaderMap, _: &Access) -> Decision {
+        Decision::Allow
+    }
+}

@@ -1,0 +1,127 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mirage_core::{Digest, Repository, Tag};
+
+use super::Repositories;
+
+fn digest(n: u8) -> Digest {
+    Digest::sha256([n; 32])
+}
+
+fn name(text: &str) -> Repository {
+    text.parse().unwrap()
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+fn open() -> (tempfile::TempDir, Repositories) {
+    let folder = tempfile::tempdir().unwrap();
+    let repositories = Repositories::open(folder.path()).unwrap();
+    (folder, repositories)
+}
+
+#[test]
+fn a_repository_may_lie_within_another() {
+    let (_folder, repositories) = open();
+    repositories.add_manifest(&name("acme/web"), &digest(1), "a/b", None).unwrap();
+    repositories.add_manifest(&name("acme"), &digest(2), "a/b", None).unwrap();
+    repositories.add_manifest(&name("acme-x"), &digest(3), "a/b", None).unwrap();
+    repositories.set_tag(&name("acme/web"), &tag("1"), &digest(1)).unwrap();
+
+    let names: Vec<String> = repositories.list().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["acme", "acme-x", "acme/web"]);
+    assert_eq!(repositories.tags(&name("acme")).unwrap(), Some(vec![]));
+    assert_eq!(repositories.tags(&name("acme/web")).unwrap(), Some(vec![tag("1")]));
+    assert_eq!(repositories.tags(&name("acme/we")).unwrap(), None);
+    assert_eq!(repositories.media_type(&name("acme"), &digest(1)).unwrap(), None);
+}
+
+#[test]
+fn a_tag_moves_and_the_manifest_it_left_stays() {
+    let (folder, repositories) = open();
+    let web = name("acme/web");
+    repositories.add_manifest(&web, &digest(1), "a/b", None).unwrap();
+    repositories.add_manifest(&web, &digest(2), "c/d", None).unwrap();
+    repositories.set_tag(&web, &tag("Latest_1.0-x"), &digest(1)).unwrap();
+    repositories.set_tag(&web, &tag("Latest_1.0-x"), &digest(2)).unwrap();
+
+    let again = Repositories::open(folder.path()).unwrap();
+    assert_eq!(again.resolve(&web, &tag("Latest_1.0-x")).unwrap(), Some(digest(2)));
+    assert_eq!(again.media_type(&web, &digest(1)).unwrap().as_deref(), Some("a/b"));
+    assert_eq!(std::fs::read_dir(folder.path().join("repositories/_unfinished")).unwrap().count(), 0);
+}
+
+#[test]
+fn removing_a_manifest_removes_its_tags_and_its_way_back() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    repositories.add_manifest(&web, &digest(1), "a/b", None).unwrap();
+    repositories.add_manifest(&web, &digest(2), "a/b", Some(&digest(1))).unwrap();
+    for (text, to) in [("a", 1), ("b", 2), ("c", 1)] {
+        repositories.set_tag(&web, &tag(text), &digest(to)).unwrap();
+    }
+    assert_eq!(repositories.referrers(&web, &digest(1)).unwrap(), [digest(2)]);
+
+    assert!(repositories.remove_manifest(&web, &digest(1), None).unwrap());
+    assert!(!repositories.remove_manifest(&web, &digest(1), None).unwrap());
+    assert_eq!(repositories.tags(&web).unwrap(), Some(vec![tag("b")]));
+    assert!(repositories.remove_manifest(&web, &digest(2), Some(&digest(1))).unwrap());
+    assert_eq!(repositories.referrers(&web, &digest(1)).unwrap(), []);
+    assert_eq!(repositories.list().unwrap(), []);
+}
+
+#[test]
+fn whatever_a_repository_holds_is_kept() {
+    let (_folder, repositories) = open();
+    repositories.add_manifest(&name("a"), &digest(1), "a/b", None).unwrap();
+    repositories.link_blob(&name("a"), &digest(2)).unwrap();
+    repositories.link_blob(&name("b/c"), &digest(3)).unwrap();
+    repositories.link_blob(&name("b/c"), &digest(3)).unwrap();
+
+    let (manifests, blobs) =
+        repositories.while_settled(|kept| (kept.manifests.clone(), kept.blobs.clone())).unwrap();
+    assert_eq!(manifests, [digest(1)].into());
+    assert_eq!(blobs, [digest(2), digest(3)].into());
+    assert!(repositories.unlink_blob(&name("b/c"), &digest(3)).unwrap());
+    assert!(!repositories.unlink_blob(&name("b/c"), &digest(3)).unwrap());
+    assert!(!repositories.references().unwrap().blobs.contains(&digest(3)));
+}
+
+#[test]
+fn blobs_of_a_push_that_never_finished_are_dropped_after_a_while() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    repositories.add_manifest(&web, &digest(1), "a/b", None).unwrap();
+    repositories.link_blob(&web, &digest(2)).unwrap();
+    repositories.link_blob(&web, &digest(3)).unwrap();
+    let day = Duration::from_secs(86_400);
+    let linked = std::fs::metadata(repositories.blob_file(&web, &digest(3))).unwrap().modified().unwrap();
+    let linked = Timestamp::try_from(linked).unwrap();
+    let named = |_: &Digest| Some(vec![digest(2)]);
+
+    assert_eq!(repositories.drop_unnamed_blobs(linked, day, named).unwrap(), 0);
+    let later = linked + day + Duration::from_secs(1);
+    assert_eq!(repositories.drop_unnamed_blobs(later, day, |_| None).unwrap(), 0);
+    assert_eq!(repositories.drop_unnamed_blobs(later, day, named).unwrap(), 1);
+    assert!(repositories.has_blob(&web, &digest(2)));
+    assert!(!repositories.has_blob(&web, &digest(3)));
+}
+
+#[test]
+fn a_torn_or_foreign_file_is_never_taken_for_a_tag() {
+    let (folder, repositories) = open();
+    let web = name("web");
+    repositories.add_manifest(&web, &digest(1), "a/b", None).unwrap();
+    let tags = folder.path().join("repositories/web/_tags");
+    std::fs::create_dir_all(&tags).unwrap();
+    std::fs::write(tags.join("torn"), "sha256:12").unwrap();
+    std::fs::write(tags.join(".hidden"), "").unwrap();
+    std::fs::write(tags.join("huge"), vec![b'a'; 5000]).unwrap();
+
+    assert!(repositories.resolve(&web, &tag("torn")).is_err());
+    assert!(repositories.resolve(&web, &tag("huge")).is_err());
+    assert_eq!(repositories.tags(&web).unwrap(), Some(vec![tag("huge"), tag("torn")]));
+}

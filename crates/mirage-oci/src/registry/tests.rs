@@ -1,0 +1,8 @@
+//! The registry as its clients see it: plain HTTP for every rule, and real clients for the whole.
+
+mod bench;
+mod pulling;
+mod pushing;
+mod real_clients;
+mod rights;
+mod uploading;

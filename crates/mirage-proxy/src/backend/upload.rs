@@ -1,0 +1,78 @@
+//! The body of a request on its way to a backend.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// A request body, or none.
+pub(crate) struct Upload {
+    body: Option<Incoming>,
+    progress: Option<Rc<Progress>>,
+}
+
+/// How far a request body has come.
+pub(crate) struct Progress {
+    last: Cell<Instant>,
+    done: Cell<bool>,
+}
+
+impl Upload {
+    /// Passes on what the client sends; the second value tells how it goes, unless there is nothing to send.
+    pub(crate) fn of(body: Incoming) -> (Self, Option<Rc<Progress>>) {
+        if body.is_end_stream() {
+            return (Self::none(), None);
+        }
+        let progress = Rc::new(Progress { last: Cell::new(Instant::now()), done: Cell::new(false) });
+        (Self { body: Some(body), progress: Some(progress.clone()) }, Some(progress))
+    }
+
+    /// A request without a body.
+    pub(crate) fn none() -> Self {
+        Self { body: None, progress: None }
+    }
+}
+
+impl Progress {
+    /// When the last piece went through.
+    pub(crate) fn last(&self) -> Instant {
+        self.last.get()
+    }
+
+    /// Whether the body has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        let ended = body.is_end_stream();
+        if let (Poll::Ready(frame), Some(progress)) = (&polled, &self.progress) {
+            progress.last.set(Instant::now());
+            progress.done.set(frame.is_none() || ended);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

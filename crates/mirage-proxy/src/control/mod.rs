@@ -1,0 +1,14 @@
+//! How the control plane and the proxy talk: a unix socket, a JSON object per line.
+
+mod client;
+mod descriptors;
+mod server;
+mod succession;
+mod wire;
+
+pub use client::ProxyHandle;
+pub(crate) use client::SUCCESSION_MESSAGE;
+pub(crate) use server::{ControlSocket, serve};
+pub(crate) use succession::{Predecessor, PredecessorHandle, Succession, take_over};
+pub(crate) use wire::{Inheritance, InheritedSocket, SocketUse};
+pub use wire::Status;

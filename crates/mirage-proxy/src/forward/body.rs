@@ -1,0 +1,101 @@
+//! What the proxy sends to clients: a backend's body as it comes, or a page.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::backend::{Http1, InFlight};
+use crate::worker::Busy;
+
+/// The body of a response. While it lives, the client counts as busy and the request as in flight.
+pub(crate) struct ProxyBody {
+    source: Source,
+    in_flight: Option<InFlight>,
+    busy: Option<Busy>,
+}
+
+enum Source {
+    /// From a connection that this body drives.
+    Http1 { body: Incoming, connection: Option<Box<Http1>> },
+    /// From a connection that is a task of its own.
+    Driven(Incoming),
+    /// From the proxy itself.
+    Page(Bytes),
+}
+
+impl ProxyBody {
+    /// A backend's body over HTTP/1.1.
+    pub(super) fn http1(body: Incoming, connection: Box<Http1>, in_flight: InFlight, busy: Busy) -> Self {
+        let source = Source::Http1 { body, connection: Some(connection) };
+        let mut this = Self { source, in_flight: Some(in_flight), busy: Some(busy) };
+        if this.is_end_stream() {
+            this.finish();
+        }
+        this
+    }
+
+    /// A backend's body from a connection that runs by itself.
+    pub(super) fn driven(body: Incoming, in_flight: InFlight, busy: Busy) -> Self {
+        Self { source: Source::Driven(body), in_flight: Some(in_flight), busy: Some(busy) }
+    }
+
+    /// A page of the proxy, or nothing.
+    pub(super) fn page(text: Bytes, busy: Busy) -> Self {
+        Self { source: Source::Page(text), in_flight: None, busy: Some(busy) }
+    }
+
+    /// The exchange is over: the connection goes back to its pool, nothing is in flight any more.
+    fn finish(&mut self) {
+        if let Source::Http1 { connection, .. } = &mut self.source
+            && let (Some(connection), Some(in_flight), Some(busy)) =
+                (connection.take(), &self.in_flight, &self.busy)
+        {
+            in_flight.pool().give_back(connection, busy.seat().worker.beat());
+        }
+        self.in_flight = None;
+    }
+}
+
+impl Body for ProxyBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = match &mut self.source {
+            Source::Http1 { body, connection: Some(connection) } => connection.poll_body(body, cx),
+            Source::Http1 { connection: None, .. } => Poll::Ready(None),
+            Source::Driven(body) => Pin::new(body).poll_frame(cx),
+            Source::Page(text) if text.is_empty() => Poll::Ready(None),
+            Source::Page(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+        };
+        match &polled {
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(%error, "a backend broke off in the middle of a response");
+                self.in_flight = None;
+            }
+            Poll::Ready(_) if self.is_end_stream() || matches!(polled, Poll::Ready(None)) => self.finish(),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Http1 { body, .. } | Source::Driven(body) => body.is_end_stream(),
+            Source::Page(text) => text.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Http1 { body, .. } | Source::Driven(body) => body.size_hint(),
+            Source::Page(text) => SizeHint::with_exact(text.len() as u64),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The proxy process as a whole: what the control socket's commands do.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use mirage_core::{Backend, Code, Error, Result, RouteTable};
+use tokio::sync::{Mutex, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::control::{Inheritance, Predecessor, PredecessorHandle, SUCCESSION_MESSAGE, SocketUse, Status};
+use crate::load::{Load, Open};
+use crate::names::Names;
+use crate::published::Published;
+use crate::record;
+use crate::worker::{Leave, Order, WorkerThread};
+
+/// The state of the process, on its control thread.
+pub(crate) struct Proxy {
+    run: PathBuf,
+    socket: String,
+    linger: Duration,
+    workers: Vec<WorkerThread>,
+    names: Names,
+    table: Mutex<Table>,
+    /// Copies of the listeners, for a successor.
+    listeners: RefCell<Vec<(SocketAddr, TcpListener)>>,
+    predecessor: RefCell<Option<PredecessorHandle>>,
+    handing_over: Rc<Cell<bool>>,
+    ended: watch::Sender<bool>,
+}
+
+struct Table {
+    published: Arc<Published>,
+    /// Counters of all backends that are in the table or still have something open.
+    loads: HashMap<Backend, Arc<Load>>,
+}
+
+/// A hand-over that has begun. Dropped before it is finished, it never happened.
+pub(crate) struct HandOver {
+    pub(crate) inheritance: Inheritance,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    flag: Rc<Cell<bool>>,
+    finished: bool,
+}
+
+/// What a proxy is made of.
+pub(crate) struct Parts {
+    pub(crate) run: PathBuf,
+    pub(crate) socket: String,
+    pub(crate) linger: Duration,
+    pub(crate) workers: Vec<WorkerThread>,
+    pub(crate) names: Names,
+    pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
+}
+
+impl Proxy {
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        let Parts { run, socket, linger, workers, names, listeners } = parts;
+        let published = Arc::new(Published::new(RouteTable::default(), &HashMap::new(), workers.len()));
+        Rc::new(Self {
+            run,
+            socket,
+            linger,
+            workers,
+            names,
+            table: Mutex::new(Table { published, loads: HashMap::new() }),
+            listeners: RefCell::new(listeners),
+            predecessor: RefCell::new(None),
+            handing_over: Rc::default(),
+            ended: watch::channel(false).0,
+        })
+    }
+
+    /// Puts a table in force, here and in a process that this one has replaced, and keeps it for
+    /// the next start.
+    pub(crate) async fn publish(&self, table: RouteTable, new_epoch: bool) -> Result<()> {
+        let mut current = self.table.lock().await;
+        if self.handing_over.get() {
+            return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE).hint("ask again in a moment"));
+        }
+        let in_force = current.published.table.generation;
+        if table.generation < in_force && !new_epoch {
+            let message = format!("route table `{}` is older than `{in_force}`, which is in force", table.generation);
+            return Err(Error::new(Code::Conflict, message).hint("publish a table with a higher generation"));
+        }
+        let predecessor = self.predecessor.borrow().clone();
+        if let Some(predecessor) = predecessor {
+            predecessor.follow(&table).await;
+        }
+        self.put_in_force(&mut current, table).await?;
+        if let Err(error) = record::write_routes(&self.run, &current.published.table) {
+            // Routing goes on; only a restart would not know the table.
+            tracing::warn!(%error, "cannot keep the route table on disk");
+        }
+        Ok(())
+    }
+
+    /// Puts a table in force without keeping it: the successor does.
+    pub(crate) async fn follow(&self, table: RouteTable) -> Result<()> {
+        let mut current = self.table.lock().await;
+        let predecessor = self.predecessor.borrow().clone();
+        if let Some(predecessor) = predecessor {
+            predecessor.follow(&table).await;
+        }
+        self.put_in_force(&mut current, table).await
+    }
+
+    /// Waits until nothing is open towards a backend, here and in a process that this one has replaced.
+    pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
+        let load = self.table.lock().await.loads.get(backend).cloned();
+        let predecessor = self.predecessor.borrow().clone();
+        let here = async {
+            match load {
+                Some(load) => load.drained(limit).await,
+                None => Open::default(),
+            }
+        };
+        let before = async {
+            match predecessor {
+                Some(predecessor) => predecessor.drain(backend, limit).await,
+                None => Open::default(),
+            }
+        };
+        let (mut open, before) = tokio::join!(here, before);
+        open += before;
+        open
+    }
+
+    /// The table in force.
+    pub(crate) async fn table(&self) -> RouteTable {
+        self.table.lock().await.published.table.clone()
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        let current = self.table.lock().await;
+        let mut open = Open::default();
+        current.loads.values().for_each(|load| open += load.open());
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listen: self.addresses(),
+            generation: current.published.table.generation,
+            connections: self.workers.iter().map(|worker| worker.stats.connections.load(Relaxed) as u64).sum(),
+            open,
+            unbound_zones: self.names.unbound(),
+            has_predecessor: self.predecessor.borrow().is_some(),
+        }
+    }
+
+    /// Where it accepts connections.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses: Vec<SocketAddr> = self.listeners.borrow().iter().map(|(address, _)| *address).collect();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Starts a hand-over: the table is frozen until it is finished or dropped.
+    pub(crate) async fn hand_over(&self) -> Result<HandOver> {
+        let current = self.table.lock().await;
+        if self.handing_over.replace(true) {
+            return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE));
+        }
+        let mut sockets = Vec::new();
+        let mut descriptors = Vec::new();
+        for (address, listener) in &*self.listeners.borrow() {
+            if let Ok(copy) = listener.as_fd().try_clone_to_owned() {
+                sockets.push(SocketUse::Services(*address));
+                descriptors.push(copy);
+            }
+        }
+        for (purpose, copy) in self.names.copies() {
+            sockets.push(purpose);
+            descriptors.push(copy);
+        }
+        let table = current.published.table.clone();
+        let inheritance = Inheritance { sockets, table, socket: self.socket.clone() };
+        Ok(HandOver { inheritance, descriptors, flag: self.handing_over.clone(), finished: false })
+    }
+
+    /// Leaves new connections and questions to the successor, goes on with the old ones, then ends.
+    pub(crate) fn retire(self: &Rc<Self>) {
+        self.names.close();
+        let this = self.clone();
+        let leave = Leave { deadline: Instant::now() + self.linger, succeeded: true };
+        self.leave(leave);
+        tokio::task::spawn_local(async move {
+            this.workers_ended().await;
+            this.end();
+        });
+    }
+
+    /// Accepts nothing more and waits until what has begun is finished, or the time is over; answers
+    /// with what was broken off.
+    pub(crate) async fn stop(&self, limit: Duration, succeeded: bool) -> Open {
+        self.names.close();
+        self.leave(Leave { deadline: Instant::now() + limit, succeeded });
+        let still_open = async {
+            tokio::time::sleep(limit).await;
+            self.status().await.open
+        };
+        tokio::select! {
+            biased;
+            () = self.workers_ended() => Open::default(),
+            open = still_open => {
+                self.workers_ended().await;
+                open
+            }
+        }
+    }
+
+    /// Ends the process.
+    pub(crate) fn end(&self) {
+        let _ = self.ended.send(true);
+    }
+
+    /// Waits until the process is to end.
+    pub(crate) async fn until_ended(&self) {
+        let mut ended = self.ended.subscribe();
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Waits until a worker has ended though nobody told it to.
+    pub(crate) async fn a_worker_died(&self) {
+        let all = self.workers.iter().map(|worker| Box::pin(worker.ended()));
+        futures_util::future::select_all(all).await;
+        if self.workers.iter().any(|worker| worker.stats.leaving.load(Relaxed)) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Starts accepting.
+    pub(crate) fn listen(&self, shares: Vec<Vec<TcpListener>>) {
+        for (worker, share) in self.workers.iter().zip(shares) {
+            worker.tell(Order::Listen(share));
+        }
+    }
+
+    /// From now on tables and drains concern the process before as well.
+    pub(crate) fn succeed(&self, predecessor: PredecessorHandle) {
+        *self.predecessor.borrow_mut() = Some(predecessor);
+    }
+
+    /// Forgets the process before when it has ended; `None` where it is gone already.
+    pub(crate) fn outlive(self: &Rc<Self>, predecessor: Option<Predecessor>) {
+        let this = self.clone();
+        tokio::task::spawn_local(async move {
+            if let Some(predecessor) = predecessor {
+                predecessor.ended().await;
+            }
+            this.predecessor.borrow_mut().take();
+        });
+    }
+
+    async fn put_in_force(&self, current: &mut Table, table: RouteTable) -> Result<()> {
+        let published = Arc::new(Published::new(table, &current.loads, self.workers.len()));
+        current.loads.retain(|_, load| load.open().total() > 0);
+        current.loads.extend(published.loads.iter().map(|(backend, load)| (backend.clone(), load.clone())));
+        self.names.follow(&published.table.zones);
+        let mut waiting = Vec::new();
+        for worker in &self.workers {
+            let (done, followed) = oneshot::channel();
+            worker.tell(Order::Publish(published.clone(), done));
+            waiting.push(followed);
+        }
+        for followed in waiting {
+            followed.await.map_err(|error| Error::internal("bring the route table to every thread", error))?;
+        }
+        current.published = published;
+        Ok(())
+    }
+
+    fn leave(&self, leave: Leave) {
+        self.listeners.borrow_mut().clear();
+        for worker in &self.workers {
+            worker.tell(Order::Leave(leave));
+        }
+    }
+
+    async fn workers_ended(&self) {
+        for worker in &self.workers {
+            worker.ended().await;
+        }
+    }
+}
+
+impl HandOver {
+    /// The successor has everything.
+    pub(crate) fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for HandOver {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.flag.set(false);
+        }
+    }
+}

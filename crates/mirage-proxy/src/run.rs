@@ -1,0 +1,205 @@
+//! The proxy process from its start to its end.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use mirage_core::{Code, Error, Result};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{MOST_WORKERS, ProxyConfig};
+use crate::control::{self, ControlSocket, InheritedSocket, SocketUse, Succession};
+use crate::names::Names;
+use crate::proxy::{Parts, Proxy};
+use crate::record::{self, ProxyRecord};
+use crate::sockets;
+use crate::worker::{Settings, WorkerThread};
+
+/// Open files that are not connections.
+const OTHER_FILES: u64 = 256;
+
+/// Runs the proxy until it is told to end, by its control socket or by `SIGTERM`.
+///
+/// Where a proxy already runs in the same folder, this one takes over from it: no connection is
+/// refused or reset in between, and the old process ends when its requests have.
+///
+/// # Errors
+///
+/// `TARGET_UNAVAILABLE` where an address cannot be listened on or the folder cannot be used;
+/// `CONFLICT` where a running proxy does not hand over.
+pub fn run(config: ProxyConfig) -> Result<()> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| Error::internal("start the proxy", error))?;
+    runtime.block_on(async {
+        let (proxy, _socket) = start(config).await?;
+        let terminated = terminated(&proxy)?;
+        tokio::select! {
+            () = proxy.until_ended() => Ok(()),
+            () = terminated => Ok(()),
+            () = proxy.a_worker_died() => {
+                Err(Error::internal("keep the proxy running", anyhow::anyhow!("a worker thread has ended")))
+            }
+        }
+    })
+}
+
+/// Waits for a signal to end, and then for what has begun.
+fn terminated(proxy: &Rc<Proxy>) -> Result<impl Future<Output = ()>> {
+    let cannot = |error| Error::internal("watch for signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let proxy = proxy.clone();
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        proxy.stop(std::time::Duration::from_secs(10), false).await;
+    })
+}
+
+async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
+    let folder = |error| unusable(&config, error);
+    DirBuilder::new().recursive(true).mode(0o700).create(&config.run).map_err(folder)?;
+    let files = raise_file_limit();
+    let mut succession = control::take_over(&config.run).await?;
+    let inherited = succession.as_mut().map(|it| std::mem::take(&mut it.sockets)).unwrap_or_default();
+    let table = succession.as_ref().map_or_else(|| record::read_routes(&config.run), |it| it.table.clone());
+
+    let count = worker_count(&config);
+    let (services, names): (Vec<_>, Vec<_>) =
+        inherited.into_iter().partition(|socket| matches!(socket.purpose, SocketUse::Services(_)));
+    let listeners = listeners(&config, services, count)?;
+    let socket_name = format!("proxy-{}.sock", hex(&config.randomness.bytes16()[..6]));
+    let (socket, inbox) = ControlSocket::bind(&config.run, socket_name.clone()).map_err(folder)?;
+    let proxy = Proxy::new(Parts {
+        run: config.run.clone(),
+        socket: socket_name,
+        linger: config.limits.linger,
+        workers: workers(&config, count, files)?,
+        names: Names::new(config.names.clone(), config.randomness.clone(), names),
+        listeners: copies(&listeners)?,
+    });
+    proxy.follow(table).await?;
+    proxy.listen(shares(listeners, count));
+    tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
+    ProxyRecord::of_this_process(proxy.addresses()).write(&config.run).map_err(folder)?;
+    if let Some(succession) = &succession {
+        proxy.succeed(succession.asked());
+    }
+    socket.take_charge().map_err(folder)?;
+    if let Some(succession) = succession {
+        relieve(&proxy, succession).await;
+    }
+    tracing::info!(listen = ?proxy.addresses(), run = %config.run.display(), "the proxy serves");
+    Ok((proxy, socket))
+}
+
+/// Tells the process before to accept nothing more. If it does not hear that, it has just ended.
+async fn relieve(proxy: &Rc<Proxy>, succession: Succession) {
+    let predecessor = succession.retire_predecessor().await;
+    if let Err(error) = &predecessor {
+        tracing::warn!(?error, "the proxy before this one is gone");
+    }
+    proxy.outlive(predecessor.ok());
+}
+
+/// Deals the listeners out to the workers.
+fn shares(listeners: Vec<(SocketAddr, TcpListener)>, count: usize) -> Vec<Vec<TcpListener>> {
+    let mut shares: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
+    for (turn, (_, listener)) in listeners.into_iter().enumerate() {
+        shares[turn % count].push(listener);
+    }
+    shares
+}
+
+/// One listener per worker and address: those of the process before, and as many new ones as lack.
+fn listeners(
+    config: &ProxyConfig,
+    inherited: Vec<InheritedSocket>,
+    count: usize,
+) -> Result<Vec<(SocketAddr, TcpListener)>> {
+    let mut inherited: Vec<(SocketAddr, TcpListener)> = inherited
+        .into_iter()
+        .filter_map(|socket| match socket.purpose {
+            SocketUse::Services(address) => Some((address, TcpListener::from(socket.descriptor))),
+            _ => None,
+        })
+        .collect();
+    let mut listeners = Vec::new();
+    for &address in &config.listen {
+        let (of_address, rest): (Vec<_>, Vec<_>) = inherited.into_iter().partition(|(bound, _)| *bound == address);
+        inherited = rest;
+        let cannot = |error| cannot_listen(address, error);
+        if of_address.is_empty() {
+            for listener in sockets::listeners(address, count).map_err(cannot)? {
+                listeners.push((listener.local_addr().map_err(cannot)?, listener));
+            }
+            continue;
+        }
+        let lacking = count.saturating_sub(of_address.len());
+        listeners.extend(of_address);
+        for _ in 0..lacking {
+            listeners.push((address, sockets::listener(address).map_err(cannot)?));
+        }
+    }
+    Ok(listeners)
+}
+
+fn copies(listeners: &[(SocketAddr, TcpListener)]) -> Result<Vec<(SocketAddr, TcpListener)>> {
+    let copy = |(address, listener): &(SocketAddr, TcpListener)| Ok((*address, listener.try_clone()?));
+    listeners.iter().map(copy).collect::<io::Result<_>>().map_err(|error| Error::internal("copy a listener", error))
+}
+
+fn workers(config: &ProxyConfig, count: usize, files: u64) -> Result<Vec<WorkerThread>> {
+    // A request holds two connections, the client's and the backend's.
+    let most = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX);
+    let seats = (config.limits.connections.min(most) / count).max(1);
+    let settings =
+        Arc::new(Settings { limits: config.limits.clone(), trusted: config.trusted.clone(), seats });
+    (0..count)
+        .map(|index| WorkerThread::start(index, settings.clone()))
+        .collect::<io::Result<_>>()
+        .map_err(|error| Error::internal("start the proxy's threads", error))
+}
+
+fn worker_count(config: &ProxyConfig) -> usize {
+    let cores = available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    config.workers.unwrap_or(cores).max(1)
+}
+
+/// Lets the process have as many open files as it may, and says how many.
+fn raise_file_limit() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("`ss -ltnp 'sport = :{}'` names the program that has it", address.port()),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root".to_owned(),
+        _ => "`--proxy-listen` takes another address".to_owned(),
+    };
+    Error::new(Code::TargetUnavailable, format!("the proxy cannot listen on `{address}`")).hint(hint).because(error)
+}
+
+fn unusable(config: &ProxyConfig, error: io::Error) -> Error {
+    Error::new(Code::TargetUnavailable, format!("the folder `{}` cannot be used", config.run.display()))
+        .hint("its path may have at most 80 bytes, and its owner must be the user of this process")
+        .because(error)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,12 @@
+//! Stories: a real proxy on loopback, real backends behind it, real clients before it.
+
+mod bed;
+mod bodies;
+mod control;
+mod headers;
+mod hostile;
+mod names;
+mod probes;
+mod protocols;
+mod routing;
+mod succession;

@@ -1,0 +1,96 @@
+//! The route table as one worker thread uses it.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mirage_core::Backend;
+
+use crate::backend::Pool;
+use crate::published::Published;
+
+/// Hosts and who answers for them.
+#[derive(Default)]
+pub(crate) struct Routes {
+    hosts: HashMap<Box<str>, Rc<RoutedService>>,
+}
+
+/// A service that answers for a host.
+pub(crate) struct RoutedService {
+    /// For messages.
+    pub(crate) name: String,
+    pools: Vec<Rc<Pool>>,
+    turn: Cell<usize>,
+}
+
+impl Routes {
+    /// The table for this worker; `pools` is brought up to date and what left it is retired.
+    pub(super) fn new(
+        published: &Published,
+        worker: usize,
+        pools: &mut HashMap<Backend, Rc<Pool>>,
+    ) -> Self {
+        let mut kept = HashMap::new();
+        let mut hosts = HashMap::new();
+        for route in &published.table.routes {
+            let backends = route.backends.iter().filter_map(|backend| {
+                let load = published.loads.get(backend)?;
+                let fresh = || Rc::new(Pool::new(backend.clone(), load.clone(), worker));
+                let pool = kept
+                    .entry(backend.clone())
+                    .or_insert_with(|| pools.remove(backend).unwrap_or_else(fresh));
+                Some(pool.clone())
+            });
+            let service = RoutedService {
+                name: route.service_name.clone(),
+                pools: backends.collect(),
+                turn: Cell::new(worker),
+            };
+            hosts.insert(host_key(&route.host), Rc::new(service));
+        }
+        for (_, gone) in pools.drain() {
+            gone.retire();
+        }
+        *pools = kept;
+        Self { hosts }
+    }
+
+    /// Who answers for this host name, in whatever case it is written.
+    pub(crate) fn find(&self, host: &str) -> Option<Rc<RoutedService>> {
+        if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.hosts.get(host.to_ascii_lowercase().as_str()).cloned();
+        }
+        self.hosts.get(host).cloned()
+    }
+}
+
+impl RoutedService {
+    /// The backend for the next request: the one with the fewest open requests, in turn where they
+    /// are equal, and one that failed just now only where there is no other. Those in `tried` are
+    /// left out.
+    pub(crate) fn pick(&self, beat: u32, tried: &[Rc<Pool>]) -> Option<Rc<Pool>> {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let count = self.pools.len();
+        let mut best: Option<(&Rc<Pool>, (bool, u64))> = None;
+        for step in 0..count {
+            let pool = &self.pools[(turn % count + step) % count];
+            if pool.is_retired() || tried.iter().any(|tried| Rc::ptr_eq(tried, pool)) {
+                continue;
+            }
+            let cost = (pool.is_avoided(beat), pool.open_here());
+            if best.is_none_or(|(_, least)| cost < least) {
+                best = Some((pool, cost));
+            }
+            if cost == (false, 0) {
+                break;
+            }
+        }
+        best.map(|(pool, _)| pool.clone())
+    }
+}
+
+/// A host as it is looked up: lower-case, without the dot that makes it absolute.
+fn host_key(host: &str) -> Box<str> {
+    host.trim_end_matches('.').to_ascii_lowercase().into()
+}

@@ -1,0 +1,171 @@
+//! The life of a worker thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+
+use super::client::{Clients, ClientOrder};
+use super::routes::Routes;
+use super::{BEAT, Settings, Stats, Worker, accept, beats, serve};
+use crate::published::Published;
+
+/// What a worker is told.
+pub(crate) enum Order {
+    /// Follow this table from now on, and say so.
+    Publish(Arc<Published>, oneshot::Sender<()>),
+    /// Accept connections here.
+    Listen(Vec<StdListener>),
+    /// Accept nothing more, finish what has begun, and end at the latest then.
+    Leave(Leave),
+}
+
+/// How a worker ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leave {
+    /// When whatever is left is broken off.
+    pub(crate) deadline: Instant,
+    /// Whether somebody else serves the same address: then nobody is sent away, a connection that
+    /// rests is told to go with its next response or when its time is over.
+    pub(crate) succeeded: bool,
+}
+
+/// A running worker, seen from outside.
+pub(crate) struct WorkerThread {
+    orders: mpsc::UnboundedSender<Order>,
+    pub(crate) stats: Arc<Stats>,
+    ended: watch::Receiver<()>,
+}
+
+impl WorkerThread {
+    /// Starts the thread.
+    pub(crate) fn start(index: usize, settings: Arc<Settings>) -> io::Result<Self> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (alive, ended) = watch::channel(());
+        let stats = Arc::<Stats>::default();
+        let runtime = Builder::new_current_thread;
+        let told = stats.clone();
+        thread::Builder::new().name(format!("proxy-{index}")).spawn(move || {
+            let _alive = alive;
+            match runtime().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let worker = Worker::new(index, settings, told);
+                    runtime.block_on(worker.run(inbox));
+                }
+                Err(error) => tracing::error!(%error, "no event loop for a proxy worker"),
+            }
+        })?;
+        Ok(Self { orders, stats, ended })
+    }
+
+    /// Gives an order. A worker that has ended hears nothing.
+    pub(crate) fn tell(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Waits until the thread has ended.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+}
+
+impl Worker {
+    fn new(index: usize, settings: Arc<Settings>, stats: Arc<Stats>) -> Rc<Self> {
+        let http1 = serve::http1(&settings.limits);
+        let http2 = serve::http2(&settings.limits);
+        Rc::new(Self {
+            index,
+            settings,
+            stats,
+            clients: Clients::default(),
+            routes: RefCell::default(),
+            pools: RefCell::new(HashMap::new()),
+            beat: Cell::new(0),
+            sweeping: Cell::new(false),
+            http1,
+            http2,
+        })
+    }
+
+    async fn run(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        let (leaving, seen) = watch::channel(false);
+        while let Some(order) = inbox.recv().await {
+            match order {
+                Order::Publish(published, done) => {
+                    self.follow(&published);
+                    let _ = done.send(());
+                }
+                Order::Listen(listeners) => {
+                    for listener in listeners {
+                        match TcpListener::from_std(listener) {
+                            Ok(listener) => {
+                                let accepting = accept::accept(self.clone(), listener, seen.clone());
+                                tokio::task::spawn_local(accepting);
+                            }
+                            Err(error) => tracing::error!(%error, "cannot watch a listener"),
+                        }
+                    }
+                }
+                Order::Leave(leave) => {
+                    self.clients.tell_all(if leave.succeeded { ClientOrder::Last } else { ClientOrder::Close });
+                    let _ = leaving.send(true);
+                    return self.leave(leave).await;
+                }
+            }
+        }
+    }
+
+    fn follow(&self, published: &Published) {
+        let routes = Routes::new(published, self.index, &mut self.pools.borrow_mut());
+        *self.routes.borrow_mut() = Rc::new(routes);
+    }
+
+    async fn leave(self: Rc<Self>, leave: Leave) {
+        self.stats.leaving.store(true, Relaxed);
+        // The accept loops take their last connections first.
+        tokio::task::yield_now().await;
+        if timeout_at(leave.deadline, self.clients.all_gone()).await.is_err() {
+            self.clients.tell_all(ClientOrder::Abort);
+        }
+    }
+
+    /// Starts looking at the time, where nobody does yet.
+    pub(super) fn keep_time(self: &Rc<Self>) {
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(self.clone()));
+        }
+    }
+}
+
+/// Once a beat: closes what has rested or dawdled too long. Ends when there is nothing to look at.
+async fn sweep(worker: Rc<Worker>) {
+    let head = beats(worker.limits().head_time);
+    let idle = beats(worker.limits().idle_time);
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat.tick().await;
+    loop {
+        beat.tick().await;
+        let now = worker.beat.get() + 1;
+        worker.beat.set(now);
+        worker.clients.sweep(now, head, idle);
+        let mut pooled = false;
+        for pool in worker.pools.borrow().values() {
+            pooled |= pool.sweep(now);
+        }
+        if worker.clients.is_empty() && !pooled {
+            worker.sweeping.set(false);
+            return;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The platform's API, seen from the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use mirage_core::{Code, Error, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::wire::Problem;
+use crate::config::{self, env};
+
+/// Where the API is unless somebody says otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
+/// A client of the API.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Api {
+    /// The platform at this address; the token is the one given, else the readable one of the data folder.
+    pub(crate) fn new(url: Option<String>, token: Option<String>, data_dir: Option<PathBuf>) -> Result<Self> {
+        let base = url.unwrap_or_else(|| DEFAULT_URL.to_owned()).trim_end_matches('/').to_owned();
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .no_proxy()
+            .build()
+            .map_err(|error| Error::internal("prepare an HTTP client", error))?;
+        let token = token.or_else(|| {
+            let file = config::data_dir(data_dir).join("admin.token");
+            std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned())
+        });
+        Ok(Self { http, base, token })
+    }
+
+    /// Whether there is a token to show.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// GET.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.call(self.request(Method::GET, path)).await
+    }
+
+    /// POST.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.call(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// PATCH.
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.call(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.call(self.request(Method::DELETE, path)).await
+    }
+
+    /// GET whose answer has no end, as lines.
+    pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
+        let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
+        let response = self.send(request).await?;
+        Ok(split_lines(response.bytes_stream()))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.send(request).await?;
+        response.json().await.map_err(|error| {
+            Error::new(Code::Internal, format!("`{}` answered something else than Mirage does", self.base))
+                .hint(format!("check {}", env::URL))
+                .because(error)
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        match response.json::<Problem>().await {
+            Ok(problem) => Err(problem.into_error()),
+            Err(error) => Err(Error::new(Code::Internal, format!("`{}` answered {status}", self.base))
+                .hint(format!("check that {} is the address of a Mirage platform", env::URL))
+                .because(error)),
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let at = &self.base;
+        Error::new(Code::TargetUnavailable, format!("no platform answers at `{at}`"))
+            .hint(format!("start one with `mirage serve`, or set {} to where it is", env::URL))
+            .because(error)
+    }
+}
+
+/// Text as a segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn split_lines(
+    bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = Result<String>> {
+    let state = (Box::pin(bytes), Vec::<u8>::new());
+    futures_util::stream::try_unfold(state, |(mut bytes, mut buffer)| async move {
+        loop {
+            if let Some(end) = buffer.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = buffer.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line[..end]).into_owned();
+                return Ok(Some((line, (bytes, buffer))));
+            }
+            match bytes.next().await {
+                Some(Ok(more)) => buffer.extend_from_slice(&more),
+                Some(Err(error)) => {
+                    return Err(Error::new(Code::TargetUnavailable, "the platform broke off its answer")
+                        .hint("it may have been restarted; ask again")
+                        .because(error));
+                }
+                None => return Ok(None),
+            }
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! Words of the command line that several verbs understand.
+
+use mirage_core::{Code, Error, Result};
+
+/// `NAME=value` as its two sides.
+pub(crate) fn pair(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        Error::new(Code::InvalidRequest, format!("`{text}` is not a variable"))
+            .hint("write it as `NAME=value`")
+    })?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// The lines `NAME=value` of a file; empty lines and those that begin with `#` are passed over, one
+/// pair of quotes around a value is taken off.
+pub(crate) fn env_file(path: &std::path::Path) -> Result<Vec<(String, String)>> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(Code::InvalidRequest, format!("`{}` cannot be read", path.display()))
+            .hint("check the path of --env-file")
+            .because(error)
+    })?;
+    let mut pairs = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, value) = pair(line.strip_prefix("export ").unwrap_or(line))?;
+        pairs.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
+    }
+    Ok(pairs)
+}
+
+fn unquoted(value: &str) -> &str {
+    ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q)).unwrap_or(value)
+}
+
+/// A time for `--since`: a timestamp, or a span back from now such as `90s`, `10m`, `2h`, `1d`.
+pub(crate) fn since(text: &str, now: jiff::Timestamp) -> Result<jiff::Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let refuse = || {
+        Error::new(Code::InvalidRequest, format!("`{text}` is neither a time nor a span"))
+            .hint("write `10m`, `2h`, or `2026-11-21T08:00:00Z`")
+    };
+    let at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at)).ok_or_else(refuse)?;
+    let number: i64 = text[..at].parse().map_err(|_| refuse())?;
+    let seconds = match &text[at..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(refuse()),
+    };
+    let span = jiff::SignedDuration::from_secs(number.checked_mul(seconds).ok_or_else(refuse)?);
+    now.checked_sub(span).map_err(|_| refuse())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_takes_times_and_spans() {
+        let now: jiff::Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let read = |text| since(text, now).map(|time| time.to_string()).map_err(|error| error.message().to_owned());
+        assert_eq!(read("10m"), Ok("2026-11-21T07:50:00Z".into()));
+        assert_eq!(read("2026-11-20T00:00:00Z"), Ok("2026-11-20T00:00:00Z".into()));
+        assert_eq!(read("soon"), Err("`soon` is neither a time nor a span".into()));
+        assert!(read("").is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! `mirage deploy REF`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result};
+
+use super::api::segment;
+use super::args::{env_file, pair};
+use super::wire::{Change, Created, Deployment, Healthcheck, NewService, Resources, Service, Told};
+use super::{Context, follow_deployment};
+
+/// Deploy an image and wait until it serves
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage deploy nginx:1.27 --port 80\n  mirage deploy 127.0.0.1:5000/acme/web:1 --name web --env GREETING=hello --health-path /up"
+)]
+pub(crate) struct DeployArgs {
+    /// The image
+    #[arg(value_name = "REF")]
+    reference: String,
+    /// Name of the service (default: the last part of the repository)
+    #[arg(long)]
+    name: Option<String>,
+    /// Project
+    #[arg(long, default_value = "default")]
+    project: String,
+    /// Environment
+    #[arg(long, default_value = "production")]
+    environment: String,
+    /// Port the process listens on (default: the image's, else PORT); several times for several
+    #[arg(long = "port", value_name = "PORT")]
+    ports: Vec<u16>,
+    /// The service listens on nothing
+    #[arg(long, conflicts_with = "ports")]
+    no_port: bool,
+    /// Set an environment variable
+    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
+    variables: Vec<String>,
+    /// Set the environment variables of a file
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Number of instances
+    #[arg(long, value_name = "N")]
+    replicas: Option<u32>,
+    /// Memory limit of an instance, such as 256MiB
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Processor limit of an instance in cores, such as 0.5
+    #[arg(long, value_name = "CORES")]
+    cpu: Option<f64>,
+    /// Limit of processes and threads of an instance
+    #[arg(long, value_name = "N")]
+    pids: Option<u32>,
+    /// Path that answers 200 to 399 when the service is well
+    #[arg(long, value_name = "PATH")]
+    health_path: Option<String>,
+    /// Seconds until a new instance must be well
+    #[arg(long, value_name = "SECONDS")]
+    health_timeout: Option<f64>,
+    /// What happens when the process exits: on-failure, always, never
+    #[arg(long, value_name = "POLICY", value_parser = restart_policy)]
+    restart: Option<RestartPolicy>,
+    /// Let programs gain privileges by setuid bits
+    #[arg(long)]
+    allow_new_privileges: bool,
+    /// Deploy over a service that has another image
+    #[arg(long)]
+    replace: bool,
+    /// Do not wait until it serves
+    #[arg(long)]
+    detach: bool,
+    /// Show what would happen, and change nothing
+    #[arg(long)]
+    plan: bool,
+    /// Replaces the image's command
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
+    let start = std::time::Instant::now();
+    let reference: Reference = args.reference.parse()?;
+    let name = match &args.name {
+        Some(name) => name.parse::<Name>()?,
+        None => Name::suggest(reference.repository().last()).ok_or_else(|| {
+            Error::new(Code::InvalidRequest, format!("`{}` cannot be made into a name", reference.repository()))
+                .hint("give the service a name with `--name`")
+        })?,
+    };
+    let path = segment(&format!("{}/{}/{name}", args.project, args.environment));
+    let existing = match context.api.get::<Service>(&format!("/api/services/{path}")).await {
+        Ok(service) => Some(service),
+        Err(error) if error.code() == Code::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(service) = &existing {
+        refuse_another_image(service, &reference, &args)?;
+    }
+    if args.plan {
+        return super::progress::show_plan(existing.as_ref(), &reference, &name, &args.environment, &context).await;
+    }
+    let (service, deployment) = match existing {
+        Some(service) => {
+            let path = format!("/api/services/{}/deploy", service.id);
+            let deployment: Told<Deployment> = context.api.post(&path, &change(&args)?).await?;
+            (service, deployment)
+        }
+        None => {
+            let request = NewService {
+                name: Some(name.to_string()),
+                project: Some(args.project.clone()),
+                environment: Some(args.environment.clone()),
+                settings: change(&args)?,
+            };
+            let made: Created = context.api.post("/api/services/from-image", &request).await?;
+            (made.service, made.deployment)
+        }
+    };
+    if args.detach {
+        match context.printer.json {
+            true => context.printer.json(&deployment),
+            false => context.printer.data(&deployment.id),
+        }
+        return Ok(());
+    }
+    follow_deployment(&context, &service.id, deployment, start).await
+}
+
+/// A slip in `--name` must not replace somebody else's software.
+fn refuse_another_image(service: &Service, reference: &Reference, args: &DeployArgs) -> Result<()> {
+    let same = service.image_registry == reference.host().as_str() && service.image_name == reference.repository().as_str();
+    if same || args.replace {
+        return Ok(());
+    }
+    let known = format!("{}/{}", service.image_registry, service.image_name);
+    Err(Error::new(Code::NameTaken, format!("`{}` runs another image, `{known}`", service.name))
+        .hint("choose another `--name`, or deploy over it with `--replace`"))
+}
+
+fn change(args: &DeployArgs) -> Result<Change> {
+    Ok(Change {
+        image: Some(args.reference.clone()),
+        ports: ports(args),
+        variables: variables(args)?,
+        healthcheck: healthcheck(args),
+        replicas: args.replicas,
+        resources: resources(args),
+        restart_policy: args.restart,
+        command: (!args.command.is_empty()).then(|| args.command.clone()),
+        allow_new_privileges: args.allow_new_privileges.then_some(true),
+    })
+}
+
+fn ports(args: &DeployArgs) -> Option<Vec<u16>> {
+    match (args.no_port, args.ports.is_empty()) {
+        (true, _) => Some(Vec::new()),
+        (false, true) => None,
+        (false, false) => Some(args.ports.clone()),
+    }
+}
+
+/// The file's variables, then those of the command line over them.
+fn variables(args: &DeployArgs) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    if let Some(file) = &args.env_file {
+        all.extend(env_file(file)?);
+    }
+    for text in &args.variables {
+        let (name, value) = pair(text)?;
+        all.insert(name, value);
+    }
+    Ok(all)
+}
+
+fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {
+    if args.health_path.is_none() && args.health_timeout.is_none() {
+        return None;
+    }
+    Some(Healthcheck { path: args.health_path.clone(), start_timeout_seconds: args.health_timeout })
+}
+
+fn resources(args: &DeployArgs) -> Option<Resources> {
+    if args.memory.is_none() && args.cpu.is_none() && args.pids.is_none() {
+        return None;
+    }
+    Some(Resources { memory: args.memory.clone(), cpu: args.cpu, pids: args.pids })
+}
+
+fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
+    match text {
+        "on-failure" => Ok(RestartPolicy::OnFailure),
+        "always" => Ok(RestartPolicy::Always),
+        "never" => Ok(RestartPolicy::Never),
+        _ => Err("it is one of `on-failure`, `always`, `never`".into()),
+    }
+}

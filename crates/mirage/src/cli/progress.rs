@@ -1,0 +1,88 @@
+//! What moves while a deployment is on its way, and what would happen before it is.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use mirage_core::{Digest, Name, Reference, Result};
+
+use super::wire::{InspectImage, Inspection, Progress, Service};
+use super::{Context, Printer};
+
+/// A bar for each layer that is being moved, on a terminal; nothing elsewhere.
+pub(crate) struct Bars {
+    all: Option<MultiProgress>,
+    bars: Vec<(String, ProgressBar)>,
+}
+
+impl Bars {
+    /// Bars where the terminal can show them.
+    pub(crate) fn new(printer: &Printer) -> Self {
+        Self { all: printer.bars.then(MultiProgress::new), bars: Vec::new() }
+    }
+
+    /// Shows how far each layer is.
+    pub(crate) fn show(&mut self, progress: Option<&Progress>) {
+        let (Some(all), Some(progress)) = (&self.all, progress) else { return };
+        for layer in &progress.layers {
+            let at = self.bars.iter().position(|(digest, _)| *digest == layer.digest);
+            let bar = match at {
+                Some(at) => &self.bars[at].1,
+                None => {
+                    let bar = all.add(ProgressBar::new(layer.bytes_total).with_style(style()));
+                    bar.set_prefix(short(&layer.digest));
+                    self.bars.push((layer.digest.clone(), bar));
+                    &self.bars[self.bars.len() - 1].1
+                }
+            };
+            bar.set_position(layer.bytes_done);
+        }
+    }
+
+    /// Takes the bars away, so that a line can be printed.
+    pub(crate) fn clear(&mut self) {
+        for (_, bar) in self.bars.drain(..) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("  {prefix}  {bar:30}  {binary_bytes:>10} of {binary_total_bytes}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ")
+}
+
+fn short(digest: &str) -> String {
+    digest.parse::<Digest>().map(|digest| digest.short().to_owned()).unwrap_or_default()
+}
+
+/// Prints what a deploy would do, and does nothing.
+pub(crate) async fn show_plan(
+    existing: Option<&Service>,
+    reference: &Reference,
+    name: &Name,
+    environment: &str,
+    context: &Context,
+) -> Result<()> {
+    let request = InspectImage { image: reference.to_string(), platform: None };
+    let found: Inspection = context.api.post("/api/images/inspect", &request).await?;
+    let printer = &context.printer;
+    let new = format!("{} ({})", reference.familiar(), short(&found.image_digest));
+    let pull = if found.present { "" } else { "pull · " };
+    match existing {
+        None => {
+            printer.data(&format!("+ service {name} ({environment})"));
+            printer.data(&format!("    image     {new}"));
+            printer.data(&format!("  + {pull}start #1 · probe · route"));
+        }
+        Some(service) => {
+            let old = service.image_digest.as_deref().map(short).unwrap_or_default();
+            let old_tag = service.image_tag.clone().unwrap_or_default();
+            let number = service.revision.map_or(1, |revision| revision + 1);
+            printer.data(&format!("~ service {name} ({environment})"));
+            printer.data(&format!("    image     {old_tag} ({old}) → {new}"));
+            printer.data(&format!("    replicas  {}", service.replicas));
+            let old_number = service.revision.unwrap_or(0);
+            printer.data(&format!("  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"));
+        }
+    }
+    Ok(())
+}

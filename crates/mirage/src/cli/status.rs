@@ -1,0 +1,84 @@
+//! `mirage status NAME`
+
+use clap::Args;
+use mirage_core::Result;
+use mirage_core::port::Clock;
+
+use super::Context;
+use super::api::segment;
+use super::printer::human_age;
+use super::services::meaning;
+use super::wire::{Instance, Service, Told};
+use crate::clock::SystemClock;
+
+/// Show one service
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mirage status web\n  mirage status shop/staging/web --json")]
+pub(crate) struct StatusArgs {
+    /// The service: a name, an id, or project/environment/name
+    name: String,
+}
+
+pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
+    let service: Told<Service> = context.api.get(&format!("/api/services/{}", segment(&args.name))).await?;
+    if context.printer.json {
+        context.printer.json(&service);
+        return Ok(());
+    }
+    let printer = &context.printer;
+    let mark = meaning(&service.status);
+    let state = printer.paint(mark, &format!("{} {}", mark.glyph(), service.status));
+    let age = human_age(SystemClock.now().duration_since(service.updated_at).as_secs());
+    let ports: Vec<_> = service.ports.iter().map(u16::to_string).collect();
+    let rows = [
+        ("service", format!("{}/{}/{}", service.project, service.environment, service.name)),
+        ("status", format!("{state}, changed {age} ago")),
+        ("address", service.url.clone().unwrap_or_default()),
+        ("image", service.image()),
+        ("digest", service.image_digest.clone().unwrap_or_default()),
+        ("revision", service.revision.map(|number| format!("#{number}")).unwrap_or_default()),
+        ("replicas", format!("{} of {} healthy", service.healthy(), service.replicas)),
+        ("ports", ports.join(" ")),
+        ("id", service.id.clone()),
+    ];
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        printer.data(&format!("{name:<10}{value}"));
+    }
+    if !service.instances.is_empty() {
+        printer.data("");
+        let heading = ["INSTANCE", "STATE", "HEALTH", "ADDRESS", "PID", "SINCE"].map(str::to_owned);
+        let mut table = vec![heading.to_vec()];
+        table.extend(service.instances.iter().map(instance));
+        printer.table(&table);
+    }
+    show_failure(&service, &context);
+    Ok(())
+}
+
+fn instance(instance: &Instance) -> Vec<String> {
+    let health = match &instance.health_failure {
+        Some(reason) => format!("{}: {reason}", instance.health),
+        None => instance.health.clone(),
+    };
+    vec![
+        instance.id.chars().take(8).collect(),
+        instance.state.clone(),
+        health,
+        instance.address.clone().unwrap_or_default(),
+        instance.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        instance.running_since.map(|time| human_age(SystemClock.now().duration_since(time).as_secs())).unwrap_or_default(),
+    ]
+}
+
+/// The newest deployment's failure, which a status must not hide.
+fn show_failure(service: &Service, context: &Context) {
+    let Some(newest) = &service.latest_deployment else { return };
+    if let Some(failure) = &newest.error {
+        let printer = &context.printer;
+        printer.data("");
+        printer.data(&format!("the newest deployment (#{}) failed: {}", newest.revision, failure.message));
+        if let Some(hint) = &failure.hint {
+            printer.data(&format!("hint: {hint}"));
+        }
+    }
+}

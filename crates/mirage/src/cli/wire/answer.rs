@@ -1,0 +1,196 @@
+//! What the API answers, as far as it is shown.
+
+use jiff::Timestamp;
+use mirage_core::{Code, Error, Phase, StepKind, Trigger};
+use serde::Deserialize;
+
+/// An error.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// The error as it was before it went over the wire.
+    pub(crate) fn into_error(self) -> Error {
+        let error = Error::new(self.code, self.detail);
+        self.hint.into_iter().fold(error, Error::hint)
+    }
+}
+
+/// A service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Service {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) project: String,
+    pub(crate) environment: String,
+    pub(crate) image_registry: String,
+    pub(crate) image_name: String,
+    pub(crate) image_tag: Option<String>,
+    pub(crate) image_digest: Option<String>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) replicas: u32,
+    pub(crate) status: String,
+    pub(crate) url: Option<String>,
+    pub(crate) revision: Option<u32>,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) active_deployment: Option<Deployment>,
+    pub(crate) latest_deployment: Option<Deployment>,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Service {
+    /// Instances of what serves that run and are healthy.
+    pub(crate) fn healthy(&self) -> u32 {
+        let Some(active) = &self.active_deployment else { return 0 };
+        let good = |i: &&Instance| i.state == "running" && i.health == "healthy" && i.deployment == active.id;
+        u32::try_from(self.instances.iter().filter(good).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The image without its registry's digest: `ghcr.io/acme/web:2`.
+    pub(crate) fn image(&self) -> String {
+        let tag = self.image_tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+        format!("{}/{}{tag}", self.image_registry, self.image_name)
+    }
+}
+
+/// A container of a service.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    pub(crate) deployment: String,
+    pub(crate) state: String,
+    pub(crate) running_since: Option<Timestamp>,
+    pub(crate) health: String,
+    pub(crate) health_failure: Option<String>,
+    pub(crate) address: Option<String>,
+    pub(crate) pid: Option<u32>,
+}
+
+/// A page of services.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Services {
+    pub(crate) services: Vec<super::Told<Service>>,
+    pub(crate) next: Option<String>,
+}
+
+/// A service that was just made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Created {
+    pub(crate) service: Service,
+    pub(crate) deployment: super::Told<Deployment>,
+}
+
+/// One attempt to make a revision live.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deployment {
+    pub(crate) id: String,
+    pub(crate) service: String,
+    pub(crate) revision: u32,
+    pub(crate) phase: Phase,
+    pub(crate) trigger: Trigger,
+    pub(crate) image_digest: Option<String>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) error: Option<Failure>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) finished_at: Option<Timestamp>,
+}
+
+/// Deployments, newest first.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Deployments {
+    pub(crate) deployments: Vec<Deployment>,
+}
+
+/// A step of a deployment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Step {
+    pub(crate) kind: StepKind,
+    pub(crate) summary: String,
+    pub(crate) duration_millis: Option<u64>,
+    pub(crate) failed: bool,
+}
+
+/// How far a pull is.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// How far a layer is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Layer {
+    pub(crate) digest: String,
+    pub(crate) bytes_total: u64,
+    pub(crate) bytes_done: u64,
+}
+
+/// Why a deployment failed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) log_tail: Vec<String>,
+}
+
+/// What an image is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Inspection {
+    pub(crate) docker_image: String,
+    pub(crate) image_digest: String,
+    pub(crate) platform: String,
+    pub(crate) platforms: Vec<String>,
+    pub(crate) size_bytes: u64,
+    pub(crate) layers: u32,
+    pub(crate) present: bool,
+    pub(crate) config: ImageConfig,
+}
+
+/// What an image says about how it wants to run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ImageConfig {
+    pub(crate) entrypoint: Vec<String>,
+    pub(crate) command: Vec<String>,
+    pub(crate) working_directory: String,
+    pub(crate) user: String,
+    pub(crate) exposed_ports: Vec<u16>,
+    pub(crate) volumes: Vec<String>,
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) health_command: Vec<String>,
+    pub(crate) created: Option<Timestamp>,
+}
+
+/// One line that an instance wrote.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct LogLine {
+    pub(crate) time: Timestamp,
+    pub(crate) text: String,
+    pub(crate) instance: String,
+}
+
+/// What was looked at on the platform's machine.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Diagnosis {
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+pub(crate) struct Finding {
+    pub(crate) subject: String,
+    pub(crate) seen: String,
+    pub(crate) hint: Option<String>,
+}

@@ -1,0 +1,45 @@
+//! Every environment variable Mirage reads, once. `docs/ENV.md` is made from this list.
+
+/// Where the API is, for the command line.
+pub(crate) const URL: &str = "MIRAGE_URL";
+/// The token of whoever asks.
+pub(crate) const TOKEN: &str = "MIRAGE_TOKEN";
+/// The folder in which the platform keeps everything.
+pub(crate) const DATA_DIR: &str = "MIRAGE_DATA_DIR";
+/// Address of API, pages and registry.
+pub(crate) const LISTEN: &str = "MIRAGE_LISTEN";
+/// Address at which services answer.
+pub(crate) const PROXY_LISTEN: &str = "MIRAGE_PROXY_LISTEN";
+/// Services answer below this domain.
+pub(crate) const BASE_DOMAIN: &str = "MIRAGE_BASE_DOMAIN";
+/// An OCI runtime to use instead of the built-in one.
+pub(crate) const RUNTIME: &str = "MIRAGE_RUNTIME";
+/// The admin token, instead of the one in the data folder.
+pub(crate) const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
+/// Registries that are asked over plain HTTP.
+pub(crate) const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
+/// Certificates of registries with an own authority.
+pub(crate) const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
+/// What is logged.
+pub(crate) const LOG: &str = "MIRAGE_LOG";
+
+/// Name, default, meaning.
+pub(crate) const ALL: &[(&str, &str, &str)] = &[
+    (URL, "`http://127.0.0.1:7070`", "Where the command line finds the API"),
+    (TOKEN, "the readable `admin.token`", "The token the command line shows to the API"),
+    (DATA_DIR, "`/var/lib/mirage` as root, else the XDG data folder", "The folder in which the platform keeps everything"),
+    (LISTEN, "`127.0.0.1:7070`", "Address of API and registry"),
+    (PROXY_LISTEN, "`127.0.0.1:8080`", "Address at which services answer"),
+    (BASE_DOMAIN, "`localhost`", "Services answer at `<service>-<environment>.` and this"),
+    (RUNTIME, "the built-in runtime", "Path of an OCI runtime (`runc`, `crun`, `runsc`) to run containers with"),
+    (ADMIN_TOKEN, "made at the first start", "The token that may do everything"),
+    (INSECURE_REGISTRIES, "none", "Registries asked over plain HTTP, separated by commas; loopback ones always are"),
+    (REGISTRY_CA, "none", "PEM files with the authorities of registries, separated by commas"),
+    (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
+];
+
+/// A variable that no command line option stands for.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub(crate) fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,24 @@
+//! Which folders are used where none was named.
+
+use std::path::{Path, PathBuf};
+
+use super::env;
+
+/// The data folder: the one named, else `/var/lib/mirage` as root, else below the XDG data folder.
+pub(crate) fn data_dir(named: Option<PathBuf>) -> PathBuf {
+    if let Some(named) = named {
+        return std::path::absolute(&named).unwrap_or(named);
+    }
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/mirage");
+    }
+    let home = || env::read("HOME").map(|home| Path::new(&home).join(".local/share"));
+    let xdg = env::read("XDG_DATA_HOME").map(PathBuf::from);
+    xdg.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("mirage")
+}
+
+/// Sockets, mount points and the state of what runs; below the data folder, so that two platforms
+/// of one machine never meet.
+pub(crate) fn run_dir(data: &Path) -> PathBuf {
+    data.join("run")
+}

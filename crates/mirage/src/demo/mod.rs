@@ -1,0 +1,145 @@
+//! `mirage demo`: the whole thing in one command, from nothing and offline.
+
+mod image;
+mod push;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use mirage_core::{Error, Result};
+
+use crate::cli::wire::{Change, Created, NewService};
+use crate::cli::{Api, Context, Global, Printer, follow_deployment, human_duration};
+use crate::platform::{Platform, PlatformOptions};
+use crate::serve::{Ends, needs_root, runtime};
+
+/// The repository of the sample image in the built-in registry.
+const REPOSITORY: &str = "demo/hello";
+
+/// The whole thing, offline, with a sample image; stays until Ctrl-C
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mirage demo\n  mirage demo 127.0.0.1:5000/acme/web:1")]
+pub(crate) struct DemoArgs {
+    /// An image to deploy instead of the sample
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    /// Address of API and registry (default: a free port)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Address at which the service answers (default: 127.0.0.1:8080, or a free port where that is taken)
+    #[arg(long, value_name = "ADDRESS")]
+    proxy_listen: Option<SocketAddr>,
+}
+
+pub(crate) fn run(args: DemoArgs, global: &Global, printer: &Printer) -> Result<ExitCode> {
+    needs_root("demo")?;
+    quiet_log();
+    let home = Home::make()?;
+    let runtime = runtime()?;
+    runtime.block_on(Box::pin(demonstrate(args, global, printer, home.0.clone())))?;
+    drop(runtime);
+    home.remove()?;
+    printer.note("Stopped; nothing is left behind");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: PathBuf) -> Result<()> {
+    let mut ends = Ends::listen()?;
+    let start = Instant::now();
+    let options = PlatformOptions {
+        data: data.clone(),
+        listen: args.listen,
+        proxy_listen: args.proxy_listen.unwrap_or_else(free_proxy_address),
+        base_domain: "localhost".into(),
+        runtime: None,
+        insecure_registries: Vec::new(),
+        registry_ca: Vec::new(),
+    };
+    let platform = Platform::start(options).await?;
+    let text = format!("a platform in {}, API on {}", data.display(), platform.listen);
+    printer.step("Started", &text, Some(start.elapsed()));
+    let deployed = tokio::select! {
+        deployed = deploy(&args, global, printer, &platform, &data) => deployed,
+        () = ends.wait() => Ok(()),
+    };
+    if deployed.is_ok() {
+        printer.note("\nCtrl-C stops it and removes everything");
+        ends.wait().await;
+        printer.note("");
+    }
+    let down = platform.down().await;
+    deployed.and(down)
+}
+
+/// Puts an image in and deploys it, both as any user would: over HTTP, with the token.
+async fn deploy(args: &DemoArgs, global: &Global, printer: &Printer, platform: &Platform, data: &std::path::Path) -> Result<()> {
+    let url = format!("http://{}", platform.listen);
+    let token = std::fs::read_to_string(data.join("admin.token"))
+        .map_err(|error| Error::internal("read the token of the demo", error))?;
+    let token = token.trim().to_owned();
+    let (reference, name) = match &args.reference {
+        Some(reference) => (reference.clone(), None),
+        None => {
+            let start = Instant::now();
+            let image = image::sample();
+            let size = image.size();
+            push::push(&url, &token, REPOSITORY, "1", image).await?;
+            let reference = format!("{}/{REPOSITORY}:1", platform.listen);
+            printer.step("Pushed", &format!("{reference}, {size} bytes"), Some(start.elapsed()));
+            (reference, Some("hello".to_owned()))
+        }
+    };
+    let start = Instant::now();
+    let api = Api::new(Some(url), Some(token), None)?;
+    let settings = Change { image: Some(reference), ..Change::default() };
+    let request = NewService { name, settings, ..NewService::default() };
+    let made: Created = api.post("/api/services/from-image", &request).await?;
+    let context = Context { api, printer: printer.clone(), global: global.clone() };
+    follow_deployment(&context, &made.service.id, made.deployment, start).await?;
+    printer.note(&format!("it serves, {} after the request", human_duration(start.elapsed())));
+    Ok(())
+}
+
+/// The usual address where it is free, so that the printed one is pleasant; else any.
+fn free_proxy_address() -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 8080));
+    match std::net::TcpListener::bind(usual) {
+        Ok(_) => usual,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    }
+}
+
+/// Only what went wrong is worth a line between the demo's own.
+fn quiet_log() {
+    crate::logging::start_with("error");
+}
+
+/// The folder in which the demo lives; removed with everything in it.
+struct Home(PathBuf);
+
+impl Home {
+    fn make() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("mirage-demo-{}", std::process::id()));
+        std::fs::create_dir(&path).map_err(|error| Error::internal("make a folder for the demo", error))?;
+        Ok(Self(path))
+    }
+
+    fn remove(&self) -> Result<()> {
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::internal("remove the folder of the demo", error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The end of a demo that failed; `remove` has said already what could not be removed.
+        let _ = self.remove();
+    }
+}

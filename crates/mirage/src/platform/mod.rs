@@ -1,0 +1,206 @@
+//! The one place where the parts are joined into a platform.
+
+mod gate;
+mod images;
+mod machine;
+mod node;
+mod options;
+mod proxy;
+mod token;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mirage_control::access::AdminToken;
+use mirage_control::{Control, Ports, Settings};
+use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
+use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
+use mirage_engine::local::{LocalConfig, LocalEngine};
+use mirage_oci::registry::{RegistryState, UploadLimits, Uploads};
+use mirage_store::Store;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use machine::findings as machine_findings;
+pub(crate) use node::{Node, lock_data_dir};
+pub(crate) use options::PlatformOptions;
+pub(crate) use images::seed;
+pub(crate) use token::admin_token;
+
+use crate::clock::{SystemClock, SystemRandomness};
+
+/// Network namespaces kept ready for the next starts.
+const POOL: usize = 4;
+/// How long services have to end by themselves when the whole platform stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A platform that runs: this process decides; the proxy and the shims are processes of their own.
+pub(crate) struct Platform {
+    control: Control,
+    engine: Arc<LocalEngine>,
+    store: mirage_oci::content::ContentStore,
+    run: PathBuf,
+    api: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+    /// Where the API listens.
+    pub(crate) listen: SocketAddr,
+    /// Where services answer.
+    pub(crate) proxy_listen: SocketAddr,
+    _lock: nix::fcntl::Flock<std::fs::File>,
+}
+
+impl Platform {
+    /// Opens the data folder, adopts what runs, and serves the API.
+    pub(crate) async fn start(options: PlatformOptions) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        let node = Node::open(&options.data)?;
+        let token = admin_token(&options.data, &*random)?;
+        let listener = bind(options.listen, "listen", "the API").await?;
+        let listen = listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
+        let store = Store::open(&options.data.join("mirage.db")).await?;
+
+        let joined = images::join(&options, listen, &*random)?;
+        let images: Arc<dyn ImageStore> = Arc::new(joined.images);
+        let engine = LocalEngine::open(LocalConfig {
+            data: options.data.clone(),
+            run: node.run.clone(),
+            node: node.id(&store, &*random).await?,
+            network: None,
+            pool: POOL,
+            images: Arc::clone(&images),
+            clock: Arc::clone(&clock),
+            shim: vec![program()?, "shim".into()],
+            runtime: options.runtime.clone(),
+        });
+        let engine = Arc::new(engine.await?);
+        let router = proxy::start(&node.run, options.proxy_listen).await?;
+        let proxy_listen = router.listen;
+        let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
+        let settings = Settings {
+            platform: ImagePlatform::linux(std::env::consts::ARCH),
+            base_domain: options.base_domain.clone(),
+            proxy_port: proxy_listen.port(),
+            admin_token: AdminToken::new(&token),
+        };
+        let ports = Ports {
+            registry: Arc::new(joined.client),
+            images,
+            engine: Arc::clone(&engine) as Arc<dyn InstanceEngine>,
+            router: router.handle,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            machine,
+        };
+        let control = Control::start(store, ports, settings).await?;
+        let uploads = Uploads::new(UploadLimits::default(), clock, random);
+        let registry = mirage_oci::registry::router(RegistryState {
+            store: joined.store.clone(),
+            repositories: joined.repositories,
+            gate: Arc::new(gate::ControlGate::new(control.clone())),
+            uploads: uploads.clone(),
+            on_push: None,
+        });
+        let app = mirage_api::router(control.clone()).merge(registry);
+        let api = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!(%error, "the API stopped");
+            }
+        });
+        let housekeeping = tokio::spawn(expire_uploads(uploads));
+        Ok(Self {
+            control,
+            engine,
+            store: joined.store,
+            run: node.run,
+            api,
+            housekeeping,
+            listen,
+            proxy_listen,
+            _lock: node.lock,
+        })
+    }
+
+    /// Stops deciding. Containers and the proxy go on, and the next start adopts them.
+    pub(crate) async fn stop(self) {
+        self.api.abort();
+        self.housekeeping.abort();
+        self.control.stop().await;
+    }
+
+    /// Stops everything a data folder's platform runs, without deciding anything.
+    pub(crate) async fn tear_down(options: PlatformOptions) -> Result<()> {
+        let random = SystemRandomness;
+        let node = Node::open(&options.data)?;
+        let store = Store::open(&options.data.join("mirage.db")).await?;
+        let joined = images::join(&options, options.listen, &random)?;
+        proxy::shut_down(&node.run).await?;
+        let engine = LocalEngine::open(LocalConfig {
+            data: options.data.clone(),
+            run: node.run.clone(),
+            node: node.id(&store, &random).await?,
+            network: None,
+            pool: 0,
+            images: Arc::new(joined.images),
+            clock: Arc::new(SystemClock),
+            shim: vec![program()?, "shim".into()],
+            runtime: options.runtime,
+        });
+        engine.await?.teardown(GRACE).await?;
+        store.close().await;
+        unmount(joined.store).await
+    }
+
+    /// Stops everything: services, proxy, networks, mounts. What is on disk stays.
+    pub(crate) async fn down(self) -> Result<()> {
+        let Self { control, engine, store, run, api, housekeeping, .. } = self;
+        api.abort();
+        housekeeping.abort();
+        control.stop().await;
+        proxy::shut_down(&run).await?;
+        engine.teardown(GRACE).await?;
+        unmount(store).await
+    }
+}
+
+async fn unmount(store: mirage_oci::content::ContentStore) -> Result<()> {
+    tokio::task::spawn_blocking(move || store.unmount_all())
+        .await
+        .map_err(|error| Error::internal("unmount the layers", error))?
+}
+
+/// Uploads that nobody goes on with are looked for this often.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+async fn expire_uploads(uploads: Uploads) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        uploads.expire();
+    }
+}
+
+/// This binary, for the processes that are roles of it. The link in `/proc` stays right when the file
+/// is replaced by an upgrade.
+pub(crate) fn program() -> Result<OsString> {
+    let path = std::env::current_exe().map_err(|error| Error::internal("find the own binary", error))?;
+    Ok(path.into_os_string())
+}
+
+pub(crate) async fn bind(address: SocketAddr, option: &str, what: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::new(Code::Conflict, format!("{what} cannot listen on `{address}`: {}", plain(&error)))
+            .hint(format!("choose another address with `--{option}`"))
+    })
+}
+
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "the address is in use".into(),
+        std::io::ErrorKind::AddrNotAvailable => "this machine does not have the address".into(),
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need more rights".into(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+//! The data folder of one platform, and what tells it apart from others on the machine.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use mirage_core::port::Randomness;
+use mirage_core::{Code, Error, Result};
+use mirage_store::Store;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::config::run_dir;
+
+const SETTING: &str = "node";
+
+/// The data folder of one platform, held by this process.
+pub(crate) struct Node {
+    /// Sockets, mount points, state of what runs.
+    pub(crate) run: PathBuf,
+    /// Held as long as this process decides.
+    pub(crate) lock: Flock<File>,
+}
+
+impl Node {
+    /// Makes the folder if there is none, and takes it for this process.
+    pub(crate) fn open(data: &Path) -> Result<Self> {
+        let run = run_dir(data);
+        for folder in [data, &run] {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| cannot_use(folder, error))?;
+        }
+        Ok(Self { lock: lock_data_dir(data)?, run })
+    }
+
+    /// Six digits that name this platform among others on the machine: chosen once, kept.
+    pub(crate) async fn id(&self, store: &Store, random: &dyn Randomness) -> Result<String> {
+        if let Some(id) = store.setting(SETTING).await? {
+            return Ok(id);
+        }
+        let [a, b, c, ..] = random.bytes32();
+        let id = format!("{a:02x}{b:02x}{c:02x}");
+        let mut tx = store.begin().await?;
+        tx.set_setting(SETTING, &id).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+}
+
+/// Takes the data folder for this process; a second one is told who has it.
+pub(crate) fn lock_data_dir(data: &Path) -> Result<Flock<File>> {
+    let path = data.join("lock");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| cannot_use(data, error))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut held) => {
+            let written = held.set_len(0).and_then(|()| write!(*held, "{}", std::process::id()));
+            written.map_err(|error| cannot_use(data, error))?;
+            Ok(held)
+        }
+        Err((mut file, _)) => {
+            let mut pid = String::new();
+            // Who holds it is a courtesy; that it is held is the point.
+            let _ = (&mut file).take(16).read_to_string(&mut pid);
+            Err(Error::new(Code::Conflict, format!("process {pid} runs a platform in `{}` already", data.display()))
+                .hint("stop it first, or choose another folder with `--data-dir`"))
+        }
+    }
+}
+
+fn cannot_use(folder: &Path, error: std::io::Error) -> Error {
+    Error::new(Code::TargetUnavailable, format!("the folder `{}` cannot be used: {error}", folder.display()))
+        .hint("choose another one with `--data-dir`")
+}

@@ -1,0 +1,120 @@
+//! `mirage serve`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use mirage_core::{Code, Error, RegistryHost, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Global, Printer};
+use crate::config::{self, env};
+use crate::platform::{Platform, PlatformOptions};
+
+/// Run the platform on this machine
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  mirage serve\n  mirage serve --data-dir ./data --listen 127.0.0.1:7071 --proxy-listen 127.0.0.1:8081")]
+pub(crate) struct ServeArgs {
+    /// Address of API and registry
+    #[arg(long, env = env::LISTEN, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub(crate) listen: SocketAddr,
+    /// Address at which services answer
+    #[arg(long, env = env::PROXY_LISTEN, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) proxy_listen: SocketAddr,
+    /// Services answer at SERVICE-ENVIRONMENT and this
+    #[arg(long, env = env::BASE_DOMAIN, value_name = "DOMAIN", default_value = "localhost")]
+    pub(crate) base_domain: String,
+    /// Run containers with this OCI runtime (runc, crun, runsc) instead of the built-in one
+    #[arg(long, env = env::RUNTIME, value_name = "PATH")]
+    pub(crate) runtime: Option<PathBuf>,
+    /// Registries to ask over plain HTTP; loopback ones always are
+    #[arg(long = "insecure-registry", env = env::INSECURE_REGISTRIES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
+    pub(crate) insecure_registries: Vec<RegistryHost>,
+    /// PEM files with the authorities of registries
+    #[arg(long, env = env::REGISTRY_CA, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) registry_ca: Vec<PathBuf>,
+}
+
+impl ServeArgs {
+    /// The platform these words ask for.
+    pub(crate) fn options(&self, global: &Global) -> PlatformOptions {
+        PlatformOptions {
+            data: config::data_dir(global.data_dir.clone()),
+            listen: self.listen,
+            proxy_listen: self.proxy_listen,
+            base_domain: self.base_domain.clone(),
+            runtime: self.runtime.clone(),
+            insecure_registries: self.insecure_registries.clone(),
+            registry_ca: self.registry_ca.clone(),
+        }
+    }
+}
+
+pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
+    needs_root("serve")?;
+    crate::logging::start();
+    let options = args.options(global);
+    let printer = Printer::new(false, true);
+    runtime()?.block_on(async move {
+        let mut ends = Ends::listen()?;
+        let data = options.data.clone();
+        let platform = Platform::start(options).await?;
+        printer.note(&format!("API       http://{}", platform.listen));
+        printer.note(&format!("services  http://SERVICE-ENVIRONMENT.{}:{}", args.base_domain, platform.proxy_listen.port()));
+        printer.note(&format!("token     {}", data.join("admin.token").display()));
+        printer.note("ready; Ctrl-C stops deciding, services go on (`mirage down` stops them)");
+        ends.wait().await;
+        platform.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The signals that mean "stop".
+pub(crate) struct Ends {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Ends {
+    pub(crate) fn listen() -> Result<Self> {
+        let on = |kind| signal(kind).map_err(|error| Error::internal("listen for signals", error));
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The runtime of the control plane: it waits far more than it computes.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(64)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("start a runtime", error))
+}
+
+/// One sentence for whoever is not root, and what works without.
+pub(crate) fn needs_root(verb: &str) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::TargetUnavailable,
+        format!("`mirage {verb}` needs root, because it makes namespaces, networks and mounts for containers"),
+    )
+    .hint(format!(
+        "run it as `sudo mirage {verb}`; `mirage inspect`, `mirage registry`, and every verb with {} set to a running platform work without",
+        env::URL
+    )))
+}
+
+fn registry_host(text: &str) -> Result<RegistryHost, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
+}

@@ -1,0 +1,15 @@
+//! The product's stories, told with the real binary, Debian's registry, and skopeo.
+//!
+//! Each module is one group of promises. The test bed is `xtask::bed`; what it starts it ends, and
+//! a platform that leaves anything behind fails the test that started it.
+
+mod adoption;
+mod bad_input;
+mod demo;
+mod first_deploy;
+mod fuzz_minute;
+mod isolation;
+mod layers;
+mod ordinary_user;
+mod sample;
+mod stage;

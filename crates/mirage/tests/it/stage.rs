@@ -1,0 +1,75 @@
+//! A registry and a platform for one test.
+
+use std::path::Path;
+
+use xtask::bed::{Cli, Platform, PlatformOptions, Registry, may_run_as_root};
+
+/// The binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mirage");
+
+/// What a story plays on.
+pub(crate) struct Stage {
+    /// A registry of somebody else, empty.
+    pub(crate) registry: Registry,
+    /// The platform, fresh.
+    pub(crate) platform: Platform,
+}
+
+impl Stage {
+    /// Sets the stage for this test, unless it has to be skipped.
+    pub(crate) fn set(test: &str) -> Option<Self> {
+        Self::with(test, PlatformOptions::default())
+    }
+
+    /// The same with the platform's data on a disk of so many MiB.
+    pub(crate) fn set_on_small_disk(test: &str, mib: u64) -> Option<Self> {
+        Self::with(test, PlatformOptions { disk_mib: Some(mib), ..PlatformOptions::default() })
+    }
+
+    fn with(test: &str, options: PlatformOptions) -> Option<Self> {
+        if !may_run_as_root(test) {
+            return None;
+        }
+        let registry = Registry::start().unwrap();
+        let platform = Platform::start(Path::new(BINARY), options).unwrap();
+        Some(Self { registry, platform })
+    }
+
+    /// A verb that must succeed.
+    pub(crate) fn done(&self, words: &[&str]) -> Cli {
+        let cli = self.platform.cli(words).unwrap();
+        assert_eq!(
+            cli.code,
+            0,
+            "`mirage {}`: {}{}\n{}",
+            words.join(" "),
+            cli.stdout,
+            cli.stderr,
+            self.narration()
+        );
+        cli
+    }
+
+    /// A verb that cannot be fulfilled: exit 1, this code, a hint.
+    pub(crate) fn refused(&self, words: &[&str], code: &str) -> Cli {
+        let cli = self.platform.cli(words).unwrap();
+        let told = &cli.stderr;
+        assert_eq!(cli.code, 1, "`mirage {}`: {}{told}\n{}", words.join(" "), cli.stdout, self.narration());
+        assert!(told.contains(code), "no `{code}` in: {told}");
+        assert!(told.contains("hint: "), "no hint in: {told}");
+        cli
+    }
+
+    /// The answer of a service of environment `production`, which must be 200.
+    pub(crate) fn served(&self, name: &str) -> String {
+        self.platform.until_served(&format!("{name}-production")).unwrap();
+        let answer = self.platform.visit(&format!("{name}-production")).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    }
+
+    /// What `mirage serve` said, for the message of a test that fails.
+    pub(crate) fn narration(&self) -> String {
+        self.platform.narration()
+    }
+}

@@ -1,0 +1,28 @@
+//! The test bed: real parts around the real binary, on loopback, cleaned up when they are dropped.
+//!
+//! [`Registry`] is Debian's `docker-registry`; [`Image`] makes OCI layouts from files of this
+//! machine, and skopeo pushes them, so that bytes and registry are somebody else's; [`Platform`]
+//! is `mirage serve` as a user starts it.
+
+mod disk;
+mod elf;
+pub mod http;
+mod image;
+mod layer;
+mod platform;
+mod ports;
+mod process;
+mod registry;
+pub mod residue;
+mod skip;
+mod wait;
+
+pub use elf::{fork_bomb, syscall_number, syscall_program};
+pub use image::{Image, Index};
+pub use layer::{Compression, Layer};
+pub use platform::{Cli, Platform, PlatformOptions};
+pub use ports::free_port;
+pub use process::{Process, is_installed, run};
+pub use registry::{Access, Registry};
+pub use skip::{fuzz_seconds, may_run_as_root, skipped};
+pub use wait::eventually;

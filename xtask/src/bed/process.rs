@@ -1,0 +1,122 @@
+//! Programs that run beside a test and end with it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::wait::eventually;
+use crate::settings;
+
+/// A running program whose output goes to files. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts the command with its output in `<folder>/<name>.out` and `<name>.err`, appended.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
+        let stdout = folder.join(format!("{name}.out"));
+        let stderr = folder.join(format!("{name}.err"));
+        let append = |path: &Path| File::options().create(true).append(true).open(path);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(append(&stdout)?)
+            .stderr(append(&stderr)?)
+            .spawn()
+            .with_context(|| format!("`{}` cannot be started", command.get_program().to_string_lossy()))?;
+        Ok(Self { child, stdout, stderr })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to stdout.
+    pub fn stdout(&self) -> String {
+        read(&self.stdout)
+    }
+
+    /// What it has written to stderr.
+    pub fn stderr(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// Where it is gone already.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), signal).context("the process is gone")
+    }
+
+    /// Waits until it ends by itself, and answers with its exit code; `None` after a signal.
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<i32>> {
+        let status = eventually("the end of the process", limit, || self.child.try_wait().ok().flatten())?;
+        Ok(status.code())
+    }
+
+    /// Kills it and waits for its end.
+    pub fn kill(&mut self) {
+        // A process that is gone already is what was wanted.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// Runs a program to its end and answers with its stdout.
+///
+/// # Errors
+/// Where it cannot be started, or ends with anything but 0; its stderr is in the message.
+pub fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("`{program}` cannot be started"))?;
+    if !output.status.success() {
+        let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+        bail!(
+            "`{program} {}`: {}: {}",
+            words.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether there is a program of this name.
+pub fn is_installed(program: &str) -> bool {
+    let folders = settings::path();
+    folders.split(':').chain(["/usr/sbin", "/sbin"]).any(|folder| Path::new(folder).join(program).is_file())
+}

@@ -1,0 +1,62 @@
+//! The habits of this house, one command each: `test`, `bench`, `tidy`, `docs`.
+//!
+//! The library half exists for the integration tests of the binary: they and the bench use the
+//! same [`bed`] (a registry that is somebody else's, images made here, the real `mirage`).
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal of its developer")]
+
+use std::process::ExitCode;
+
+pub mod bed;
+mod bench;
+mod docs;
+mod settings;
+mod test;
+pub mod tidy;
+mod workspace;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  test             installs what the tests need (Debian, root), then runs every test and a minute
+                   of each fuzz target
+      --no-install   leaves the machine as it is
+      FILTER…        only tests whose name contains one of these
+  bench [ROW…]     measures the table of docs/BENCHMARKS.md and writes it; `bench --list` names the rows
+      --rounds N     interleaved rounds a row (default: the row's own)
+      --no-write     prints only
+  tidy             the rules of ARCHITECTURE.md as checks
+  docs             writes docs/CLI.md, docs/ENV.md and docs/openapi.json, docs/API.md from the binary
+      --check        fails where they are stale instead
+  help             this
+
+MIRAGE_FUZZ_SECONDS   seconds for each fuzz target in `test` (default 60)
+CI=true               a test that is skipped although this is root on Linux is a failure
+";
+
+/// Runs one command; what it has to say goes to the terminal.
+pub fn run(words: &[String]) -> ExitCode {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        ["tidy"] => tidy::command(),
+        ["test", rest @ ..] => test::command(rest),
+        ["bench", rest @ ..] => bench::command(rest),
+        ["docs", rest @ ..] => docs::command(rest),
+        [other, ..] => {
+            eprintln!("`{other}` is no command of xtask\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

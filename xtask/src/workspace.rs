@@ -1,0 +1,119 @@
+//! Where the workspace is, and what `cargo` knows about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The folder of the workspace's `Cargo.toml`.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// A `cargo` of the toolchain that built this program, to be run in the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root());
+    command
+}
+
+/// What `cargo metadata` says of the workspace and of everything it depends on.
+#[derive(Deserialize)]
+pub(crate) struct Metadata {
+    /// Every package, of the workspace and of the registry.
+    pub(crate) packages: Vec<Package>,
+    resolve: Resolve,
+    workspace_members: BTreeSet<String>,
+}
+
+/// One package in one version.
+#[derive(Deserialize)]
+pub(crate) struct Package {
+    /// Cargo's identity of it.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Its licence as an SPDX expression, where it states one.
+    pub(crate) license: Option<String>,
+    /// The edges that its `Cargo.toml` declares.
+    pub(crate) dependencies: Vec<Dependency>,
+}
+
+/// An edge that a `Cargo.toml` declares.
+#[derive(Deserialize)]
+pub(crate) struct Dependency {
+    /// Name of the package depended on.
+    pub(crate) name: String,
+    /// `dev`, `build`, or nothing for an ordinary dependency.
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Resolve {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    deps: Vec<NodeDependency>,
+}
+
+#[derive(Deserialize)]
+struct NodeDependency {
+    pkg: String,
+    dep_kinds: Vec<DependencyKind>,
+}
+
+#[derive(Deserialize)]
+struct DependencyKind {
+    kind: Option<String>,
+}
+
+impl Metadata {
+    /// Asks `cargo` about this workspace as it is built on x86-64 Linux, without touching the lock file.
+    pub(crate) fn load() -> Result<Self> {
+        let output = cargo()
+            .args(["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
+            .output()
+            .context("`cargo metadata` cannot be started")?;
+        if !output.status.success() {
+            bail!("`cargo metadata`: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` answers in an unknown form")
+    }
+
+    /// The packages of this workspace.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+
+    /// Names of everything that is linked into this package, itself included; what only its tests
+    /// or build scripts use is left out.
+    pub(crate) fn linked_into(&self, name: &str) -> BTreeSet<&str> {
+        let names: BTreeMap<&str, &str> =
+            self.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+        let edges: BTreeMap<&str, &Node> =
+            self.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&str> = self
+            .members()
+            .filter(|package| package.name == name)
+            .map(|package| package.id.as_str())
+            .collect();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let next = edges.get(id).map(|node| node.deps.as_slice()).unwrap_or_default();
+            let ordinary = next.iter().filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind.is_none()));
+            open.extend(ordinary.map(|dep| dep.pkg.as_str()));
+        }
+        seen.into_iter().filter_map(|id| names.get(id).copied()).collect()
+    }
+}
