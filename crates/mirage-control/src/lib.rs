@@ -20,6 +20,9 @@ mod patch;
 mod read;
 mod reconcile;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use mirage_core::{Result, ServiceId};

@@ -77,7 +77,7 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()
-    .filter_map(|(name, different)| different.then(|| name.to_owned()))
+    .filter(|&(name, different)| different).map(|(name, different)| name.to_owned())
     .collect()
 }
 

@@ -35,14 +35,12 @@ async fn ask(address: SocketAddr, path: Option<&str>) -> Result<(), ProbeFailure
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let answer = async { sender.send_request(request).await.map_err(broken) };
-    let answer = std::pin::pin!(answer);
+    let mut answer = std::pin::pin!(answer);
     let response = tokio::select! {
         biased;
-        response = answer => response?,
-        ended = connection => {
-            let why = ended.err().map_or_else(|| "the connection closed without an answer".to_owned(), |error| explain(&error));
-            return Err(ProbeFailure::Broken(why));
-        }
+        response = &mut answer => response?,
+        // It may have ended right after the answer.
+        _ = connection => answer.await?,
     };
     match response.status().as_u16() {
         200..=399 => Ok(()),

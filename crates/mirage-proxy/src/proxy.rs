@@ -230,7 +230,7 @@ impl Proxy {
     pub(crate) async fn a_worker_died(&self) {
         let all = self.workers.iter().map(|worker| Box::pin(worker.ended()));
         futures_util::future::select_all(all).await;
-        if self.workers.iter().any(|worker| worker.stats.leaving.load(Relaxed)) {
+        if self.workers.iter().any(WorkerThread::is_leaving) {
             std::future::pending::<()>().await;
         }
     }
@@ -267,10 +267,15 @@ impl Proxy {
         for worker in &self.workers {
             let (done, followed) = oneshot::channel();
             worker.tell(Order::Publish(published.clone(), done));
-            waiting.push(followed);
+            waiting.push((worker, followed));
         }
-        for followed in waiting {
-            followed.await.map_err(|error| Error::internal("bring the route table to every thread", error))?;
+        for (worker, followed) in waiting {
+            match followed.await {
+                Err(error) if !worker.is_leaving() => {
+                    return Err(Error::internal("bring the route table to every thread", error));
+                }
+                _ => {}
+            }
         }
         current.published = published;
         Ok(())

@@ -1,6 +1,5 @@
 //! Instances.
 
-use jiff::Timestamp;
 use mirage_core::{Exit, Instance, InstanceId, Result, ServiceId};
 use sqlx::sqlite::SqliteRow;
 
@@ -83,17 +82,6 @@ impl Tx {
             .await
             .map_err(|error| failed("write an instance", error))?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// Forgets the ended instances of a service that were made before `time`.
-    pub async fn forget_instances(&mut self, service: ServiceId, time: Timestamp) -> Result<()> {
-        sqlx::query("DELETE FROM instance WHERE service_id = ? AND exit IS NOT NULL AND created_at < ?")
-            .bind(text(service))
-            .bind(micros(time))
-            .execute(&mut *self.inner)
-            .await
-            .map_err(|error| failed("forget an instance", error))?;
-        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ mod revision;
 mod service;
 mod setting;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use deployment::NewDeployment;
 pub use event::EventFilter;

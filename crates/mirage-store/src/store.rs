@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use mirage_core::{Code, Error, Event, EventKind, Result};
+use mirage_core::{Code, Error, Event, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -101,18 +101,13 @@ impl Tx {
         self.events.push(Event { number, ..event });
         Ok(())
     }
-
-    /// Whether this decision already tells of such a fact.
-    pub fn tells(&self, kind: &EventKind) -> bool {
-        self.events.iter().any(|event| &event.kind == kind)
-    }
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(Duration::from_secs(30))
+        .acquire_timeout(Duration::from_secs(300))
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

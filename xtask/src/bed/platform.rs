@@ -33,6 +33,7 @@ pub struct Platform {
     api: u16,
     proxy: u16,
     serve: Option<Process>,
+    came_up: bool,
     // Fields are dropped in this order: the disk is unmounted before its folder is removed.
     _disk: Option<Disk>,
     folder: TempDir,
@@ -58,9 +59,11 @@ impl Platform {
         let folder = tempfile::Builder::new().prefix("mirage-bed-").tempdir()?;
         let (api, proxy) = (free_port()?, free_port()?);
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
+        let binary = binary.to_path_buf();
         let mut platform =
-            Self { _disk: disk, binary: binary.to_path_buf(), options, folder, api, proxy, serve: None };
+            Self { binary, options, api, proxy, serve: None, came_up: false, _disk: disk, folder };
         platform.serve()?;
+        platform.came_up = true;
         Ok(platform)
     }
 
@@ -200,10 +203,18 @@ impl Platform {
     /// # Errors
     /// Where the service has no instance.
     pub fn backend(&self, service: &str, port: u16) -> Result<SocketAddr> {
-        let shown =
-            self.api("GET", &format!("/api/services/default%2Fproduction%2F{service}"), None)?.json()?;
-        let address =
-            shown["instances"][0]["address"].as_str().with_context(|| format!("no instance in {shown}"))?;
+        self.backend_in("production", service, port)
+    }
+
+    /// The same in another environment.
+    ///
+    /// # Errors
+    /// As [`Self::backend`].
+    pub fn backend_in(&self, environment: &str, service: &str, port: u16) -> Result<SocketAddr> {
+        let path = format!("/api/services/default%2F{environment}%2F{service}");
+        let shown = self.api("GET", &path, None)?.json()?;
+        let address = shown["instances"][0]["address"].as_str();
+        let address = address.with_context(|| format!("no instance in {shown}"))?;
         let ip = address.parse().or_else(|_| address.parse().map(|at: SocketAddr| at.ip()))?;
         Ok(SocketAddr::new(ip, port))
     }
@@ -268,8 +279,8 @@ impl Drop for Platform {
     fn drop(&mut self) {
         match self.down() {
             Ok(left) if left.is_empty() => {}
-            // A failing test has its own message; a second panic would hide it.
-            _ if std::thread::panicking() => {}
+            // A failing test or start has its own message; a second panic would hide it.
+            _ if std::thread::panicking() || !self.came_up => {}
             Ok(left) => fail(&format!("left behind:\n{}", left.join("\n"))),
             Err(error) => fail(&format!("{error:#}")),
         }

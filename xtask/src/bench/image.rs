@@ -25,6 +25,8 @@ pub(super) fn web(page: &str) -> Image {
     Image::new(vec![busybox().file("www/index.html", 0o644, page)])
         .entrypoint(&["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"])
         .expose(8080)
+        // As process 1 it would ignore SIGTERM, and every removal would wait for the grace period.
+        .set("StopSignal", json!("SIGKILL"))
 }
 
 /// The large image: six layers of files of this machine, and on top the web server with one

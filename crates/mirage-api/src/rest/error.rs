@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 pub(crate) struct Problem {
     /// For programs; the spelling is stable.
     #[schema(example = "IMAGE_NOT_FOUND")]
-    code: String,
+    code: &'static str,
     /// The code in words.
     #[schema(example = "Image not found")]
-    title: String,
+    title: &'static str,
     /// What happened, with the thing named in backticks.
     #[schema(example = "`127.0.0.1:5000/acme/web` has no tag `2`")]
     detail: String,
@@ -48,8 +48,8 @@ impl From<Error> for Problem {
             }
         }
         Self {
-            code: error.code().as_str().to_owned(),
-            title: title(error.code()).to_owned(),
+            code: error.code().as_str(),
+            title: title(error.code()),
             detail: error.message().to_owned(),
             hint: error.next_step().map(str::to_owned),
             status: status(error.code()).as_u16(),

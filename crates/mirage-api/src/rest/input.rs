@@ -115,6 +115,10 @@ async fn segment(parts: &mut Parts, control: &Control) -> Result<String, Problem
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // serde would also take a list of the fields' values, in order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refuse("it is not a JSON object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let cause = error.inner().to_string();

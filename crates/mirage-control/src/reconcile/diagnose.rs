@@ -126,7 +126,7 @@ fn probe_hint(revision: &Revision, last: Option<&ProbeFailure>, sockets: &[Socke
                 "it runs and answers {status}; check `--health-path`, or what the application needs to be healthy"
             )
         }
-        _ if here.iter().any(|socket| reachable(socket)) => {
+        _ if here.iter().any(reachable) => {
             "it listens there but does not answer in time; look at its log with `mirage logs`".into()
         }
         _ if !here.is_empty() => format!(

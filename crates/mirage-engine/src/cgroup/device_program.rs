@@ -154,8 +154,7 @@ fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
 fn bpf<T>(command: libc::c_int, attributes: &T) -> io::Result<i32> {
     // SAFETY: `attributes` is a prefix of `union bpf_attr` that outlives the call, as do the
     // instructions and the text it points to; the kernel takes its size and only reads it.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>())
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { i32::try_from(result).map_err(io::Error::other) }
 }

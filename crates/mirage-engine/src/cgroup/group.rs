@@ -197,8 +197,7 @@ impl Directory {
 
     /// A new v1 cpuset has no processor and takes no process until it gets its parent's.
     fn inherit_cpuset(&self) -> io::Result<()> {
-        let below: Vec<&Path> =
-            self.path.ancestors().take_while(|level| **level != *self.mount).collect();
+        let below: Vec<&Path> = self.path.ancestors().take_while(|level| **level != *self.mount).collect();
         for level in below.into_iter().rev() {
             let Some(parent) = level.parent() else { continue };
             for file in ["cpuset.cpus", "cpuset.mems"] {

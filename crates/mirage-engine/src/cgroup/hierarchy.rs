@@ -58,9 +58,10 @@ impl Hierarchies {
         for line in mountinfo.lines() {
             let Some(hierarchy) = parse_line(line, &unified) else { continue };
             // A hierarchy may be mounted several times; the first place is as good as any.
-            if !mounted.iter().any(|known| {
-                known.unified == hierarchy.unified && known.controllers == hierarchy.controllers
-            }) {
+            if !mounted
+                .iter()
+                .any(|known| known.unified == hierarchy.unified && known.controllers == hierarchy.controllers)
+            {
                 mounted.push(hierarchy);
             }
         }
@@ -150,8 +151,10 @@ fn parse_line(line: &str, unified: &impl Fn(&Path) -> String) -> Option<Hierarch
 
 /// Mount options of a v1 hierarchy are its controllers (or `name=…`) between ordinary options.
 fn is_controller(option: &str) -> bool {
-    !matches!(option, "rw" | "ro" | "xattr" | "noprefix" | "clone_children" | "cpuset_v2_mode" | "favordynmods")
-        && !option.starts_with("release_agent=")
+    !matches!(
+        option,
+        "rw" | "ro" | "xattr" | "noprefix" | "clone_children" | "cpuset_v2_mode" | "favordynmods"
+    ) && !option.starts_with("release_agent=")
 }
 
 /// Undoes the octal escapes of `mountinfo` (`\040` is a space).

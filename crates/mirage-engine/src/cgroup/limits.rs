@@ -26,7 +26,8 @@ pub(super) fn apply(group: &Cgroup, resources: &Resources) -> io::Result<()> {
 
 fn required<'a>(group: &'a Cgroup, controller: &str) -> io::Result<&'a Directory> {
     group.with(controller).ok_or_else(|| {
-        let message = format!("this machine has no `{controller}` control group controller, which the limit needs");
+        let message =
+            format!("this machine has no `{controller}` control group controller, which the limit needs");
         io::Error::new(io::ErrorKind::Unsupported, message)
     })
 }

@@ -17,7 +17,10 @@ pub struct Usage {
 /// asked, not its parents, so a machine that is out of memory does not count.
 pub(super) fn oom_kills(group: &Cgroup) -> u64 {
     let file = |unified| if unified { "memory.events" } else { "memory.oom_control" };
-    group.with("memory").and_then(|directory| keyed(directory, file(directory.unified), "oom_kill")).unwrap_or(0)
+    group
+        .with("memory")
+        .and_then(|directory| keyed(directory, file(directory.unified), "oom_kill"))
+        .unwrap_or(0)
 }
 
 pub(super) fn read_usage(group: &Cgroup) -> Usage {

@@ -26,7 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::cgroup::Hierarchies;
 use crate::finding::Finding;
 use crate::logs::LogDirectory;
-use crate::network::{Network, NetworkConfig, Subnet};
+use crate::network::{Network, NetworkConfig, Subnet, require_root};
 use instance::Instance;
 use place::Places;
 
@@ -124,6 +124,7 @@ impl Drop for LocalEngine {
 
 impl Inner {
     fn open(config: LocalConfig) -> Result<Self> {
+        require_root()?;
         let places = Places::open(config.data, config.run)?;
         let network = Network::open(&NetworkConfig {
             node: config.node.clone(),

@@ -29,6 +29,7 @@ use lease::{Lease, Leases};
 use link::Links;
 use namespace::Pins;
 use pool::{Pool, Prepared, pin_name};
+pub(crate) use setup::require_root;
 
 /// What a network needs to know.
 #[derive(Clone, Debug)]
@@ -242,6 +243,7 @@ impl Network {
         }
         let networks: Vec<_> = state.bridges.keys().copied().chain([network]).collect();
         firewall::apply(&self.plan, &networks)?;
+        firewall::make_way(&self.plan)?;
         let index = setup::bridge(&self.plan, network)?;
         state.bridges.insert(network, index);
         Ok(index)

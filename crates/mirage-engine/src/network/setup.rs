@@ -27,10 +27,7 @@ const FORWARD: &str = "net/ipv4/ip_forward";
 
 /// See [`Network::open`].
 pub(super) fn open(config: &NetworkConfig) -> Result<Network> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err(Error::new(Code::TargetUnavailable, "networks for services can only be made by `root`")
-            .hint("run `sudo mirage serve`"));
-    }
+    require_root()?;
     let plan = Plan::new(&config.node, subnet(config)?)?;
     try_open(config, plan).map_err(|error| unavailable("the network for services could not be set up", error))
 }
@@ -54,12 +51,19 @@ fn try_open(config: &NetworkConfig, plan: Plan) -> io::Result<Network> {
         state.leases.values().map(|lease| lease.network).collect::<HashSet<_>>().into_iter().collect();
     let ability = firewall::apply(&plan, &networks)?;
     forward(&run)?;
-    if firewall::foreign(&plan)?.docker_user {
-        firewall::pass_docker(&plan)?;
-    }
+    firewall::make_way(&plan)?;
     state.bridges = bridges(&plan, &networks)?;
     let pool = Pool::open(plan.clone(), pins.clone(), config.pool, taken)?;
     Ok(Network { plan, run, pins, leases, pool, ability, state: Mutex::new(state) })
+}
+
+/// Containers need privileges that only root has.
+pub(crate) fn require_root() -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(Code::TargetUnavailable, "only `root` can run services on this machine")
+        .hint("run `sudo mirage serve`, or point `MIRAGE_URL` at a platform elsewhere"))
 }
 
 /// See [`Network::teardown`].

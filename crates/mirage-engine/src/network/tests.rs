@@ -230,6 +230,19 @@ fn instances_reach_the_outside_by_this_machines_address_and_are_not_reached() {
         assert!(web.reaches(Ipv4Addr::new(198, 51, 100, 2), port(&listener), PATIENCE));
         assert_eq!(listener.accept().unwrap().1.ip(), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
         assert!(!outside.reaches(web.attachment.address, port(&served), SILENCE));
+
+        // Nobody sends in another environment's name.
+        let receiver = outside.run(|| UdpSocket::bind((Ipv4Addr::new(198, 51, 100, 2), 4000)).unwrap());
+        let stranger = machine.attach(2, 4).attachment.address;
+        web.run(|| ip(&format!("addr add {stranger}/32 dev eth0")));
+        for (from, patience, arrives) in
+            [(web.attachment.address, PATIENCE, true), (stranger, SILENCE, false)]
+        {
+            let sender = web.run(|| UdpSocket::bind((from, 0)).unwrap());
+            sender.send_to(b"x", receiver.local_addr().unwrap()).unwrap();
+            receiver.set_read_timeout(Some(patience)).unwrap();
+            assert_eq!(receiver.recv_from(&mut [0; 8]).is_ok(), arrives, "{from}");
+        }
         drop(outside);
         pins.close().unwrap();
         machine.network.teardown().unwrap();

@@ -107,7 +107,13 @@ impl Inside {
         for name in names {
             self.make_directories(Path::new(name))?;
             let place = place(&self.root, name)?;
-            nix::mount::mount(Some("tmpfs"), &descriptor_path(&place), Some("tmpfs"), flags, Some("size=4k"))?;
+            nix::mount::mount(
+                Some("tmpfs"),
+                &descriptor_path(&place),
+                Some("tmpfs"),
+                flags,
+                Some("size=4k"),
+            )?;
             veil.names.push(name);
         }
         Ok(veil)

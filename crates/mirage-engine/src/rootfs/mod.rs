@@ -1,5 +1,6 @@
 //! The root file system of a container: its layers put together, and safe ways to look inside.
 
+mod elf;
 mod inside;
 mod overlay;
 mod program;

@@ -107,7 +107,8 @@ app:x:1000:1001::/home/app:/bin/sh
 broken
 toolarge:x:4294967295:0::/:
 ";
-    const GROUP: &str = "root:x:0:\nwww-data:x:33:\napp:x:1001:\naudio:x:29:pulse,app\nvideo:x:44:app\nstaff:x:50:\n";
+    const GROUP: &str =
+        "root:x:0:\nwww-data:x:33:\napp:x:1001:\naudio:x:29:pulse,app\nvideo:x:44:app\nstaff:x:50:\n";
 
     fn user(uid: u32, gid: u32, groups: &[u32], home: &str) -> Result<ContainerUser, String> {
         Ok(ContainerUser { uid, gid, groups: groups.to_vec(), home: home.into() })

@@ -42,7 +42,8 @@ impl Execute {
         seccomp::install(&program.filter)
             .map_err(|error| (Step::Filter, Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
         if let Some(keep) = &program.keep {
-            drop_privileges(keep, create_syscall().as_ref()).map_err(|_| (Step::Capabilities, Errno::last()))?;
+            drop_privileges(keep, create_syscall().as_ref())
+                .map_err(|_| (Step::Capabilities, Errno::last()))?;
         }
         match nix::unistd::execve(&program.path, &program.arguments, &program.environment) {
             Ok(never) => match never {},

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_failure_inside_the_container_becomes_a_sentence() {
-        assert_eq!(told(Step::Execute, Errno::EACCES), Err("`/app/web` may not be executed by this user".into()));
+        assert_eq!(
+            told(Step::Execute, Errno::EACCES),
+            Err("`/app/web` may not be executed by this user".into())
+        );
         assert!(told(Step::Execute, Errno::ENOEXEC).unwrap_err().contains("built for another processor?"));
         assert!(told(Step::Filter, Errno::EPERM).unwrap_err().contains("seccomp"));
     }

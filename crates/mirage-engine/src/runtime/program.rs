@@ -22,7 +22,8 @@ pub(crate) struct Program(pub(crate) PathBuf);
 
 impl Runtime for Program {
     fn start(&self, ready: Ready<'_>) -> Result<i32, String> {
-        let seccomp = seccomp::oci_profile(&CAPABILITIES.into(), Machine::HERE).map_err(|error| error.to_string())?;
+        let seccomp =
+            seccomp::oci_profile(&CAPABILITIES.into(), Machine::HERE).map_err(|error| error.to_string())?;
         let seccomp = serde_json::to_value(seccomp).map_err(|error| error.to_string())?;
         let reader = Reader::Program { seccomp, unified: ready.version == Version::V2 };
         let config = spec::build(&Container {
@@ -63,7 +64,8 @@ impl Program {
 
     fn run(&self, mut command: Command, scratch: &Path) -> Result<(), String> {
         let name = self.0.display();
-        let status = command.status().map_err(|error| format!("the runtime `{name}` does not start: {error}"))?;
+        let status =
+            command.status().map_err(|error| format!("the runtime `{name}` does not start: {error}"))?;
         if status.success() {
             return Ok(());
         }
@@ -84,5 +86,7 @@ fn last_error(log: &Path) -> Option<String> {
     File::open(log).ok()?.take(MAX_LOG).read_to_string(&mut text).ok()?;
     let entries = text.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let message = |entry: serde_json::Value| Some(entry.get("msg")?.as_str()?.trim().to_owned());
-    entries.filter(|entry| entry.get("level").and_then(|level| level.as_str()) == Some("error")).find_map(message)
+    entries
+        .filter(|entry| entry.get("level").and_then(|level| level.as_str()) == Some("error"))
+        .find_map(message)
 }

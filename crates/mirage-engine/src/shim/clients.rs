@@ -37,7 +37,8 @@ impl Clients {
 
     /// What to wait on: the listener, then each connection.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.listener.as_fd()).chain(self.connected.iter().map(|client| client.stream.as_fd()))
+        std::iter::once(self.listener.as_fd())
+            .chain(self.connected.iter().map(|client| client.stream.as_fd()))
     }
 
     /// Accepts who wants in and tells them the state.

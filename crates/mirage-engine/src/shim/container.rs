@@ -26,7 +26,8 @@ const SCRATCH: &str = "b";
 /// Starts the container and answers with its first process.
 pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
     let spec = job.spec;
-    let scratch = private_scratch(job.dir).map_err(|error| could_not("make room for the container", &error))?;
+    let scratch =
+        private_scratch(job.dir).map_err(|error| could_not("make room for the container", &error))?;
     let root = scratch.join("root");
     let layers = Layers { lower: &spec.layers, writable: &spec.writable };
     rootfs::mount(&layers, &scratch.join("l"), &root)
@@ -37,7 +38,8 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
     let environment = environment(spec, &user)?;
     let working_directory = rootfs::clean(Path::new(&spec.process.working_directory));
     let program = {
-        let _veil = inside.veil(&["proc", "dev"]).map_err(|error| could_not("prepare /proc and /dev", &error))?;
+        let _veil =
+            inside.veil(&["proc", "dev"]).map_err(|error| could_not("prepare /proc and /dev", &error))?;
         prepare(&inside, spec, &working_directory)?;
         find_program(&inside, &spec.process, &environment, &working_directory)?
     };
@@ -79,11 +81,8 @@ fn private_scratch(dir: &Path) -> io::Result<PathBuf> {
 
 /// `NAME=value` for every variable, the last of a name, with what every container has.
 fn environment(spec: &ShimSpec, user: &ContainerUser) -> Result<Vec<String>, String> {
-    let mut variables: Vec<(&str, &str)> = vec![
-        ("PATH", DEFAULT_PATH),
-        ("HOSTNAME", &spec.hostname),
-        ("HOME", &user.home),
-    ];
+    let mut variables: Vec<(&str, &str)> =
+        vec![("PATH", DEFAULT_PATH), ("HOSTNAME", &spec.hostname), ("HOME", &user.home)];
     for (name, value) in &spec.process.variables {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(format!("`{}` cannot be an environment variable", name.escape_debug()));
@@ -112,7 +111,12 @@ fn prepare(inside: &Inside, spec: &ShimSpec, working_directory: &Path) -> Result
     Ok(())
 }
 
-fn find_program(inside: &Inside, process: &Process, environment: &[String], directory: &Path) -> Result<PathBuf, String> {
+fn find_program(
+    inside: &Inside,
+    process: &Process,
+    environment: &[String],
+    directory: &Path,
+) -> Result<PathBuf, String> {
     let name = process.arguments.first().map(String::as_str).unwrap_or_default();
     let path = environment.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
     rootfs::check_program(inside, name, path, directory)
@@ -154,7 +158,9 @@ mod tests {
     #[test]
     fn what_no_process_can_have_is_refused() {
         for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0")] {
-            assert!(environment_of(&[(name, value)]).unwrap_err().contains("cannot be an environment variable"));
+            assert!(
+                environment_of(&[(name, value)]).unwrap_err().contains("cannot be an environment variable")
+            );
         }
     }
 }

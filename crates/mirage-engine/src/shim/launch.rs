@@ -57,7 +57,9 @@ impl Launcher {
         // SAFETY: a shim has one thread, so no lock can be held by another one in the child, which
         // may then allocate and do all else that this process may.
         match unsafe { fork() }? {
-            ForkResult::Parent { child } => Ok(Self { pid: child, report: File::from(report), heard: Vec::new() }),
+            ForkResult::Parent { child } => {
+                Ok(Self { pid: child, report: File::from(report), heard: Vec::new() })
+            }
             ForkResult::Child => work(job, output, reporter),
         }
     }

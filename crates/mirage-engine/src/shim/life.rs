@@ -46,6 +46,7 @@ pub(super) enum Verdict {
 pub(super) struct Life {
     stage: Stage,
     start_by: Instant,
+    start_limit: Duration,
     stop: Option<Stop>,
     killed: bool,
     unknown: Vec<(i32, Ending)>,
@@ -68,7 +69,14 @@ struct Stop {
 impl Life {
     /// A container that is being started, and has so long for it.
     pub(super) fn new(now: Instant, start: Duration) -> Self {
-        Self { stage: Stage::Starting, start_by: now + start, stop: None, killed: false, unknown: Vec::new() }
+        Self {
+            stage: Stage::Starting,
+            start_by: now + start,
+            start_limit: start,
+            stop: None,
+            killed: false,
+            unknown: Vec::new(),
+        }
     }
 
     /// The first process, while it runs.
@@ -98,11 +106,13 @@ impl Life {
             }
             Err(why) => {
                 self.stage = Stage::Over;
-                let stopped = self.killed && self.stop.is_some();
-                let verdict = if stopped {
-                    Verdict::Ended { ending: Ending::Signal(libc::SIGKILL), killed: true }
-                } else {
-                    Verdict::NotStarted(why)
+                let verdict = match (self.killed, &self.stop) {
+                    (false, _) => Verdict::NotStarted(why),
+                    (true, Some(_)) => Verdict::Ended { ending: Ending::Signal(libc::SIGKILL), killed: true },
+                    (true, None) => Verdict::NotStarted(format!(
+                        "the container did not start within {} seconds",
+                        self.start_limit.as_secs()
+                    )),
                 };
                 Some(Action::Finish(verdict))
             }
@@ -262,7 +272,7 @@ mod tests {
         let (mut life, now) = life();
         assert_eq!(life.wake_at(), Some(now + Duration::from_secs(60)));
         assert_eq!(life.tick(now + Duration::from_secs(60)), Some(Action::Kill));
-        let verdict = Verdict::NotStarted("gone".into());
+        let verdict = Verdict::NotStarted("the container did not start within 60 seconds".into());
         assert_eq!(life.launched(Err("gone".into())), Some(Action::Finish(verdict)));
     }
 

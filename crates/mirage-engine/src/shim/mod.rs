@@ -3,6 +3,7 @@
 //! Control executes `mirage shim <instance folder>`, which calls [`run`], and later talks to it over
 //! a unix socket in that folder. The types here are what the two sides share.
 
+mod children;
 pub mod client;
 mod clients;
 mod container;

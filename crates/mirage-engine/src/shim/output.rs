@@ -46,7 +46,9 @@ impl Streams {
     pub(super) fn move_on(&mut self, clock: &dyn Clock) {
         self.chunk.resize(CHUNK, 0);
         let Self { open, chunk, log } = self;
-        open.retain_mut(|(stream, file)| (0..TURNS).all(|_| move_chunk(*stream, file, chunk, log, clock) != Flow::Ended));
+        open.retain_mut(|(stream, file)| {
+            (0..TURNS).all(|_| move_chunk(*stream, file, chunk, log, clock) != Flow::Ended)
+        });
     }
 
     /// Moves what is left when the container is gone, and ends the log. Does not wait: whoever still
@@ -74,7 +76,13 @@ enum Flow {
     Ended,
 }
 
-fn move_chunk(stream: LogStream, file: &mut File, chunk: &mut [u8], log: &mut LogWriter, clock: &dyn Clock) -> Flow {
+fn move_chunk(
+    stream: LogStream,
+    file: &mut File,
+    chunk: &mut [u8],
+    log: &mut LogWriter,
+    clock: &dyn Clock,
+) -> Flow {
     match file.read(chunk) {
         Ok(0) => Flow::Ended,
         Ok(length) => {

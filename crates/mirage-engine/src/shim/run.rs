@@ -1,7 +1,7 @@
 //! A shim from its start to its end.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,22 +12,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
+use super::children::{end_all, reap, send};
 use super::clients::Clients;
 use super::launch::{Job, Launcher};
 use super::life::{Action, Ending, Life, Verdict};
 use super::message::Request;
 use super::output::Streams;
+use super::signal;
 use super::spec::ShimSpec;
 use super::state::{self, Phase, ProcessMark, ShimState};
 use super::watch::FolderWatch;
-use super::signal;
 use crate::cgroup::{Cgroup, Hierarchies};
 use crate::logs::LogWriter;
-
-/// The largest `spec.json`, in bytes. The kernel takes arguments and variables of 2 MiB.
-const MAX_SPEC: u64 = 8 << 20;
 
 /// How long the end of a container is waited for after its first process ended, where something
 /// withstands SIGKILL (a process that waits for a dead disk).
@@ -83,7 +80,7 @@ impl<'a> Shim<'a> {
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
 
-        let spec = take_spec(dir)?;
+        let spec = ShimSpec::take(dir)?;
         let clients = Clients::listen(dir)?;
         let state = ShimState {
             instance: spec.instance,
@@ -94,7 +91,8 @@ impl<'a> Shim<'a> {
             phase: Phase::Starting,
         };
         state::write(dir, &state)?;
-        let stop_signal = spec.process.stop_signal.as_deref().and_then(signal::parse).unwrap_or(libc::SIGTERM);
+        let stop_signal =
+            spec.process.stop_signal.as_deref().and_then(signal::parse).unwrap_or(libc::SIGTERM);
         let grace = Duration::from_millis(spec.grace_millis);
         let watch = FolderWatch::new(dir)?;
         give_up_terminal(&state)?;
@@ -205,7 +203,11 @@ impl<'a> Shim<'a> {
             _ => return Ok(None),
         };
         let stopping = life.is_stopping();
-        Ok(Some(if stopping { Phase::Stopping { process, since } } else { Phase::Running { process, since } }))
+        Ok(Some(if stopping {
+            Phase::Stopping { process, since }
+        } else {
+            Phase::Running { process, since }
+        }))
     }
 
     /// Ends what is left of the container and writes its end down.
@@ -215,7 +217,7 @@ impl<'a> Shim<'a> {
             launcher.kill();
         }
         let ended = container.group.end(END_LIMIT);
-        reap();
+        end_all(END_LIMIT);
         container.streams.finish(self.clock);
         drop(container);
         if let Err(error) = ended {
@@ -229,10 +231,11 @@ impl<'a> Shim<'a> {
         self.tell(Phase::Exited { exit })
     }
 
-    /// Writes the state down and tells everybody. A folder that is gone is no fault.
+    /// Writes the state down and tells everybody. Into a folder that is being removed nothing is
+    /// written, or it could not be removed.
     fn tell(&mut self, phase: Phase) -> io::Result<()> {
         self.state.phase = phase;
-        let written = state::write(&self.dir, &self.state);
+        let written = if self.watch.is_gone() { Ok(()) } else { state::write(&self.dir, &self.state) };
         self.clients.accept(&self.state);
         self.clients.tell(&self.state);
         if self.watch.is_gone() { Ok(()) } else { written }
@@ -242,18 +245,6 @@ impl<'a> Shim<'a> {
 /// The one place where a shim speaks of itself: standard error, which its parent keeps.
 fn complain(dir: &Path, what: &str, error: &io::Error) {
     let _ = writeln!(io::stderr(), "the shim of {}: {what}: {error}", dir.display());
-}
-
-/// Reads the spec, and leaves it on disk without the variables.
-fn take_spec(dir: &Path) -> io::Result<ShimSpec> {
-    let path = ShimSpec::path(dir);
-    let mut bytes = Vec::new();
-    File::open(&path)?.take(MAX_SPEC).read_to_end(&mut bytes)?;
-    let mut spec: ShimSpec = serde_json::from_slice(&bytes)?;
-    let variables = std::mem::take(&mut spec.process.variables);
-    state::replace(&path, &serde_json::to_vec(&spec)?)?;
-    spec.process.variables = variables;
-    Ok(spec)
 }
 
 /// Says that the socket is there, then keeps nothing of whoever started us but standard error.
@@ -272,19 +263,6 @@ fn timeout(wake_at: Option<Instant>) -> PollTimeout {
     // Rounded up, or the last millisecond would be a busy loop.
     let millis = at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
     PollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX)
-}
-
-/// Every child that has ended.
-fn reap() -> Vec<(i32, Ending)> {
-    let mut ended = Vec::new();
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => ended.push((pid.as_raw(), Ending::Code(code))),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => ended.push((pid.as_raw(), Ending::Signal(signal as i32))),
-            Ok(WaitStatus::StillAlive) | Err(_) => return ended,
-            Ok(_) => {}
-        }
-    }
 }
 
 /// Does what was decided.
@@ -310,11 +288,4 @@ fn perform(container: &mut Container, actions: Vec<Action>) -> Option<Verdict> {
         }
     }
     verdict
-}
-
-/// nix knows no real-time signals, and images may ask for them.
-fn send(pid: i32, signal: i32) {
-    // SAFETY: no memory is involved. The process is our child and has not been waited for, so the
-    // number is still its own.
-    unsafe { libc::kill(pid, signal) };
 }

@@ -1,9 +1,13 @@
 //! What control tells a shim to run.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use mirage_core::{DeploymentId, InstanceId, Resources, ServiceId};
 use serde::{Deserialize, Serialize};
+
+use super::state;
 
 /// Everything a shim needs to run one container. Control writes it as `spec.json` (mode 0600) into
 /// the instance's folder before it starts the shim; the shim empties [`Process::variables`] in that
@@ -84,9 +88,24 @@ pub struct LogPlace {
 /// Name of the file in the instance's folder that holds the [`ShimSpec`].
 const SPEC_FILE: &str = "spec.json";
 
+/// The largest spec, in bytes. The kernel takes arguments and variables of 2 MiB.
+const MAX_SPEC: u64 = 8 << 20;
+
 impl ShimSpec {
     /// The place of the spec in an instance's folder.
     pub fn path(dir: &Path) -> PathBuf {
         dir.join(SPEC_FILE)
+    }
+
+    /// Reads the spec of an instance's folder, and leaves it there without the variables.
+    pub(super) fn take(dir: &Path) -> io::Result<Self> {
+        let path = Self::path(dir);
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(MAX_SPEC).read_to_end(&mut bytes)?;
+        let mut spec: Self = serde_json::from_slice(&bytes)?;
+        let variables = std::mem::take(&mut spec.process.variables);
+        state::replace(&path, &serde_json::to_vec(&spec)?)?;
+        spec.process.variables = variables;
+        Ok(spec)
     }
 }

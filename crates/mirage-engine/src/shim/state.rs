@@ -125,8 +125,7 @@ pub fn write(dir: &Path, state: &ShimState) -> io::Result<()> {
 /// Gives `path` new content, readable by its owner alone, in one step.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary: PathBuf = path.with_extension("tmp");
-    let mut file =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     drop(file);
     std::fs::rename(&temporary, path)

@@ -29,13 +29,17 @@ fn groups(reader: &Reader) -> Vec<Value> {
     const HARMLESS: [&str; 4] = ["nosuid", "noexec", "nodev", "ro"];
     match reader {
         Reader::Program { .. } => vec![mount("/sys/fs/cgroup", "cgroup", &HARMLESS)],
-        Reader::Embedded { groups: GroupView::Unified } => vec![mount("/sys/fs/cgroup", "cgroup2", &HARMLESS)],
+        Reader::Embedded { groups: GroupView::Unified } => {
+            vec![mount("/sys/fs/cgroup", "cgroup2", &HARMLESS)]
+        }
         // libcontainer would bind each controller's directory writable, and a container's root
         // could lift its own limits.
         Reader::Embedded { groups: GroupView::Separate { frame, bound } } => {
             let mut mounts = vec![bind(&json!("/sys/fs/cgroup"), &json!(frame))];
             let each = bound.iter();
-            mounts.extend(each.map(|(name, from)| bind(&json!(format!("/sys/fs/cgroup/{name}")), &json!(from))));
+            mounts.extend(
+                each.map(|(name, from)| bind(&json!(format!("/sys/fs/cgroup/{name}")), &json!(from))),
+            );
             mounts
         }
     }

@@ -67,8 +67,14 @@ fn types(spec: &Value) -> Vec<&str> {
 
 fn mounted(spec: &Value) -> Vec<String> {
     let show = |mount: &Value| {
-        let options: Vec<&str> = mount["options"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        format!("{} {} {}", mount["destination"].as_str().unwrap(), mount["type"].as_str().unwrap(), options.join(","))
+        let options: Vec<&str> =
+            mount["options"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        format!(
+            "{} {} {}",
+            mount["destination"].as_str().unwrap(),
+            mount["type"].as_str().unwrap(),
+            options.join(",")
+        )
     };
     spec["mounts"].as_array().unwrap().iter().map(show).collect()
 }
@@ -168,7 +174,10 @@ fn gaining_privileges_needs_one_capability_only_until_the_filter_is_in() {
     let mut spec = spec();
     spec.allow_new_privileges = true;
     let has_admin = |reader: Reader, set: &str| {
-        built(&spec, reader)["process"]["capabilities"][set].as_array().unwrap().contains(&json!("CAP_SYS_ADMIN"))
+        built(&spec, reader)["process"]["capabilities"][set]
+            .as_array()
+            .unwrap()
+            .contains(&json!("CAP_SYS_ADMIN"))
     };
     assert!(has_admin(separate(), "permitted") && has_admin(separate(), "effective"));
     assert!(!has_admin(separate(), "bounding"));

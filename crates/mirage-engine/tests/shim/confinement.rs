@@ -140,7 +140,7 @@ fn limits_cannot_be_lifted_from_inside(bench: &Bench) {
 
 fn setuid_works_only_where_it_is_allowed(bench: &Bench) {
     let run = |allowed: bool| {
-        let show = "id -u; grep -E '^(Seccomp|CapEff):' /proc/self/status; unshare -m true || echo no";
+        let show = "id -u; grep -E '^(Seccomp|CapEff):' /proc/self/status; unshare -m true 2>&1 || echo no";
         let mut spec = bench.spec(&["/bin/busybox-setuid", "su", "root", "-c", show]);
         spec.process.user = "app".into();
         spec.allow_new_privileges = allowed;
@@ -149,7 +149,9 @@ fn setuid_works_only_where_it_is_allowed(bench: &Bench) {
     };
     let (code, log) = run(true);
     assert_eq!(code, Some(0), "{log}");
-    let shown = format!("0\nCapEff:\t{DOCKER}\nSeccomp:\t2\nunshare: unshare(0x20000): Operation not permitted\nno\n");
+    let shown = format!(
+        "0\nCapEff:\t{DOCKER}\nSeccomp:\t2\nunshare: unshare(0x20000): Operation not permitted\nno\n"
+    );
     assert_eq!(log, shown);
     let (code, log) = run(false);
     assert_eq!(code, Some(1));
@@ -195,6 +197,7 @@ fn the_program_that_starts_the_container_cannot_be_executed_by_it(bench: &Bench)
         let exit = bench.start_spec(spec).exit();
         assert!(exit.start_error.is_some(), "{program}: {exit:?}");
     }
-    let (_, exit) = bench.output_with("true", |spec| spec.process.working_directory = "/proc/self/fd/9".into());
+    let (_, exit) =
+        bench.output_with("true", |spec| spec.process.working_directory = "/proc/self/fd/9".into());
     assert!(exit.start_error.is_some(), "{exit:?}");
 }

@@ -250,7 +250,8 @@ fn make_image(layer: &Path) {
     for applet in String::from_utf8(applets).unwrap().lines().filter(|name| *name != "busybox") {
         symlink("busybox", layer.join("bin").join(applet)).unwrap();
     }
-    fs::write(layer.join("etc/passwd"), "root::0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n").unwrap();
+    fs::write(layer.join("etc/passwd"), "root::0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n")
+        .unwrap();
     fs::write(layer.join("etc/group"), "root:x:0:\napp:x:1001:\naudio:x:29:app\n").unwrap();
     fs::write(layer.join("bin/plain"), "no program").unwrap();
     fs::copy("/bin/busybox", layer.join("bin/busybox-setuid")).unwrap();

@@ -14,7 +14,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_process_ends_with_its_own_exit_code", a_process_ends_with_its_own_exit_code),
     ("output_arrives_line_by_line_with_its_stream", output_arrives_line_by_line_with_its_stream),
     ("a_stop_sends_the_images_signal", a_stop_sends_the_images_signal),
-    ("a_process_that_ignores_the_signal_is_killed_after_the_grace", a_process_that_ignores_the_signal_is_killed),
+    (
+        "a_process_that_ignores_the_signal_is_killed_after_the_grace",
+        a_process_that_ignores_the_signal_is_killed,
+    ),
     ("a_kill_ends_every_process_at_once", a_kill_ends_every_process_at_once),
     ("out_of_memory_is_told_apart", out_of_memory_is_told_apart),
     ("the_number_of_processes_is_limited", the_number_of_processes_is_limited),

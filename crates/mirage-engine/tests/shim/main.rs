@@ -1,6 +1,14 @@
 //! Real containers through the real shim: this program executes itself as `shim <folder>`, as
 //! `mirage` does. Needs root, `/bin/busybox` linked statically, and nothing else; `runc` is used
 //! where it is installed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the whole program is a test, and prints what a test harness prints"
+)]
 
 mod confinement;
 mod fixture;

@@ -1,6 +1,7 @@
 //! What is right, and what is said when something is not, before the program runs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use mirage_engine::shim::{Request, ShimSpec};
 
@@ -16,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_log_link_to_stdout_works_for_every_user", a_log_link_to_stdout_works_for_every_user),
     ("a_hundred_and_twenty_seven_layers_are_stacked", many_layers_are_stacked),
     ("a_stop_during_the_start_takes_effect", a_stop_during_the_start_takes_effect),
+    ("a_start_that_hangs_is_given_up_or_stopped", a_start_that_hangs_is_given_up_or_stopped),
     ("a_folder_with_a_long_name_is_no_obstacle", a_folder_with_a_long_name_is_no_obstacle),
 ];
 
@@ -35,7 +37,8 @@ fn users_of_the_image_are_obeyed(bench: &Bench) {
 
 fn the_environment_is_the_one_that_was_asked_for(bench: &Bench) {
     let mut spec = bench.spec(&["env"]);
-    spec.process.variables = vec![("B".into(), "1".into()), ("A".into(), "x y=z".into()), ("B".into(), "2".into())];
+    spec.process.variables =
+        vec![("B".into(), "1".into()), ("A".into(), "x y=z".into()), ("B".into(), "2".into())];
     let mut instance = bench.start_spec(spec);
     assert_eq!(instance.exit().code, Some(0));
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -95,7 +98,9 @@ fn a_log_link_to_stdout_works_for_every_user(bench: &Bench) {
 fn many_layers_are_stacked(bench: &Bench) {
     let mut layers = Vec::new();
     for number in 0..126 {
-        let name = format!("a-layer-with-quite-a-long-name-as-digests-are-0123456789abcdef0123456789abcdef-{number}");
+        let name = format!(
+            "a-layer-with-quite-a-long-name-as-digests-are-0123456789abcdef0123456789abcdef-{number}"
+        );
         let layer = bench.folder.path().join("layers").join(name);
         fs::create_dir_all(layer.join("from")).unwrap();
         fs::write(layer.join(format!("from/{number}")), "").unwrap();
@@ -124,4 +129,22 @@ fn a_folder_with_a_long_name_is_no_obstacle(bench: &Bench) {
     spec.log.directory = new.join("log");
     spec.files.clear();
     assert_eq!(bench.start_spec(spec).exit().code, Some(0));
+}
+
+/// A runtime that does nothing, for long, also when it is asked to end.
+fn a_start_that_hangs_is_given_up_or_stopped(bench: &Bench) {
+    let runtime = bench.folder.path().join("slow-runtime");
+    fs::write(&runtime, "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n").unwrap();
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
+    let slow = |seconds: u32| {
+        let mut spec = bench.spec(&["true"]);
+        spec.runtime = Some(runtime.clone());
+        spec.start_seconds = seconds;
+        bench.start_spec(spec)
+    };
+    let exit = slow(1).exit();
+    assert_eq!(exit.start_error.unwrap(), "the container did not start within 1 seconds");
+    let mut instance = slow(1000);
+    instance.ask(&Request::Stop { signal: None, grace_millis: 50 });
+    assert_eq!(instance.exit().signal, Some(9));
 }

@@ -51,7 +51,7 @@ pub(crate) enum Fault {
     #[error("{0}")]
     NotAnImage(String),
     /// The bytes are not those that were asked for.
-    #[error("the bytes have the digest {actual}, not {expected}")]
+    #[error("asked for `{}`, got `{}`", .expected.short(), .actual.short())]
     WrongDigest {
         /// What was asked for.
         expected: Digest,
@@ -59,7 +59,7 @@ pub(crate) enum Fault {
         actual: Digest,
     },
     /// A blob is announced or sent with another size than its descriptor says.
-    #[error("blob {blob} has {actual} bytes, its descriptor says {expected}")]
+    #[error("blob `{}` must have {expected} bytes, not {actual}", .blob.short())]
     WrongSize {
         /// The blob.
         blob: Digest,
@@ -69,7 +69,7 @@ pub(crate) enum Fault {
         actual: u64,
     },
     /// A blob ended early. Worth another try, which asks for the rest.
-    #[error("blob {blob} ended after {received} of {expected} bytes")]
+    #[error("blob `{}` ended after {received} of {expected} bytes", .blob.short())]
     Truncated {
         /// The blob.
         blob: Digest,
@@ -79,7 +79,7 @@ pub(crate) enum Fault {
         received: u64,
     },
     /// A part was asked for and another one was sent.
-    #[error("the registry does not answer requests for a part of a blob properly")]
+    #[error("another part of a blob came than was asked for")]
     WrongRange,
     /// Something on this machine did not work; the error is ready for the user.
     #[error("{}", .0.message())]

@@ -7,73 +7,69 @@ use super::fault::{Fault, Refusal, TlsFault};
 
 /// The user's error for a fault while `reference` was being read or pulled.
 pub(crate) fn report(fault: Fault, reference: &Reference) -> Error {
-    let host = reference.host();
-    let image = reference.familiar();
+    let (host, image) = (reference.host(), reference.familiar());
     let error = match &fault {
         Fault::Here(error) => return error.clone(),
-        Fault::NoAddress(_) => {
-            unreachable(format!("the registry `{host}` cannot be found: its name has no address"))
-                .hint("check the spelling of the registry, and this machine's name service")
-        }
-        Fault::NoConnection(_) => unreachable(format!("nothing answers at the registry `{host}`"))
-            .hint("check that the registry runs, and that this machine may connect to it"),
-        Fault::Stalled(time) => {
-            let seconds = time.as_secs().max(1);
-            unreachable(format!("the registry `{host}` sent nothing for {seconds} s"))
-                .hint("try again; if it stays like this, ask whoever runs the registry")
-        }
-        Fault::Broken(_) => unreachable(format!("the connection to the registry `{host}` broke off"))
-            .hint("try again; if it stays like this, look for a proxy or firewall on the way"),
+        Fault::NoAddress(_) => unreachable(
+            format!("the registry `{host}` cannot be found: its name has no address"),
+            "check the spelling of the registry, and this machine's name service",
+        ),
+        Fault::NoConnection(_) => unreachable(
+            format!("nothing answers at the registry `{host}`"),
+            "check that the registry runs, and that this machine may connect to it",
+        ),
+        Fault::Stalled(time) => unreachable(
+            format!("the registry `{host}` sent nothing for {} s", time.as_secs().max(1)),
+            "try again; if it stays like this, ask whoever runs the registry",
+        ),
+        Fault::Broken(_) => unreachable(
+            format!("the connection to the registry `{host}` broke off"),
+            "try again; if it stays like this, look for a proxy or firewall on the way",
+        ),
+        Fault::Redirect(why) => unreachable(
+            format!("the registry `{host}` redirects to where Mirage does not follow: {why}"),
+            "check the address of the registry, and its configuration",
+        ),
+        Fault::WebPage => unreachable(
+            format!("`{host}` answers with a web page, not as a registry"),
+            &format!("check the address; a registry answers at `https://{host}/v2/`"),
+        ),
         Fault::Tls(why, _) => tls(*why, reference),
         Fault::Refused(refusal) => refused(refusal, reference),
-        Fault::Redirect(why) => {
-            unreachable(format!("the registry `{host}` redirects to where Mirage does not follow: {why}"))
-                .hint("check the address of the registry, and its configuration")
+        Fault::TooLarge { what, bytes, limit } => too_large(&image, what, *bytes, *limit),
+        Fault::Malformed(why) => damaged(&image, why),
+        Fault::NotAnImage(why) => no_image(&image, why),
+        Fault::WrongDigest { .. } | Fault::WrongSize { .. } | Fault::Truncated { .. } | Fault::WrongRange => {
+            Error::new(Code::ImagePullError, format!("`{host}` sent wrong bytes for `{image}`: {fault}"))
+                .hint("try again; if it stays like this, the registry or something on the way is broken")
         }
-        Fault::WebPage => unreachable(format!("`{host}` answers with a web page, not as a registry"))
-            .hint(format!("check the address; a registry answers at `https://{host}/v2/`")),
-        Fault::TooLarge { what, bytes, limit } => {
-            let (bytes, limit) = (bytes.map(human_bytes), human_bytes(*limit));
-            let seen =
-                bytes.map_or(format!("more than {limit}"), |bytes| format!("{bytes}, the limit is {limit}"));
-            Error::new(Code::ImageTooLarge, format!("{what} of `{image}` is too large: {seen}"))
-                .hint("use a smaller image")
-        }
-        Fault::Malformed(why) => Error::new(Code::ImagePullError, format!("`{image}` is damaged: {why}"))
-            .hint("push the image again; if it stays like this, ask whoever runs the registry"),
-        Fault::NotAnImage(why) => Error::new(
-            Code::ImagePullError,
-            format!("`{image}` is no container image that Mirage can run: {why}"),
-        )
-        .hint("push it as a container image, for example with `docker buildx build --push`"),
-        Fault::WrongDigest { expected, actual } => wrong_bytes(format!(
-            "`{host}` sent wrong bytes for `{image}`: asked for `{}`, got `{}`",
-            expected.short(),
-            actual.short()
-        )),
-        Fault::WrongSize { blob, expected, actual } => wrong_bytes(format!(
-            "`{host}` sent wrong bytes for `{image}`: blob `{}` must have {expected} bytes, not {actual}",
-            blob.short()
-        )),
-        Fault::Truncated { blob, expected, received } => wrong_bytes(format!(
-            "`{host}` broke off in `{image}`: {} of {} came of blob `{}`",
-            human_bytes(*received),
-            human_bytes(*expected),
-            blob.short()
-        )),
-        Fault::WrongRange => wrong_bytes(format!("`{host}` sent wrong parts of `{image}`")),
         Fault::NoPlatform { wanted, offered } => no_platform(&image, wanted, offered),
     };
     error.because(fault)
 }
 
-fn unreachable(message: String) -> Error {
-    Error::new(Code::RegistryUnreachable, message)
+fn unreachable(message: String, hint: &str) -> Error {
+    Error::new(Code::RegistryUnreachable, message).hint(hint)
 }
 
-fn wrong_bytes(message: String) -> Error {
-    Error::new(Code::ImagePullError, message)
-        .hint("try again; if it stays like this, the registry or something on the way is broken")
+fn too_large(image: &str, what: &str, bytes: Option<u64>, limit: u64) -> Error {
+    let limit = human_bytes(limit);
+    let seen = match bytes.map(human_bytes) {
+        Some(bytes) => format!("{bytes}, the limit is {limit}"),
+        None => format!("more than {limit}"),
+    };
+    Error::new(Code::ImageTooLarge, format!("{what} of `{image}` is too large: {seen}"))
+        .hint("use a smaller image")
+}
+
+fn damaged(image: &str, why: &str) -> Error {
+    Error::new(Code::ImagePullError, format!("`{image}` is damaged: {why}"))
+        .hint("push the image again; if it stays like this, ask whoever runs the registry")
+}
+
+fn no_image(image: &str, why: &str) -> Error {
+    Error::new(Code::ImagePullError, format!("`{image}` is no container image that Mirage can run: {why}"))
+        .hint("push it as a container image, for example with `docker buildx build --push`")
 }
 
 fn tls(why: TlsFault, reference: &Reference) -> Error {
@@ -117,8 +113,8 @@ fn refused(refusal: &Refusal, reference: &Reference) -> Error {
         }
         (status, _) => {
             let words = refusal.message.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-            unreachable(format!("the registry `{host}` answered `{status}`{words}"))
-                .hint("try again; if it stays like this, ask whoever runs the registry")
+            let message = format!("the registry `{host}` answered `{status}`{words}");
+            unreachable(message, "try again; if it stays like this, ask whoever runs the registry")
         }
     }
 }

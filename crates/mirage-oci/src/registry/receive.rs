@@ -15,7 +15,7 @@ use super::{manifest, on_disk};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// How much is gathered before it is written at once.
-const PIECE_BYTES: usize = 512 * 1024;
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// Appends a request body to an upload. When the client breaks off, what arrived is kept and the
 /// upload can be resumed.

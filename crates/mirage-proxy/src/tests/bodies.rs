@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, StreamBody};
@@ -111,9 +111,8 @@ async fn a_download_that_breaks_off_is_not_taken_for_a_whole_one() {
     })
     .await;
     bed.deploy(1, std::slice::from_ref(&breaking.backend)).await;
-    let response = bed.connect().await.stream(Request::get("/").header("host", HOST).body(empty()).unwrap()).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    assert!(response.into_body().collect().await.is_err());
+    let request = Request::get("/").header("host", HOST).body(empty()).unwrap();
+    assert!(bed.connect().await.try_send(request).await.is_err());
 }
 
 #[tokio::test]

@@ -49,7 +49,11 @@ async fn with_a_path_the_answer_counts() {
 
 #[tokio::test]
 async fn silence_and_nonsense_are_told_apart() {
-    let silent = Instance::raw(|_stream| std::future::pending()).await;
+    let silent = Instance::raw(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
     assert_eq!(probe(silent.backend.address, Some("/")).await, Err(ProbeFailure::TimedOut));
 
     let other = Instance::raw(|mut stream| async move {

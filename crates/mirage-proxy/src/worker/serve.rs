@@ -25,6 +25,9 @@ const PREFACE: &[u8] = b"PRI";
 /// Most requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 128;
 
+/// The smallest buffer that hyper takes.
+pub(crate) const SMALLEST_BUFFER: usize = 8192;
+
 /// Runs tasks on the thread that asks for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalExecutor;
@@ -41,7 +44,11 @@ where
 /// How HTTP/1 is spoken with clients.
 pub(super) fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(limits.head_bytes).max_headers(limits.header_fields).header_read_timeout(None);
+    builder
+        .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
+        .max_header_size(limits.head_bytes)
+        .max_headers(limits.header_fields)
+        .header_read_timeout(None);
     builder
 }
 

@@ -72,6 +72,11 @@ impl WorkerThread {
         let _ = self.orders.send(order);
     }
 
+    /// Whether the worker was told to leave; it may have ended since.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.stats.leaving.load(Relaxed)
+    }
+
     /// Waits until the thread has ended.
     pub(crate) async fn ended(&self) {
         let mut ended = self.ended.clone();
@@ -101,41 +106,51 @@ impl Worker {
         let (leaving, seen) = watch::channel(false);
         while let Some(order) = inbox.recv().await {
             match order {
-                Order::Publish(published, done) => {
-                    self.follow(&published);
-                    let _ = done.send(());
-                }
-                Order::Listen(listeners) => {
-                    for listener in listeners {
-                        match TcpListener::from_std(listener) {
-                            Ok(listener) => {
-                                let accepting = accept::accept(self.clone(), listener, seen.clone());
-                                tokio::task::spawn_local(accepting);
-                            }
-                            Err(error) => tracing::error!(%error, "cannot watch a listener"),
-                        }
-                    }
-                }
+                Order::Publish(published, done) => self.follow(&published, done),
+                Order::Listen(listeners) => self.listen(listeners, &seen),
                 Order::Leave(leave) => {
                     self.clients.tell_all(if leave.succeeded { ClientOrder::Last } else { ClientOrder::Close });
+                    self.stats.leaving.store(true, Relaxed);
                     let _ = leaving.send(true);
-                    return self.leave(leave).await;
+                    return self.leave(leave, inbox).await;
                 }
             }
         }
     }
 
-    fn follow(&self, published: &Published) {
+    fn follow(&self, published: &Published, done: oneshot::Sender<()>) {
         let routes = Routes::new(published, self.index, &mut self.pools.borrow_mut());
         *self.routes.borrow_mut() = Rc::new(routes);
+        let _ = done.send(());
     }
 
-    async fn leave(self: Rc<Self>, leave: Leave) {
-        self.stats.leaving.store(true, Relaxed);
+    fn listen(self: &Rc<Self>, listeners: Vec<StdListener>, leaving: &watch::Receiver<bool>) {
+        for listener in listeners {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    tokio::task::spawn_local(accept::accept(self.clone(), listener, leaving.clone()));
+                }
+                Err(error) => tracing::error!(%error, "cannot watch a listener"),
+            }
+        }
+    }
+
+    /// Finishes what has begun. Requests on connections that stay for a while follow new tables.
+    async fn leave(self: Rc<Self>, leave: Leave, mut inbox: mpsc::UnboundedReceiver<Order>) {
         // The accept loops take their last connections first.
         tokio::task::yield_now().await;
-        if timeout_at(leave.deadline, self.clients.all_gone()).await.is_err() {
-            self.clients.tell_all(ClientOrder::Abort);
+        let gone = timeout_at(leave.deadline, self.clients.all_gone());
+        let mut gone = std::pin::pin!(gone);
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut gone => return,
+                Some(order) = inbox.recv() => {
+                    if let Order::Publish(published, done) = order {
+                        self.follow(&published, done);
+                    }
+                }
+            }
         }
     }
 

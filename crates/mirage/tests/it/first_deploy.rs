@@ -17,7 +17,7 @@ fn an_image_that_skopeo_pushed_is_inspected_deployed_read_and_removed() {
 
     let inspected = stage.done(&["inspect", &reference, "--json"]);
     let inspected: Value = serde_json::from_str(&inspected.stdout).unwrap();
-    assert_eq!(inspected["digest"], *digest);
+    assert_eq!(inspected["imageDigest"], *digest);
 
     let deployed = stage.done(&["deploy", &reference]);
     let url = deployed.stdout.lines().rev().find(|line| line.contains("http://")).unwrap();
@@ -50,7 +50,7 @@ fn a_docker_schema_2_image_runs_with_its_user_its_directory_and_the_port_it_is_g
                   exec httpd -f -p $PORT -h /tmp\n";
     let mut image = web("");
     image.layers = vec![busybox().file("tmp/run", 0o755, script)];
-    image.config = serde_json::json!({"Entrypoint": ["/tmp/run"], "User": "app", "WorkingDir": "/etc"});
+    image.config = serde_json::json!({"Entrypoint": ["/tmp/run"], "User": "app", "WorkingDir": "/etc", "StopSignal": "SIGKILL"});
     let reference = stage.registry.reference("acme/schema2:1");
     image.push_as_docker(&reference).unwrap();
     stage.done(&["deploy", &reference, "--name", "user", "--env", "GREETING=hello"]);

@@ -18,10 +18,14 @@ pub(crate) fn busybox() -> Layer {
     APPLETS.iter().fold(layer, |layer, applet| layer.symlink(&format!("bin/{applet}"), "busybox"))
 }
 
+/// A shell as process 1 ignores SIGTERM, and every story would wait for the grace period.
+const QUICK_END: &str = "SIGKILL";
+
 /// A web server on 8080 whose first page is this text. Its page is a layer of its own.
 pub(crate) fn web(page: &str) -> Image {
     Image::new(vec![busybox(), Layer::new().directory("www", 0o755).file("www/index.html", 0o644, page)])
         .entrypoint(&["/bin/httpd", "-f", "-v", "-p", "8080", "-h", "/www"])
+        .set("StopSignal", json!(QUICK_END))
         .expose(8080)
 }
 
@@ -32,7 +36,11 @@ pub(crate) fn script(text: &str) -> Image {
         .file("www/index.html", 0o644, "it runs")
         .directory("app", 0o755)
         .file("app/run", 0o755, format!("#!/bin/sh\n{text}\n"));
-    Image::new(vec![layer]).entrypoint(&["/app/run"]).expose(8080).set("WorkingDir", json!("/app"))
+    Image::new(vec![layer])
+        .entrypoint(&["/app/run"])
+        .expose(8080)
+        .set("WorkingDir", json!("/app"))
+        .set("StopSignal", json!(QUICK_END))
 }
 
 /// The script of a server that runs until it is stopped.

@@ -9,7 +9,7 @@ use std::io;
 use super::addressing::Plan;
 use super::netlink::{Family, Socket};
 
-pub(crate) use foreign::{foreign, forget_docker, pass_docker};
+pub(crate) use foreign::{foreign, forget_docker};
 pub(crate) use rules::Ability;
 
 /// Makes the platform's table say what these networks need. Replaces the whole table in one
@@ -34,7 +34,12 @@ pub(crate) fn apply(plan: &Plan, networks: &[u16]) -> io::Result<Ability> {
     Err(refused.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
 }
 
-/// The same with no more than this ability.
+/// Sees to it that what our rules accept is not refused by Docker's, if Docker is here by now.
+pub(crate) fn make_way(plan: &Plan) -> io::Result<()> {
+    if foreign(plan)?.docker_user { foreign::pass_docker(plan) } else { Ok(()) }
+}
+
+/// As [`apply`], with this ability and no other.
 pub(super) fn apply_with(plan: &Plan, networks: &[u16], ability: Ability) -> io::Result<()> {
     let ruleset = rules::ruleset(plan, networks, ability);
     encode::replace(&mut Socket::open(Family::Netfilter)?, &plan.table(), &ruleset)

@@ -7,8 +7,8 @@ use mirage_core::port::{Clock, ImageStore, Randomness, Registry};
 use mirage_core::{Code, Reference, RegistryHost};
 
 use super::{Machine, amd64, large_layer, layer};
-use crate::client::{Document, OwnRegistry};
 use crate::client::script::{DebianRegistry, TestImage, push};
+use crate::client::{Document, OwnRegistry};
 use crate::registry::{Access, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router};
 
 #[tokio::test]
@@ -44,7 +44,8 @@ async fn a_blob_that_is_damaged_in_the_registry_is_refused() {
     push(&image, &reference, &[]);
     let machine = Machine::new();
     let resolved = machine.resolve(&reference).await;
-    let Ok(Document::Image(manifest)) = machine.client.documents().manifest(&reference, &resolved.manifest).await
+    let Ok(Document::Image(manifest)) =
+        machine.client.documents().manifest(&reference, &resolved.manifest).await
     else {
         panic!("no manifest")
     };

@@ -1,0 +1,324 @@
+//! The world in memory: a registry, an engine and a proxy small enough to be understood at a glance.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use mirage_core::port::{
+    Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress, Randomness, Registry, Router,
+};
+use mirage_core::*;
+use tokio::sync::Notify;
+
+/// Time that follows tokio's, which a test may pause and advance.
+pub(super) struct TestClock(tokio::time::Instant);
+
+impl TestClock {
+    pub(super) fn new() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let start = Timestamp::from_second(1_790_000_000).unwrap();
+        start.checked_add(self.0.elapsed()).unwrap()
+    }
+}
+
+/// Counts instead of guessing.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Randomness for Counter {
+    fn bytes32(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[24..].copy_from_slice(&(self.0.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes());
+        bytes
+    }
+}
+
+/// What a started process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behaviour {
+    Serves,
+    ExitsAtOnce(i32),
+    NeverAnswers,
+}
+
+/// Registry, image store, engine, logs and proxy at once, so that a test has one thing to hold.
+pub(super) struct World {
+    pub(super) tags: Mutex<BTreeMap<String, Digest>>,
+    pub(super) behaviour: Mutex<HashMap<Digest, Behaviour>>,
+    pub(super) present: Mutex<HashSet<Digest>>,
+    pub(super) collected: Mutex<Vec<HashSet<Digest>>>,
+    pub(super) pulls: AtomicU64,
+    pub(super) pull_gate: Mutex<Option<Arc<Notify>>>,
+    running: Mutex<BTreeMap<InstanceId, (InstanceReport, Digest)>>,
+    pub(super) table: Mutex<RouteTable>,
+    pub(super) tables: Mutex<Vec<RouteTable>>,
+    changed: Notify,
+    clock: Arc<dyn Clock>,
+    addresses: AtomicU64,
+    pub(super) refuse_starts: Mutex<Option<Error>>,
+}
+
+pub(super) fn digest(n: u8) -> Digest {
+    Digest::sha256([n; 32])
+}
+
+impl World {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            tags: Mutex::default(),
+            behaviour: Mutex::default(),
+            present: Mutex::default(),
+            collected: Mutex::default(),
+            pulls: AtomicU64::new(0),
+            pull_gate: Mutex::default(),
+            running: Mutex::default(),
+            table: Mutex::default(),
+            tables: Mutex::default(),
+            changed: Notify::new(),
+            clock,
+            addresses: AtomicU64::new(0),
+            refuse_starts: Mutex::default(),
+        })
+    }
+
+    /// A tag that means this content, whose process behaves so.
+    pub(super) fn publish_image(&self, reference: &str, n: u8, behaviour: Behaviour) {
+        self.tags.lock().unwrap().insert(reference.to_owned(), digest(n));
+        self.behaviour.lock().unwrap().insert(digest(n), behaviour);
+    }
+
+    /// The digests that run, in order.
+    pub(super) fn running(&self) -> Vec<Digest> {
+        let running = self.running.lock().unwrap();
+        let up = running.values().filter(|(report, _)| matches!(report.state, InstanceState::Running { .. }));
+        up.map(|(_, digest)| digest.clone()).collect()
+    }
+
+    pub(super) fn instances(&self) -> Vec<InstanceId> {
+        self.running.lock().unwrap().keys().copied().collect()
+    }
+
+    /// The process of an instance ends.
+    pub(super) fn end(&self, id: InstanceId, code: i32) {
+        let at = self.clock.now();
+        if let Some((report, _)) = self.running.lock().unwrap().get_mut(&id) {
+            report.state = InstanceState::Exited(Exit {
+                code: Some(code),
+                signal: None,
+                oom: false,
+                start_error: None,
+                at,
+            });
+        }
+        self.changed.notify_one();
+    }
+
+    /// Every process vanishes, as in a reboot.
+    pub(super) fn reboot(&self) {
+        self.running.lock().unwrap().clear();
+        self.changed.notify_one();
+    }
+
+    /// Digests that answer at a host.
+    pub(super) fn behind(&self, host: &str) -> Vec<Digest> {
+        let table = self.table.lock().unwrap();
+        let running = self.running.lock().unwrap();
+        let route = table.routes.iter().find(|route| route.host == host);
+        let backends = route.map(|route| route.backends.clone()).unwrap_or_default();
+        backends.iter().filter_map(|b| running.get(&b.instance).map(|(_, digest)| digest.clone())).collect()
+    }
+}
+
+#[async_trait]
+impl Registry for World {
+    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage> {
+        let tags = self.tags.lock().unwrap();
+        let Some(found) = tags.get(&reference.to_string()) else {
+            return Err(Error::new(Code::ImageNotFound, format!("there is no `{reference}`")));
+        };
+        Ok(ResolvedImage {
+            reference: reference.clone(),
+            digest: found.clone(),
+            manifest: found.clone(),
+            platform: platform.clone(),
+            platforms: vec![platform.clone()],
+            size_bytes: 1000,
+            layers: 1,
+            config: ImageConfig { ports: vec![Port::new(80).unwrap()], ..ImageConfig::default() },
+        })
+    }
+}
+
+#[async_trait]
+impl ImageStore for World {
+    async fn pull(&self, image: &ResolvedImage, _progress: Arc<dyn Progress>) -> Result<PullProgress> {
+        self.pulls.fetch_add(1, Ordering::Relaxed);
+        let gate = self.pull_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
+        self.present.lock().unwrap().insert(image.manifest.clone());
+        Ok(PullProgress {
+            layers_total: 1,
+            layers_moved: 1,
+            bytes_total: 1000,
+            bytes_done: 1000,
+            layers: Vec::new(),
+        })
+    }
+
+    async fn is_present(&self, image: &ResolvedImage) -> bool {
+        self.present.lock().unwrap().contains(&image.manifest)
+    }
+
+    async fn layers(&self, _image: &ResolvedImage) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
+    async fn collect(&self, keep: &HashSet<Digest>) -> Result<u64> {
+        self.collected.lock().unwrap().push(keep.clone());
+        self.present.lock().unwrap().retain(|digest| keep.contains(digest));
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl InstanceEngine for World {
+    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress> {
+        ImageStore::pull(self, image, progress).await
+    }
+
+    async fn is_present(&self, image: &ResolvedImage) -> bool {
+        ImageStore::is_present(self, image).await
+    }
+
+    async fn start(&self, spec: &InstanceSpec) -> Result<InstanceReport> {
+        if let Some(error) = self.refuse_starts.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let n = self.addresses.fetch_add(1, Ordering::Relaxed);
+        let address = Ipv4Addr::new(10, 0, (n / 250) as u8, (n % 250) as u8 + 2);
+        let digest = spec.image.manifest.clone();
+        let at = self.clock.now();
+        let state = match self.behaviour.lock().unwrap().get(&digest) {
+            Some(Behaviour::ExitsAtOnce(code)) => InstanceState::Exited(Exit {
+                code: Some(*code),
+                signal: None,
+                oom: false,
+                start_error: None,
+                at,
+            }),
+            _ => InstanceState::Running { since: at },
+        };
+        let report = InstanceReport {
+            id: spec.id,
+            service: spec.service,
+            deployment: spec.deployment,
+            state,
+            address: Some(IpAddr::V4(address)),
+            pid: Some(1),
+        };
+        self.running.lock().unwrap().insert(spec.id, (report.clone(), digest));
+        self.changed.notify_one();
+        Ok(report)
+    }
+
+    async fn stop(&self, id: InstanceId, _grace: Duration) -> Result<()> {
+        self.running.lock().unwrap().remove(&id);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<InstanceReport>> {
+        Ok(self.running.lock().unwrap().values().map(|(report, _)| report.clone()).collect())
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn listening(&self, _id: InstanceId) -> Result<Vec<SocketAddr>> {
+        Ok(vec!["0.0.0.0:3000".parse().unwrap()])
+    }
+
+    fn resolver(&self, network: u16) -> Ipv4Addr {
+        Ipv4Addr::new(10, network as u8, 0, 1)
+    }
+
+    fn logs(&self) -> &dyn LogReader {
+        self
+    }
+}
+
+#[async_trait]
+impl LogReader for World {
+    async fn read(&self, _service: ServiceId, query: &LogQuery) -> Result<Vec<LogLine>> {
+        Ok(vec![LogLine {
+            time: self.clock.now(),
+            stream: LogStream::Stderr,
+            text: "DATABASE_URL is not set".into(),
+            instance: InstanceId::from_random([0; 16]),
+            deployment: query.deployment.unwrap_or(DeploymentId::from_random([0; 16])),
+            next: LogPosition::default(),
+        }])
+    }
+
+    async fn follow(
+        &self,
+        _service: ServiceId,
+        _query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
+        Ok(stream::empty().boxed())
+    }
+
+    async fn remove(&self, _service: ServiceId) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Router for World {
+    async fn publish(&self, table: &RouteTable) -> Result<()> {
+        assert!(
+            table.generation > self.table.lock().unwrap().generation,
+            "a table must be newer than the one before"
+        );
+        *self.table.lock().unwrap() = table.clone();
+        self.tables.lock().unwrap().push(table.clone());
+        Ok(())
+    }
+
+    async fn table(&self) -> Result<RouteTable> {
+        Ok(self.table.lock().unwrap().clone())
+    }
+
+    async fn drain(&self, backend: &Backend, _limit: Duration) -> Result<u64> {
+        let table = self.table.lock().unwrap();
+        let routed =
+            table.routes.iter().flat_map(|route| &route.backends).any(|b| b.instance == backend.instance);
+        assert!(!routed, "an instance is drained only after its route is gone");
+        Ok(0)
+    }
+
+    async fn probe(&self, address: SocketAddr, _probe: &Probe) -> Result<(), ProbeFailure> {
+        let running = self.running.lock().unwrap();
+        let found = running.values().find(|(report, _)| report.address == Some(address.ip()));
+        let Some((_, digest)) = found else { return Err(ProbeFailure::Refused) };
+        match self.behaviour.lock().unwrap().get(digest) {
+            Some(Behaviour::Serves) => Ok(()),
+            _ => Err(ProbeFailure::Refused),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The store against a real file: what is committed is there after it is opened again, what is not
+//! is not, and a schema from the future is refused.
+
+use jiff::Timestamp;
+use mirage_core::*;
+
+use crate::{EventFilter, NewDeployment, Page, ServiceFilter, Store};
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap()
+}
+
+fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
+    Service {
+        id: ServiceId::from_random([n; 16]),
+        environment,
+        name: name.parse().unwrap(),
+        host: format!("{name}-{n}"),
+        spec: ServiceSpec::image("nginx:1".parse().unwrap()),
+        replicas: 1,
+        generation: 0,
+        removed: false,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+async fn environment(store: &Store) -> EnvironmentId {
+    let project = Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now() };
+    let environment = Environment {
+        id: EnvironmentId::from_random([2; 16]),
+        project: project.id,
+        name: "e".parse().unwrap(),
+        network: 0,
+        created_at: now(),
+    };
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_project(&project).await.unwrap();
+    tx.insert_environment(&environment).await.unwrap();
+    tx.commit().await.unwrap();
+    environment.id
+}
+
+fn event(kind: EventKind) -> Event {
+    Event { number: 0, time: now(), actor: "admin".into(), service: None, deployment: None, kind }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_opening_again_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mirage.db");
+    let store = Store::open(&file).await.unwrap();
+    let environment = environment(&store).await;
+    let kept = service(environment, 3, "kept");
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&kept).await.unwrap();
+    tx.append(event(EventKind::ServiceCreated)).await.unwrap();
+    assert_eq!(tx.commit().await.unwrap()[0].number, 1);
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&service(environment, 4, "lost")).await.unwrap();
+    drop(tx);
+    store.close().await;
+
+    let store = Store::open(&file).await.unwrap();
+    assert_eq!(store.service_ids().await.unwrap(), [kept.id]);
+    assert_eq!(store.service(kept.id).await.unwrap(), Some(kept));
+    assert_eq!(store.events(&EventFilter::default(), 0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_mirage_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mirage.db");
+    let store = Store::open(&file).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+         VALUES (9999, 'from the future', '2099-01-01', 1, x'00', 0)",
+    )
+    .execute(&mut *tx.inner)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    store.close().await;
+    let error = Store::open(&file).await.unwrap_err();
+    assert_eq!(error.message(), "the database was written by a newer Mirage (schema 9999)");
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_by_name() {
+    let store = Store::in_memory().await.unwrap();
+    let environment = environment(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    for (n, name) in [(5, "c"), (6, "a"), (7, "b")] {
+        tx.insert_service(&service(environment, n, name)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let first = store.services(&ServiceFilter::default(), &Page { after: None, limit: 2 }).await.unwrap();
+    let names: Vec<_> = first.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    let after = first.last().map(|service| (service.name.clone(), service.id));
+    let rest = store.services(&ServiceFilter::default(), &Page { after, limit: 2 }).await.unwrap();
+    assert_eq!(rest.len(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_deployment_supersedes_a_waiting_one_but_not_a_running_one() {
+    let store = Store::in_memory().await.unwrap();
+    let environment = environment(&store).await;
+    let web = service(environment, 3, "web");
+    let id = |n| DeploymentId::from_random([n; 16]);
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&web).await.unwrap();
+    for n in 1..=3 {
+        let new = NewDeployment {
+            id: id(n),
+            service: web.id,
+            revision: 1,
+            trigger: Trigger::Deploy,
+            replaces: None,
+            created_at: now(),
+        };
+        tx.insert_deployment(&new).await.unwrap();
+        if n == 1 {
+            assert!(tx.set_phase(id(1), Phase::Preparing, now()).await.unwrap());
+        }
+    }
+    assert!(!tx.set_phase(id(1), Phase::Queued, now()).await.unwrap(), "no way back");
+    tx.commit().await.unwrap();
+    let phases: Vec<_> = [1, 2, 3].map(id).to_vec();
+    let mut seen = Vec::new();
+    for id in phases {
+        seen.push(store.deployment(id).await.unwrap().unwrap().phase);
+    }
+    assert_eq!(seen, [Phase::Preparing, Phase::Superseded, Phase::Queued]);
+    let (active, candidate) = store.current_deployments(web.id).await.unwrap();
+    assert_eq!((active, candidate.map(|d| d.id)), (None, Some(id(1))));
+}
+
+#[tokio::test]
+async fn a_deleted_service_takes_its_records_along_but_not_its_events() {
+    let store = Store::in_memory().await.unwrap();
+    let environment = environment(&store).await;
+    let web = service(environment, 3, "web");
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&web).await.unwrap();
+    let mut created = event(EventKind::ServiceCreated);
+    created.service = Some(web.id);
+    tx.append(created).await.unwrap();
+    let deployment = DeploymentId::from_random([9; 16]);
+    tx.insert_deployment(&NewDeployment {
+        id: deployment,
+        service: web.id,
+        revision: 1,
+        trigger: Trigger::Deploy,
+        replaces: None,
+        created_at: now(),
+    })
+    .await
+    .unwrap();
+    tx.begin_step(deployment, StepKind::Pull, now()).await.unwrap();
+    tx.delete_service(web.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.deployment(deployment).await.unwrap(), None);
+    let about = EventFilter { service: Some(web.id), deployment: None };
+    assert_eq!(store.events(&about, 0, 10).await.unwrap().len(), 1);
+}
