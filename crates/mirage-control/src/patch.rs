@@ -77,7 +77,8 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()
-    .filter(|&(name, different)| different).map(|(name, different)| name.to_owned())
+    .filter(|(_, different)| *different)
+    .map(|(name, _)| name.to_owned())
     .collect()
 }
 

@@ -35,7 +35,7 @@ pub struct Platform {
     serve: Option<Process>,
     came_up: bool,
     // Fields are dropped in this order: the disk is unmounted before its folder is removed.
-    _disk: Option<Disk>,
+    disk: Option<Disk>,
     folder: TempDir,
 }
 
@@ -61,7 +61,7 @@ impl Platform {
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
         let mut platform =
-            Self { binary, options, api, proxy, serve: None, came_up: false, _disk: disk, folder };
+            Self { binary, options, api, proxy, serve: None, came_up: false, disk: disk, folder };
         platform.serve()?;
         platform.came_up = true;
         Ok(platform)
@@ -118,11 +118,15 @@ impl Platform {
         if down.code != 0 {
             bail!("`mirage down` exits with {}: {}{}", down.code, down.stdout, down.stderr);
         }
+        let left = || {
+            let mut left = residue::carrying(&marks);
+            left.retain(|thing| self.disk.is_none() || *thing != format!("mount {}", self.data().display()));
+            left
+        };
         // A killed process is in the table until its parent has heard of it.
-        let gone = eventually("nothing being left", Duration::from_secs(5), || {
-            residue::carrying(&marks).is_empty().then_some(())
-        });
-        Ok(if gone.is_ok() { Vec::new() } else { residue::carrying(&marks) })
+        let gone =
+            eventually("nothing being left", Duration::from_secs(5), || left().is_empty().then_some(()));
+        Ok(if gone.is_ok() { Vec::new() } else { left() })
     }
 
     /// The verbs of the command line, against this platform.

@@ -48,6 +48,7 @@ impl Reconciler {
                 Step::Retire { instance } => self.begin_retire(view, *instance),
                 Step::Abandon { deployment, .. } => self.ops.abort(Op::Pull(*deployment)),
                 Step::Enter { deployment, phase } if !phase.is_moving() => {
+                    self.forget_engine_failures(view);
                     self.ops.abort(Op::Pull(*deployment));
                     self.pulls.forget(*deployment);
                 }
@@ -256,6 +257,14 @@ impl Reconciler {
             }
         };
         self.ops.begin(Op::Retire(id), self.bell(view.service.id), work);
+    }
+
+    /// A deployment that has ended has said why; what the engine said is not asked for again.
+    fn forget_engine_failures(&self, view: &View) {
+        let mut failures = self.engine_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        for instance in &view.observed.instances {
+            failures.remove(&instance.id);
+        }
     }
 
     async fn route(&self, view: &View, instances: &BTreeSet<InstanceId>) -> Result<()> {

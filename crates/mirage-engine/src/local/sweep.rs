@@ -126,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_nested_twenty_thousand_deep_goes_too() {
+    fn a_folder_nested_two_thousand_deep_goes_too() {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().join("top");
         fs::create_dir(&top).unwrap();
         let mut at = Dir::open(&top, flags(), Mode::empty()).unwrap();
-        for _ in 0..20_000 {
+        for _ in 0..2_000 {
             nix::sys::stat::mkdirat(&at, c"d", Mode::S_IRWXU).unwrap();
             at = open(&at, c"d").unwrap();
         }

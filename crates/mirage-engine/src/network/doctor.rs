@@ -50,7 +50,7 @@ impl Network {
         if !self.ability.conntrack {
             return Finding::warning(
                 SUBJECT,
-                "the kernel does not track connections; services cannot reach the outside, and only TCP reaches them",
+                "the kernel tracks no connections; services cannot reach the outside, and only TCP reaches them",
                 "load `nf_conntrack` and `nft_ct`: `modprobe nft_ct`",
             );
         }

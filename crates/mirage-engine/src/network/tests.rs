@@ -304,9 +304,8 @@ fn a_firewall_that_refuses_is_reported() {
         let machine = Machine::new();
         let worst = |network: &Network| network.doctor().iter().map(|finding| finding.level).max();
         assert_eq!(worst(&machine.network), Some(crate::Level::Good));
-        nft(&[
-            "add table inet fence; add chain inet fence in { type filter hook input priority 0; policy drop; }",
-        ]);
+        nft(&["add table inet fence"]);
+        nft(&["add chain inet fence in { type filter hook input priority 0; policy drop; }"]);
         nft(&["add chain inet fence through { type filter hook forward priority 0; policy drop; }"]);
         let messages: Vec<_> = machine.network.doctor().into_iter().map(|finding| finding.message).collect();
         let said = messages.join("\n");

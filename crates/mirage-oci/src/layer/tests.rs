@@ -3,5 +3,4 @@
 
 mod against_tar;
 mod compressed;
-mod measure;
 mod random;

@@ -16,7 +16,7 @@ mod range;
 mod receive;
 mod referrers;
 mod repositories;
-mod upload;
+mod sessions;
 mod uploads;
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use fault::{Fault, FaultCode};
 pub use gate::{Access, Action, Decision, Gate};
 use path::Endpoint;
 pub use repositories::{References, Repositories};
-pub use upload::{UploadLimits, Uploads};
+pub use sessions::{UploadLimits, Uploads};
 
 /// Hears of every push to a tag, after the tag has moved. Called in a thread that may block, but
 /// the client waits for it: hand longer work to somebody else.

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::fault::{Fault, FaultCode};
-use super::upload::Lease;
+use super::sessions::Lease;
 use super::{manifest, on_disk};
 
 /// A client that sends nothing for this long has gone.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::fault::{Fault, FaultCode};
 use super::path::{self, UploadId};
-use super::upload::Lease;
+use super::sessions::Lease;
 use super::{
     Access, Action, CONTENT_DIGEST, Call, Decision, RegistryState, header_value, on_disk, range, receive,
 };

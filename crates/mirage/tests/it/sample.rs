@@ -13,7 +13,8 @@ pub(crate) fn busybox() -> Layer {
     );
     const APPLETS: &[&str] = &[
         "cat", "dd", "echo", "grep", "head", "hostname", "httpd", "id", "ip", "kill", "ls", "mkdir", "mknod",
-        "mount", "nslookup", "ping", "seq", "sh", "sleep", "tail", "touch", "true", "usleep", "wc", "wget",
+        "mount", "nslookup", "ping", "seq", "sh", "sleep", "tail", "timeout", "touch", "true", "usleep",
+        "wc", "wget",
     ];
     APPLETS.iter().fold(layer, |layer, applet| layer.symlink(&format!("bin/{applet}"), "busybox"))
 }

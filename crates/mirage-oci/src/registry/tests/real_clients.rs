@@ -37,7 +37,7 @@ impl Drop for Served {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_pushes_and_pulls_the_same_bytes() {
-    if absent("skopeo") {
+    if absent("skopeo_pushes_and_pulls_the_same_bytes", "skopeo") {
         return;
     }
     let served = Served::new().await;
@@ -76,7 +76,7 @@ async fn skopeo_pushes_and_pulls_the_same_bytes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_pushes_an_index_and_lists_and_deletes_tags() {
-    if absent("skopeo") {
+    if absent("skopeo_pushes_an_index_and_lists_and_deletes_tags", "skopeo") {
         return;
     }
     let served = Served::new().await;
@@ -99,7 +99,7 @@ async fn skopeo_pushes_an_index_and_lists_and_deletes_tags() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_is_refused_without_the_right_token() {
-    if absent("skopeo") {
+    if absent("skopeo_is_refused_without_the_right_token", "skopeo") {
         return;
     }
     let served = Served::new().await;
@@ -118,7 +118,7 @@ async fn skopeo_is_refused_without_the_right_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn buildah_builds_pushes_and_pulls() {
-    if absent("buildah") || not_root("buildah_builds_pushes_and_pulls") {
+    if absent("buildah_builds_pushes_and_pulls", "buildah") || not_root("buildah_builds_pushes_and_pulls") {
         return;
     }
     let served = Served::new().await;
@@ -240,10 +240,10 @@ async fn spawn(program: &str, arguments: &[&str]) -> std::process::Output {
     tokio::process::Command::new(program).args(arguments).kill_on_drop(true).output().await.unwrap()
 }
 
-fn absent(program: &str) -> bool {
+fn absent(test: &str, program: &str) -> bool {
     let absent = Command::new(program).arg("--version").output().is_err();
     if absent {
-        eprintln!("skipped: {program} is not installed");
+        eprintln!("skipped: {test}: needs {program}");
     }
     absent
 }
