@@ -17,7 +17,11 @@ impl Clock for SystemClock {
 pub(crate) struct SystemRandomness;
 
 impl Randomness for SystemRandomness {
-    #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "without the kernel's randomness no token is safe")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::expect_used,
+        reason = "without the kernel's randomness no token is safe"
+    )]
     fn bytes32(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).expect("the kernel gives randomness");

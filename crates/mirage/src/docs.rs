@@ -10,7 +10,9 @@ use crate::config::env;
 
 /// Print a shell completion script
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mirage completion bash > /etc/bash_completion.d/mirage\n  mirage completion zsh > ~/.zfunc/_mirage")]
+#[command(
+    after_help = "Examples:\n  mirage completion bash > /etc/bash_completion.d/mirage\n  mirage completion zsh > ~/.zfunc/_mirage"
+)]
 pub(crate) struct CompletionArgs {
     /// The shell
     shell: clap_complete::Shell,

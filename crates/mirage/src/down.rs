@@ -28,17 +28,7 @@ pub(crate) fn run(_args: DownArgs, global: &Global, printer: &Printer) -> Result
             .hint("name its folder with `--data-dir`"));
     }
     stop_control(&data)?;
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = PlatformOptions {
-        data,
-        listen: any,
-        proxy_listen: any,
-        base_domain: "localhost".into(),
-        runtime: None,
-        insecure_registries: Vec::new(),
-        registry_ca: Vec::new(),
-    };
-    runtime()?.block_on(async { Platform::tear_down(options).await })?;
+    runtime()?.block_on(async { Platform::tear_down(PlatformOptions::of_folder(data)).await })?;
     printer.step("Stopped", "everything; `mirage serve` starts it again", Some(start.elapsed()));
     Ok(ExitCode::SUCCESS)
 }
@@ -54,9 +44,11 @@ fn stop_control(data: &std::path::Path) -> Result<()> {
             Ok(_held) => return Ok(()),
             Err(refused) => refused,
         };
-        let holder = std::fs::read_to_string(data.join("lock")).ok().and_then(|text| text.trim().parse().ok());
+        let holder =
+            std::fs::read_to_string(data.join("lock")).ok().and_then(|text| text.trim().parse().ok());
         if let (false, Some(pid)) = (asked, holder) {
-            kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| Error::internal("stop the control plane", error))?;
+            kill(Pid::from_raw(pid), Signal::SIGTERM)
+                .map_err(|error| Error::internal("stop the control plane", error))?;
             asked = true;
         }
         if start.elapsed() > PATIENCE {

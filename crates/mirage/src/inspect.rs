@@ -23,7 +23,9 @@ pub(crate) async fn locally(request: InspectImage) -> Result<Told<Answer>> {
         plain_http: listed(env::INSECURE_REGISTRIES)
             .map(|host| host.parse::<RegistryHost>())
             .collect::<Result<_, Error>>()?,
-        authorities: listed(env::REGISTRY_CA).map(|file| Authority { host: None, file: file.into() }).collect(),
+        authorities: listed(env::REGISTRY_CA)
+            .map(|file| Authority { host: None, file: file.into() })
+            .collect(),
         ..RegistryOptions::default()
     };
     let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
@@ -35,5 +37,10 @@ pub(crate) async fn locally(request: InspectImage) -> Result<Told<Answer>> {
 
 fn listed(name: &str) -> impl Iterator<Item = String> {
     let text = env::read(name).unwrap_or_default();
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>().into_iter()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
 }

@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::env;
 
 /// Levels unless somebody says otherwise.
-const DEFAULT: &str = "info,sqlx=warn,hyper=warn,reqwest=warn,oci_client=warn,libcontainer=error,libcgroups=error";
+const DEFAULT: &str =
+    "info,sqlx=warn,hyper=warn,reqwest=warn,oci_client=warn,libcontainer=error,libcgroups=error";
 
 /// Begins to log to stderr.
 pub(crate) fn start() {
@@ -17,7 +18,8 @@ pub(crate) fn start() {
 /// The same with other levels, unless somebody says otherwise.
 pub(crate) fn start_with(default: &str) {
     let chosen = env::read(env::LOG);
-    let filter = EnvFilter::try_new(chosen.as_deref().unwrap_or(default)).unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_new(chosen.as_deref().unwrap_or(default)).unwrap_or_else(|_| EnvFilter::new(default));
     // A second start in one process changes nothing.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -20,7 +20,9 @@ use crate::serve::{Ends, runtime};
 
 /// Run the image registry alone; needs no root
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mirage registry\n  mirage registry --listen 127.0.0.1:5000 --data-dir ./images")]
+#[command(
+    after_help = "Examples:\n  mirage registry\n  mirage registry --listen 127.0.0.1:5000 --data-dir ./images"
+)]
 pub(crate) struct RegistryArgs {
     /// Address of the registry
     #[arg(long, env = env::LISTEN, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
@@ -32,14 +34,20 @@ pub(crate) fn run(args: RegistryArgs, global: &Global) -> Result<ExitCode> {
     let data = config::data_dir(global.data_dir.clone());
     let node = Node::open(&data)?;
     let token = admin_token(&data, &SystemRandomness)?;
-    let store = ContentStore::open(StoreConfig { root: data.join("content"), run: run_dir(&data), layer_format: None })?;
+    let store = ContentStore::open(StoreConfig {
+        root: data.join("content"),
+        run: run_dir(&data),
+        layer_format: None,
+    })?;
     let repositories = Repositories::open(store.root())?;
     let printer = Printer::new(false, true);
     runtime()?.block_on(async move {
         let mut ends = Ends::listen()?;
-        let uploads = Uploads::new(UploadLimits::default(), Arc::new(SystemClock), Arc::new(SystemRandomness));
+        let uploads =
+            Uploads::new(UploadLimits::default(), Arc::new(SystemClock), Arc::new(SystemRandomness));
         let gate = Arc::new(TokenGate(AdminToken::new(&token)));
-        let app = mirage_oci::registry::router(RegistryState { store, repositories, gate, uploads, on_push: None });
+        let app =
+            mirage_oci::registry::router(RegistryState { store, repositories, gate, uploads, on_push: None });
         let listener = bind(args.listen, "listen", "the registry").await?;
         printer.note(&format!("registry  http://{}/v2/", args.listen));
         printer.note(&format!("password  {} (any user name)", data.join("admin.token").display()));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mirage_core::{Code, Error, RegistryHost, Result};
+use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Global, Printer};
@@ -14,7 +15,9 @@ use crate::platform::{Platform, PlatformOptions};
 
 /// Run the platform on this machine
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  mirage serve\n  mirage serve --data-dir ./data --listen 127.0.0.1:7071 --proxy-listen 127.0.0.1:8081")]
+#[command(
+    after_help = "Examples:\n  mirage serve\n  mirage serve --data-dir ./data --listen 127.0.0.1:7071 --proxy-listen 127.0.0.1:8081"
+)]
 pub(crate) struct ServeArgs {
     /// Address of API and registry
     #[arg(long, env = env::LISTEN, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
@@ -25,6 +28,9 @@ pub(crate) struct ServeArgs {
     /// Services answer at SERVICE-ENVIRONMENT and this
     #[arg(long, env = env::BASE_DOMAIN, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) base_domain: String,
+    /// Addresses of services, such as 10.210.0.0/16 (default: a free block)
+    #[arg(long, env = env::NETWORK, value_name = "SUBNET", value_parser = subnet)]
+    pub(crate) network: Option<Subnet>,
     /// Run containers with this OCI runtime (runc, crun, runsc) instead of the built-in one
     #[arg(long, env = env::RUNTIME, value_name = "PATH")]
     pub(crate) runtime: Option<PathBuf>,
@@ -44,6 +50,7 @@ impl ServeArgs {
             listen: self.listen,
             proxy_listen: self.proxy_listen,
             base_domain: self.base_domain.clone(),
+            network: self.network,
             runtime: self.runtime.clone(),
             insecure_registries: self.insecure_registries.clone(),
             registry_ca: self.registry_ca.clone(),
@@ -61,7 +68,11 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
         let data = options.data.clone();
         let platform = Platform::start(options).await?;
         printer.note(&format!("API       http://{}", platform.listen));
-        printer.note(&format!("services  http://SERVICE-ENVIRONMENT.{}:{}", args.base_domain, platform.proxy_listen.port()));
+        printer.note(&format!(
+            "services  http://SERVICE-ENVIRONMENT.{}:{}",
+            args.base_domain,
+            platform.proxy_listen.port()
+        ));
         printer.note(&format!("token     {}", data.join("admin.token").display()));
         printer.note("ready; Ctrl-C stops deciding, services go on (`mirage down` stops them)");
         ends.wait().await;
@@ -74,18 +85,24 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
 pub(crate) struct Ends {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Ends {
     pub(crate) fn listen() -> Result<Self> {
         let on = |kind| signal(kind).map_err(|error| Error::internal("listen for signals", error));
-        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
     }
 
     pub(crate) async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }
@@ -113,6 +130,10 @@ pub(crate) fn needs_root(verb: &str) -> Result<()> {
         "run it as `sudo mirage {verb}`; `mirage inspect`, `mirage registry`, and every verb with {} set to a running platform work without",
         env::URL
     )))
+}
+
+fn subnet(text: &str) -> Result<Subnet, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
 }
 
 fn registry_host(text: &str) -> Result<RegistryHost, String> {

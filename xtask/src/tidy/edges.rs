@@ -28,7 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Edges that tests alone may use, beside those above.
-const FOR_TESTS: &[(&str, &str)] = &[("mirage", "xtask")];
+const FOR_TESTS: &[(&str, &str)] = &[("mirage", "xtask"), ("mirage-api", "mirage-store")];
 
 /// What must not be linked into a crate that does no IO.
 const NOT_IN_CORE: &[&str] = &[

@@ -2,7 +2,8 @@
 //!
 //! The rule works on names: a struct or enum that is one of [`SECRET`], or has a field of such a
 //! type or a field that is called like a secret, may not derive `Debug` or `Display`; a hand-written
-//! `Debug` says how long the secret is, or nothing. `Serialize` is for the types in [`WRITTEN`] alone.
+//! `Debug` says how long the secret is, or nothing. `Serialize` is for the types in [`WRITTEN`] alone,
+//! but for plain settings, which their owner may read.
 
 use super::Finding;
 use super::source::Source;
@@ -13,24 +14,14 @@ const SECRET: &[&str] =
     &["Secret", "VariableValue", "Token", "AdminToken", "Password", "Credential", "ApiToken"];
 
 /// Field names under which plain text would be a secret.
-const FIELDS: &[&str] = &[
-    "password",
-    "secret",
-    "token",
-    "passphrase",
-    "private_key",
-    "variables",
-    "env",
-    "environment_variables",
-];
+const FIELDS: &[&str] = &["password", "secret", "token", "passphrase", "private_key"];
+
+/// Field names under which plain text may hold secrets: users may read them back, logs may not have them.
+const SETTINGS: &[&str] = &["variables", "environment_variables", "env"];
 
 /// Types with a secret that may be written as JSON, and where that JSON goes.
-const WRITTEN: &[(&str, &str)] = &[
-    ("VariableValue", "a revision in the database"),
-    ("ServiceSpec", "a revision in the database"),
-    ("InstanceSpec", "the engine's own folder, mode 0600, until the process runs"),
-    ("ShimSpec", "the engine's own folder, mode 0600, until the process runs"),
-];
+const WRITTEN: &[(&str, &str)] =
+    &[("VariableValue", "a revision in the database"), ("ServiceSpec", "a revision in the database")];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -58,7 +49,7 @@ impl Item {
         let derives = |name: &str| self.derives.split([',', '(', ')', ' ']).any(|derived| derived == name);
         let written = WRITTEN.iter().any(|(name, _)| *name == self.name);
         // A type around a type that hides itself may derive `Debug`: the inner one hides.
-        let bare = SECRET.contains(&self.name.as_str()) || self.has_bare_field();
+        let bare = SECRET.contains(&self.name.as_str()) || self.has_plain(FIELDS) || self.has_plain(SETTINGS);
         let shown = ["Debug", "Display"].into_iter().filter(move |name| bare && derives(name));
         let serialized = (holds && !written && derives("Serialize")).then_some("Serialize");
         let name = self.name.clone();
@@ -72,16 +63,16 @@ impl Item {
     fn holds_secret(&self) -> bool {
         let words = self.body.split(|c: char| !c.is_alphanumeric() && c != '_');
         SECRET.contains(&self.name.as_str())
-            || self.has_bare_field()
+            || self.has_plain(FIELDS)
             || words.into_iter().any(|word| SECRET.contains(&word))
     }
 
     /// `password: String`, `token: Option<String>`, `secret: Vec<u8>`.
-    fn has_bare_field(&self) -> bool {
+    fn has_plain(&self, fields: &[&str]) -> bool {
         self.body.split([',', '{']).any(|field| {
             let Some((name, kind)) = field.split_once(':') else { return false };
             let name = name.trim().rsplit(' ').next().unwrap_or_default();
-            FIELDS.contains(&name) && ["String", "str", "u8"].iter().any(|plain| kind.contains(plain))
+            fields.contains(&name) && ["String", "str", "u8"].iter().any(|plain| kind.contains(plain))
         })
     }
 }

@@ -116,7 +116,6 @@ fn spawn(program: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
-        .process_group(0)
         .spawn()
 }
 

@@ -24,7 +24,11 @@ impl ContentStore {
         if size > limit {
             return Err(Error::new(
                 Code::ImageTooLarge,
-                format!("`{digest}` has {}, more than the {} allowed here", human_bytes(size), human_bytes(limit)),
+                format!(
+                    "`{digest}` has {}, more than the {} allowed here",
+                    human_bytes(size),
+                    human_bytes(limit)
+                ),
             ));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
@@ -89,7 +93,9 @@ impl BlobWriter {
             DigestAlgorithm::Sha256 => {
                 std::mem::replace(&mut self.hasher, Hasher::new(DigestAlgorithm::Sha256)).finish()
             }
-            DigestAlgorithm::Sha512 => self.hash_again(digest.algorithm()).map_err(|cause| self.broken(cause))?,
+            DigestAlgorithm::Sha512 => {
+                self.hash_again(digest.algorithm()).map_err(|cause| self.broken(cause))?
+            }
         };
         if found != *digest {
             return Err(Error::new(

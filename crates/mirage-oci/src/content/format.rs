@@ -40,7 +40,8 @@ pub(super) struct Choice {
 
 /// Chooses the format by mounting a small EROFS file, with an overlay above it as containers have.
 pub(super) fn choose(wanted: Option<LayerFormat>, tmp: &Path, run: &Path) -> Result<Choice> {
-    let directory = |reason: String| Choice { format: LayerFormat::Directory, carrier: Carrier::File, reason };
+    let directory =
+        |reason: String| Choice { format: LayerFormat::Directory, carrier: Carrier::File, reason };
     if wanted == Some(LayerFormat::Directory) {
         return Ok(directory("layers are folders because the settings say so".to_owned()));
     }
@@ -79,9 +80,9 @@ fn try_carriers(tmp: &Path, run: &Path) -> Result<Result<Choice, String>> {
             carrier: Carrier::Loop,
             reason: format!("layers are EROFS files, mounted through loop devices (without one: {file})"),
         }),
-        (Err(file), Some(Err(device))) => {
-            Err(format!("the kernel mounts EROFS neither from a file ({file}) nor from a loop device ({device})"))
-        }
+        (Err(file), Some(Err(device))) => Err(format!(
+            "the kernel mounts EROFS neither from a file ({file}) nor from a loop device ({device})"
+        )),
         (Err(file), None) => Err(file.to_string()),
     })
 }

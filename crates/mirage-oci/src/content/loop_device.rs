@@ -79,7 +79,8 @@ impl LoopDevice {
 
     /// The file behind a loop device, or the path itself where it is none.
     pub(super) fn backing_file(path: PathBuf) -> PathBuf {
-        let name = path.strip_prefix("/dev").ok().and_then(Path::to_str).filter(|name| name.starts_with("loop"));
+        let name =
+            path.strip_prefix("/dev").ok().and_then(Path::to_str).filter(|name| name.starts_with("loop"));
         let Some(name) = name else { return path };
         match fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")) {
             Ok(file) => PathBuf::from(file.trim_end_matches('\n')),

@@ -9,7 +9,10 @@ use super::limits::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 /// writes one, and every meaning it could have is somebody's trap.
 pub(super) fn components(path: &[u8]) -> Result<Vec<&[u8]>, LayerError> {
     if path.len() > MAX_PATH_BYTES {
-        return Err(LayerError::entry(path, format!("has a path of {} bytes, at most {MAX_PATH_BYTES} are possible", path.len())));
+        return Err(LayerError::entry(
+            path,
+            format!("has a path of {} bytes, at most {MAX_PATH_BYTES} are possible", path.len()),
+        ));
     }
     if path.contains(&0) {
         return Err(LayerError::entry(path, "has a zero byte in its path"));

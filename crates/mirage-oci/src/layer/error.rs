@@ -73,11 +73,13 @@ impl LayerError {
                     .hint("deploy again; what has arrived of other layers is kept")
                     .because(cause)
             }
-            Self::TooLarge(_) => Error::new(Code::ImageTooLarge, sentence)
-                .hint("Mirage has these limits so that one image cannot fill the disk; make the layer smaller"),
+            Self::TooLarge(_) => Error::new(Code::ImageTooLarge, sentence).hint(
+                "Mirage has these limits so that one image cannot fill the disk; make the layer smaller",
+            ),
             Self::Compressed(_) | Self::Damaged { .. } | Self::Entry { .. } => {
-                Error::new(Code::ImagePullError, sentence)
-                    .hint("build the image again; if other tools accept this one, report it as a bug of Mirage")
+                Error::new(Code::ImagePullError, sentence).hint(
+                    "build the image again; if other tools accept this one, report it as a bug of Mirage",
+                )
             }
         }
     }

@@ -15,9 +15,9 @@ mod limits;
 mod summary;
 mod tar;
 #[cfg(test)]
-mod tests;
+pub(crate) mod testing;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod tree;
 mod unpack;
 

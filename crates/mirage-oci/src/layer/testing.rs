@@ -2,29 +2,30 @@
 
 use std::path::Path;
 
-use super::tar::Time;
-use super::{Compression, LayerError, LayerLimits, LayerSummary, Found, check_erofs, write_directory, write_erofs};
+use super::{
+    Compression, Found, LayerError, LayerLimits, LayerSummary, check_erofs, write_directory, write_erofs,
+};
 
 /// An archive in the making.
 #[derive(Clone, Default)]
-pub(super) struct Archive(pub(super) Vec<u8>);
+pub(crate) struct Archive(pub(super) Vec<u8>);
 
 /// The header of an entry; a test sets what it is about.
 #[derive(Clone)]
-pub(super) struct Header {
-    pub(super) path: Vec<u8>,
-    pub(super) link: Vec<u8>,
-    pub(super) kind: u8,
-    pub(super) mode: u32,
-    pub(super) owner: (u64, u64),
-    pub(super) size: u64,
-    pub(super) modified: i64,
-    pub(super) device: (u32, u32),
-    pub(super) magic: &'static [u8; 8],
+pub(crate) struct Header {
+    pub(crate) path: Vec<u8>,
+    pub(crate) link: Vec<u8>,
+    pub(crate) kind: u8,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) size: u64,
+    pub(crate) modified: i64,
+    pub(crate) device: (u32, u32),
+    pub(crate) magic: &'static [u8; 8],
 }
 
 impl Header {
-    pub(super) fn new(kind: u8, path: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn new(kind: u8, path: impl AsRef<[u8]>) -> Self {
         Self {
             path: path.as_ref().to_vec(),
             link: Vec::new(),
@@ -38,7 +39,7 @@ impl Header {
         }
     }
 
-    pub(super) fn block(&self) -> [u8; 512] {
+    pub(crate) fn block(&self) -> [u8; 512] {
         let mut block = [0; 512];
         let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &self.path[..self.path.len().min(100)]);
@@ -58,64 +59,64 @@ impl Header {
 }
 
 /// Writes the checksum of a header.
-pub(super) fn seal(block: &mut [u8; 512]) {
+pub(crate) fn seal(block: &mut [u8; 512]) {
     block[148..156].fill(b' ');
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
 impl Archive {
-    pub(super) fn header(mut self, header: &Header) -> Self {
+    pub(crate) fn header(mut self, header: &Header) -> Self {
         self.0.extend(header.block());
         self
     }
 
     /// Bytes behind a header, padded to a block.
-    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
-    pub(super) fn with_body(self, header: &Header, body: &[u8]) -> Self {
+    pub(crate) fn with_body(self, header: &Header, body: &[u8]) -> Self {
         self.header(&Header { size: body.len() as u64, ..header.clone() }).bytes(body)
     }
 
-    pub(super) fn file(self, path: impl AsRef<[u8]>, body: &[u8]) -> Self {
+    pub(crate) fn file(self, path: impl AsRef<[u8]>, body: &[u8]) -> Self {
         self.with_body(&Header::new(b'0', path), body)
     }
 
-    pub(super) fn folder(self, path: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn folder(self, path: impl AsRef<[u8]>) -> Self {
         self.header(&Header::new(b'5', path))
     }
 
-    pub(super) fn symlink(self, path: impl AsRef<[u8]>, target: &str) -> Self {
+    pub(crate) fn symlink(self, path: impl AsRef<[u8]>, target: &str) -> Self {
         self.header(&Header { link: target.into(), ..Header::new(b'2', path) })
     }
 
-    pub(super) fn hard_link(self, path: impl AsRef<[u8]>, target: &str) -> Self {
+    pub(crate) fn hard_link(self, path: impl AsRef<[u8]>, target: &str) -> Self {
         self.header(&Header { link: target.into(), ..Header::new(b'1', path) })
     }
 
     /// An extended header for the next entry.
-    pub(super) fn pax(self, records: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
         self.with_body(&Header::new(b'x', "PaxHeaders/0"), &pax_records(records))
     }
 
     /// GNU's `L` or `K` in front of the next entry.
-    pub(super) fn gnu_long(self, kind: u8, text: &[u8]) -> Self {
+    pub(crate) fn gnu_long(self, kind: u8, text: &[u8]) -> Self {
         let header = Header { magic: b"ustar  \0", ..Header::new(kind, "././@LongLink") };
         self.with_body(&header, &[text, b"\0"].concat())
     }
 
     /// The two blocks that end an archive.
-    pub(super) fn end(mut self) -> Vec<u8> {
+    pub(crate) fn end(mut self) -> Vec<u8> {
         self.0.extend([0; 1024]);
         self.0
     }
 }
 
-pub(super) fn pax_records(records: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn pax_records(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (key, value) in records {
         let rest = key.len() + value.len() + 3;
@@ -149,12 +150,12 @@ fn time(value: i64) -> Vec<u8> {
 }
 
 /// Unpacks an archive into an EROFS file and reads that with the strict reader.
-pub(super) fn unpack_erofs(archive: &[u8]) -> Result<std::collections::BTreeMap<Vec<u8>, Found>, LayerError> {
+pub(crate) fn unpack_erofs(archive: &[u8]) -> Result<std::collections::BTreeMap<Vec<u8>, Found>, LayerError> {
     unpack_within(archive, &LayerLimits::default()).map(|(_, found)| found)
 }
 
 /// The same with limits, and with the summary.
-pub(super) fn unpack_within(
+pub(crate) fn unpack_within(
     archive: &[u8],
     limits: &LayerLimits,
 ) -> Result<(LayerSummary, std::collections::BTreeMap<Vec<u8>, Found>), LayerError> {
@@ -164,11 +165,11 @@ pub(super) fn unpack_within(
 }
 
 /// Unpacks an archive into a folder.
-pub(super) fn unpack_folder(archive: &[u8], folder: &Path) -> Result<LayerSummary, LayerError> {
+pub(crate) fn unpack_folder(archive: &[u8], folder: &Path) -> Result<LayerSummary, LayerError> {
     write_directory(archive, Compression::None, &LayerLimits::default(), folder)
 }
 
-pub(super) fn read_all(file: &std::fs::File) -> Vec<u8> {
+pub(crate) fn read_all(file: &std::fs::File) -> Vec<u8> {
     use std::os::unix::fs::FileExt;
     let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
     file.read_exact_at(&mut bytes, 0).unwrap();
@@ -176,7 +177,7 @@ pub(super) fn read_all(file: &std::fs::File) -> Vec<u8> {
 }
 
 /// The tree as text: path, type and permissions, links, and what is in it.
-pub(super) fn outline(archive: &[u8]) -> String {
+pub(crate) fn outline(archive: &[u8]) -> String {
     let found = unpack_erofs(archive).unwrap_or_else(|error| panic!("{error}"));
     let mut text = String::new();
     for (path, found) in &found {
@@ -184,7 +185,9 @@ pub(super) fn outline(archive: &[u8]) -> String {
         let content = match found.mode & 0o170_000 {
             0o020_000 if found.device == 0 && found.mode & 0o777 == 0 => " whiteout".to_owned(),
             0o100_000 | 0o120_000 => format!(" {:?}", String::from_utf8_lossy(&found.content)),
-            0o040_000 if found.xattrs.iter().any(|(space, name, _)| *space == 4 && name == b"overlay.opaque") => {
+            0o040_000
+                if found.xattrs.iter().any(|(space, name, _)| *space == 4 && name == b"overlay.opaque") =>
+            {
                 " opaque".to_owned()
             }
             _ => String::new(),
@@ -200,11 +203,6 @@ pub(super) fn outline(archive: &[u8]) -> String {
 }
 
 /// The sentence with which an archive is refused.
-pub(super) fn refusal(archive: &[u8]) -> String {
+pub(crate) fn refusal(archive: &[u8]) -> String {
     unpack_erofs(archive).expect_err("the archive was accepted").to_string()
-}
-
-/// A time as two numbers.
-pub(super) fn parts(time: Time) -> (i64, u32) {
-    (time.seconds, time.nanoseconds)
 }

@@ -45,7 +45,10 @@ pub(super) fn unpack(
         if let EntryKind::File(size) = entry.kind {
             apparent = apparent.saturating_add(size);
             if apparent > limits.max_apparent_bytes {
-                return Err(LayerError::larger_than("the size of its files together", limits.max_apparent_bytes));
+                return Err(LayerError::larger_than(
+                    "the size of its files together",
+                    limits.max_apparent_bytes,
+                ));
             }
             place = writer.begin_file(size)?;
             reader.read_body(|offset, bytes| writer.write(offset, bytes))?;

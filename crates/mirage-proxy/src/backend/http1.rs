@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::driver::Driver;
 use super::upload::Upload;
 use crate::config::Limits;
-use crate::worker::SMALLEST_BUFFER;
+use crate::worker::{HYPER_HEADER_FIELDS, SMALLEST_BUFFER};
 
 /// A connection that carries one request at a time.
 pub(crate) struct Http1 {
@@ -101,9 +101,10 @@ impl Http1 {
 /// How the proxy speaks HTTP/1.1 to backends.
 pub(crate) fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder
-        .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
-        .max_header_size(limits.head_bytes)
-        .max_headers(limits.header_fields);
+    builder.max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER)).max_header_size(limits.head_bytes);
+    builder.writev(false);
+    if limits.header_fields != HYPER_HEADER_FIELDS {
+        builder.max_headers(limits.header_fields);
+    }
     builder
 }

@@ -28,6 +28,9 @@ const STREAMS: u32 = 128;
 /// The smallest buffer that hyper takes.
 pub(crate) const SMALLEST_BUFFER: usize = 8192;
 
+/// hyper's own limit of header fields. Setting the same one makes it fill tables for every message.
+pub(crate) const HYPER_HEADER_FIELDS: usize = 100;
+
 /// Runs tasks on the thread that asks for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalExecutor;
@@ -47,8 +50,11 @@ pub(super) fn http1(limits: &Limits) -> http1::Builder {
     builder
         .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
         .max_header_size(limits.head_bytes)
-        .max_headers(limits.header_fields)
         .header_read_timeout(None);
+    builder.writev(false);
+    if limits.header_fields != HYPER_HEADER_FIELDS {
+        builder.max_headers(limits.header_fields);
+    }
     builder
 }
 

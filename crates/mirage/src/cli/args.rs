@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn since_takes_times_and_spans() {
         let now: jiff::Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
-        let read = |text| since(text, now).map(|time| time.to_string()).map_err(|error| error.message().to_owned());
+        let read =
+            |text| since(text, now).map(|time| time.to_string()).map_err(|error| error.message().to_owned());
         assert_eq!(read("10m"), Ok("2026-11-21T07:50:00Z".into()));
         assert_eq!(read("2026-11-20T00:00:00Z"), Ok("2026-11-20T00:00:00Z".into()));
         assert_eq!(read("soon"), Err("`soon` is neither a time nor a span".into()));

@@ -85,8 +85,11 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
     let name = match &args.name {
         Some(name) => name.parse::<Name>()?,
         None => Name::suggest(reference.repository().last()).ok_or_else(|| {
-            Error::new(Code::InvalidRequest, format!("`{}` cannot be made into a name", reference.repository()))
-                .hint("give the service a name with `--name`")
+            Error::new(
+                Code::InvalidRequest,
+                format!("`{}` cannot be made into a name", reference.repository()),
+            )
+            .hint("give the service a name with `--name`")
         })?,
     };
     let path = segment(&format!("{}/{}/{name}", args.project, args.environment));
@@ -99,7 +102,8 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
         refuse_another_image(service, &reference, &args)?;
     }
     if args.plan {
-        return super::progress::show_plan(existing.as_ref(), &reference, &name, &args.environment, &context).await;
+        return super::progress::show_plan(existing.as_ref(), &reference, &name, &args.environment, &context)
+            .await;
     }
     let (service, deployment) = match existing {
         Some(service) => {
@@ -130,7 +134,8 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
 
 /// A slip in `--name` must not replace somebody else's software.
 fn refuse_another_image(service: &Service, reference: &Reference, args: &DeployArgs) -> Result<()> {
-    let same = service.image_registry == reference.host().as_str() && service.image_name == reference.repository().as_str();
+    let same = service.image_registry == reference.host().as_str()
+        && service.image_name == reference.repository().as_str();
     if same || args.replace {
         return Ok(());
     }

@@ -55,7 +55,9 @@ fn row(deployment: &Deployment) -> Vec<String> {
 fn meaning(phase: Phase) -> Meaning {
     match phase {
         Phase::Active => Meaning::Ok,
-        Phase::Building | Phase::Preparing | Phase::Starting | Phase::Probing | Phase::Switching => Meaning::Busy,
+        Phase::Building | Phase::Preparing | Phase::Starting | Phase::Probing | Phase::Switching => {
+            Meaning::Busy
+        }
         Phase::Queued | Phase::Superseded | Phase::Cancelled => Meaning::Wait,
         Phase::Failed => Meaning::Bad,
     }

@@ -54,13 +54,19 @@ fn say(context: &Context, step: &Step) {
     context.printer.step(verb, &step.summary, step.duration_millis.map(Duration::from_millis));
 }
 
-async fn conclude(context: &Context, service: &str, deployment: Told<Deployment>, start: Instant) -> Result<()> {
+async fn conclude(
+    context: &Context,
+    service: &str,
+    deployment: Told<Deployment>,
+    start: Instant,
+) -> Result<()> {
     let printer = &context.printer;
     match deployment.phase {
         Phase::Active => {
             let service: Service = context.api.get(&format!("/api/services/{service}")).await?;
             let took = human_duration(start.elapsed());
-            let text = format!("{} #{} to {} in {took}", service.name, deployment.revision, service.environment);
+            let text =
+                format!("{} #{} to {} in {took}", service.name, deployment.revision, service.environment);
             printer.step("Deployed", &text, None);
             if printer.json {
                 printer.json(&deployment);
@@ -81,8 +87,11 @@ async fn conclude(context: &Context, service: &str, deployment: Told<Deployment>
 /// The error of a deployment that did not become active, after the last lines it wrote.
 fn failed(context: &Context, deployment: &Deployment, phase: Phase) -> Error {
     let Some(failure) = &deployment.error else {
-        return Error::new(mirage_core::Code::Conflict, format!("the deployment was {phase} by somebody else"))
-            .hint("`mirage deployments NAME` shows what runs instead");
+        return Error::new(
+            mirage_core::Code::Conflict,
+            format!("the deployment was {phase} by somebody else"),
+        )
+        .hint("`mirage deployments NAME` shows what runs instead");
     };
     if !failure.log_tail.is_empty() {
         context.printer.note("its last lines:");

@@ -8,7 +8,9 @@ use super::wire::{InspectImage, Inspection, Told};
 
 /// Show what an image is, and whether it can run here
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mirage inspect nginx:1.27\n  mirage inspect 127.0.0.1:5000/acme/web:1 --json")]
+#[command(
+    after_help = "Examples:\n  mirage inspect nginx:1.27\n  mirage inspect 127.0.0.1:5000/acme/web:1 --json"
+)]
 pub(crate) struct InspectArgs {
     /// The image
     #[arg(value_name = "REF")]
@@ -58,7 +60,10 @@ fn show(found: &Inspection, context: &Context) {
         ("platform", found.platform.clone()),
         ("platforms", if found.platforms.len() > 1 { list(&found.platforms) } else { String::new() }),
         ("size", format!("{} in {} layers", human_bytes(found.size_bytes), found.layers)),
-        ("created", found.config.created.map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()),
+        (
+            "created",
+            found.config.created.map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default(),
+        ),
         ("ports", ports.join(" ")),
         ("user", user),
         ("entrypoint", list(&found.config.entrypoint)),

@@ -87,6 +87,7 @@ fn path(args: &LogsArgs) -> Result<String> {
 /// The line, with the instance before it once more than one has spoken.
 fn shown(line: &LogLine, several: bool, timestamps: bool) -> String {
     let time = if timestamps { format!("{} ", line.time) } else { String::new() };
-    let who = if several { format!("{} | ", &line.instance[..line.instance.len().min(8)]) } else { String::new() };
+    let who =
+        if several { format!("{} | ", &line.instance[..line.instance.len().min(8)]) } else { String::new() };
     format!("{time}{who}{}", line.text)
 }

@@ -78,13 +78,16 @@ pub(crate) async fn show_plan(
             let old_tag = service.image_tag.as_deref().unwrap_or("no tag");
             let new_tag = reference.tag().map_or("no tag", mirage_core::Tag::as_str);
             let repository = format!("{}/{}", reference.host(), reference.repository());
-            let change = format!("{repository}  {old_tag} ({old}) → {new_tag} ({})", short(&found.image_digest));
+            let change =
+                format!("{repository}  {old_tag} ({old}) → {new_tag} ({})", short(&found.image_digest));
             let number = service.revision.map_or(1, |revision| revision + 1);
             printer.data(&format!("~ service {name} ({environment})"));
             printer.data(&format!("    image     {change}"));
             printer.data(&format!("    replicas  {}", service.replicas));
             let old_number = service.revision.unwrap_or(0);
-            printer.data(&format!("  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"));
+            printer.data(&format!(
+                "  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"
+            ));
         }
     }
     Ok(())

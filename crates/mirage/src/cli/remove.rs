@@ -25,7 +25,8 @@ pub(crate) struct RemoveArgs {
 
 pub(crate) async fn run(args: RemoveArgs, context: Context) -> Result<()> {
     let start = Instant::now();
-    let service: Told<Service> = context.api.delete(&format!("/api/services/{}", segment(&args.name))).await?;
+    let service: Told<Service> =
+        context.api.delete(&format!("/api/services/{}", segment(&args.name))).await?;
     if context.printer.json {
         context.printer.json(&service);
     }

@@ -66,7 +66,10 @@ fn instance(instance: &Instance) -> Vec<String> {
         health,
         instance.address.clone().unwrap_or_default(),
         instance.pid.map(|pid| pid.to_string()).unwrap_or_default(),
-        instance.running_since.map(|time| human_age(SystemClock.now().duration_since(time).as_secs())).unwrap_or_default(),
+        instance
+            .running_since
+            .map(|time| human_age(SystemClock.now().duration_since(time).as_secs()))
+            .unwrap_or_default(),
     ]
 }
 

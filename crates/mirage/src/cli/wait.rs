@@ -27,9 +27,12 @@ pub(crate) async fn until(
             return Ok(Some(service));
         }
         if start.elapsed() > limit {
-            let message = format!("`{}` is still {} after {} s", service.name, service.status, limit.as_secs());
-            return Err(Error::new(Code::DeadlineExceeded, message)
-                .hint(format!("look at it with `mirage status {}` and `mirage logs {}`", service.name, service.name)));
+            let message =
+                format!("`{}` is still {} after {} s", service.name, service.status, limit.as_secs());
+            return Err(Error::new(Code::DeadlineExceeded, message).hint(format!(
+                "look at it with `mirage status {}` and `mirage logs {}`",
+                service.name, service.name
+            )));
         }
         tokio::time::sleep(PAUSE).await;
     }

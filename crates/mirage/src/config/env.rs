@@ -12,6 +12,8 @@ pub(crate) const LISTEN: &str = "MIRAGE_LISTEN";
 pub(crate) const PROXY_LISTEN: &str = "MIRAGE_PROXY_LISTEN";
 /// Services answer below this domain.
 pub(crate) const BASE_DOMAIN: &str = "MIRAGE_BASE_DOMAIN";
+/// Addresses of services.
+pub(crate) const NETWORK: &str = "MIRAGE_NETWORK";
 /// An OCI runtime to use instead of the built-in one.
 pub(crate) const RUNTIME: &str = "MIRAGE_RUNTIME";
 /// The admin token, instead of the one in the data folder.
@@ -27,13 +29,26 @@ pub(crate) const LOG: &str = "MIRAGE_LOG";
 pub(crate) const ALL: &[(&str, &str, &str)] = &[
     (URL, "`http://127.0.0.1:7070`", "Where the command line finds the API"),
     (TOKEN, "the readable `admin.token`", "The token the command line shows to the API"),
-    (DATA_DIR, "`/var/lib/mirage` as root, else the XDG data folder", "The folder in which the platform keeps everything"),
+    (
+        DATA_DIR,
+        "`/var/lib/mirage` as root, else the XDG data folder",
+        "The folder in which the platform keeps everything",
+    ),
     (LISTEN, "`127.0.0.1:7070`", "Address of API and registry"),
     (PROXY_LISTEN, "`127.0.0.1:8080`", "Address at which services answer"),
     (BASE_DOMAIN, "`localhost`", "Services answer at `<service>-<environment>.` and this"),
-    (RUNTIME, "the built-in runtime", "Path of an OCI runtime (`runc`, `crun`, `runsc`) to run containers with"),
+    (NETWORK, "a free block, chosen once", "Addresses of services, such as `10.210.0.0/16`"),
+    (
+        RUNTIME,
+        "the built-in runtime",
+        "Path of an OCI runtime (`runc`, `crun`, `runsc`) to run containers with",
+    ),
     (ADMIN_TOKEN, "made at the first start", "The token that may do everything"),
-    (INSECURE_REGISTRIES, "none", "Registries asked over plain HTTP, separated by commas; loopback ones always are"),
+    (
+        INSECURE_REGISTRIES,
+        "none",
+        "Registries asked over plain HTTP, separated by commas; loopback ones always are",
+    ),
     (REGISTRY_CA, "none", "PEM files with the authorities of registries, separated by commas"),
     (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
 ];

@@ -28,7 +28,8 @@ impl Image {
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
-        let hash: String = digest(&SHA256, &bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String =
+            digest(&SHA256, &bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { digest: format!("sha256:{hash}"), bytes }
     }
 }

@@ -1,5 +1,6 @@
 //! `mirage demo`: the whole thing in one command, from nothing and offline.
 
+mod home;
 mod image;
 mod push;
 
@@ -13,6 +14,7 @@ use mirage_core::{Error, Result};
 
 use crate::cli::wire::{Change, Created, NewService};
 use crate::cli::{Api, Context, Global, Printer, follow_deployment, human_duration};
+use crate::demo::home::Home;
 use crate::platform::{Platform, PlatformOptions};
 use crate::serve::{Ends, needs_root, runtime};
 
@@ -37,9 +39,10 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(args: DemoArgs, global: &Global, printer: &Printer) -> Result<ExitCode> {
     needs_root("demo")?;
     quiet_log();
-    let home = Home::make()?;
     let runtime = runtime()?;
-    runtime.block_on(Box::pin(demonstrate(args, global, printer, home.0.clone())))?;
+    runtime.block_on(Box::pin(home::sweep()));
+    let home = Home::make()?;
+    runtime.block_on(Box::pin(demonstrate(args, global, printer, home.path().to_owned())))?;
     drop(runtime);
     home.remove()?;
     printer.note("Stopped; nothing is left behind");
@@ -50,13 +53,9 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
     let mut ends = Ends::listen()?;
     let start = Instant::now();
     let options = PlatformOptions {
-        data: data.clone(),
         listen: args.listen,
         proxy_listen: args.proxy_listen.unwrap_or_else(free_proxy_address),
-        base_domain: "localhost".into(),
-        runtime: None,
-        insecure_registries: Vec::new(),
-        registry_ca: Vec::new(),
+        ..PlatformOptions::of_folder(data.clone())
     };
     let platform = Platform::start(options).await?;
     let text = format!("a platform in {}, API on {}", data.display(), platform.listen);
@@ -75,7 +74,13 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
 }
 
 /// Puts an image in and deploys it, both as any user would: over HTTP, with the token.
-async fn deploy(args: &DemoArgs, global: &Global, printer: &Printer, platform: &Platform, data: &std::path::Path) -> Result<()> {
+async fn deploy(
+    args: &DemoArgs,
+    global: &Global,
+    printer: &Printer,
+    platform: &Platform,
+    data: &std::path::Path,
+) -> Result<()> {
     let url = format!("http://{}", platform.listen);
     let token = std::fs::read_to_string(data.join("admin.token"))
         .map_err(|error| Error::internal("read the token of the demo", error))?;
@@ -115,31 +120,4 @@ fn free_proxy_address() -> SocketAddr {
 /// Only what went wrong is worth a line between the demo's own.
 fn quiet_log() {
     crate::logging::start_with("error");
-}
-
-/// The folder in which the demo lives; removed with everything in it.
-struct Home(PathBuf);
-
-impl Home {
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("mirage-demo-{}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| Error::internal("make a folder for the demo", error))?;
-        Ok(Self(path))
-    }
-
-    fn remove(&self) -> Result<()> {
-        match std::fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::internal("remove the folder of the demo", error))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        // The end of a demo that failed; `remove` has said already what could not be removed.
-        let _ = self.remove();
-    }
 }

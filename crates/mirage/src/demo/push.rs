@@ -26,7 +26,8 @@ pub(super) async fn push(url: &str, token: &str, repository: &str, tag: &str, im
 async fn push_blob(http: &Client, url: &str, base: &str, token: &str, blob: Blob) -> Result<()> {
     let begin = http.post(format!("{base}/blobs/uploads/")).basic_auth("demo", Some(token));
     let begun = expect(begin, StatusCode::ACCEPTED).await?;
-    let place = begun.headers().get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
+    let place =
+        begun.headers().get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
     let place = if place.starts_with('/') { format!("{url}{place}") } else { place.to_owned() };
     let and = if place.contains('?') { '&' } else { '?' };
     let put = http

@@ -22,7 +22,9 @@ impl Gate for ControlGate {
         let Some(token) = mirage_api::token_of(headers) else { return Decision::Unauthenticated };
         let Ok(actor) = self.control.authenticate(&token) else { return Decision::Unauthenticated };
         let action = match access {
-            Access::Base | Access::Catalog | Access::Repository(_, RegistryAction::Pull) => Action::PullImages,
+            Access::Base | Access::Catalog | Access::Repository(_, RegistryAction::Pull) => {
+                Action::PullImages
+            }
             Access::Repository(_, RegistryAction::Push | RegistryAction::Delete) => Action::PushImages,
         };
         match self.control.allow(&actor, action) {

@@ -23,18 +23,18 @@ pub(crate) struct JoinedImages {
 }
 
 /// Opens the content store and joins what works on it. `listen` is where the built-in registry is.
-pub(crate) fn join(options: &PlatformOptions, listen: SocketAddr, random: &dyn Randomness) -> Result<JoinedImages> {
+pub(crate) fn join(
+    options: &PlatformOptions,
+    listen: SocketAddr,
+    random: &dyn Randomness,
+) -> Result<JoinedImages> {
     let root = options.data.join("content");
     let config = StoreConfig { root, run: run_dir(&options.data), layer_format: None };
     let store = ContentStore::open(config)?;
     let repositories = Repositories::open(store.root())?;
     let own = OwnRegistry { hosts: own_hosts(listen), repositories: repositories.clone() };
-    let client = RegistryClient::new(
-        registry_options(options),
-        seed(random),
-        Some(store.clone()),
-        Some(own),
-    )?;
+    let client =
+        RegistryClient::new(registry_options(options), seed(random), Some(store.clone()), Some(own))?;
     let images = Images::new(client.clone(), store.clone(), LayerLimits::default());
     Ok(JoinedImages { store, repositories, client, images })
 }
@@ -43,7 +43,11 @@ pub(crate) fn join(options: &PlatformOptions, listen: SocketAddr, random: &dyn R
 pub(crate) fn registry_options(options: &PlatformOptions) -> RegistryOptions {
     RegistryOptions {
         plain_http: options.insecure_registries.iter().cloned().collect(),
-        authorities: options.registry_ca.iter().map(|file| Authority { host: None, file: file.clone() }).collect(),
+        authorities: options
+            .registry_ca
+            .iter()
+            .map(|file| Authority { host: None, file: file.clone() })
+            .collect(),
         ..RegistryOptions::default()
     }
 }
@@ -56,6 +60,11 @@ pub(crate) fn seed(random: &dyn Randomness) -> u64 {
 /// The names under which people reach the built-in registry on this machine.
 fn own_hosts(listen: SocketAddr) -> HashSet<RegistryHost> {
     let port = listen.port();
-    let names = [listen.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
+    let names = [
+        listen.to_string(),
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{port}"),
+        format!("[::1]:{port}"),
+    ];
     names.into_iter().filter_map(|name| name.parse().ok()).collect()
 }

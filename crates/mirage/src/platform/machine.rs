@@ -11,7 +11,10 @@ use mirage_oci::content::ContentStore;
 const LOW_DISK: u64 = 2 << 30;
 
 /// A function that looks at the machine through the parts.
-pub(crate) fn findings(engine: Arc<LocalEngine>, store: ContentStore) -> Arc<dyn Fn() -> Vec<Finding> + Send + Sync> {
+pub(crate) fn findings(
+    engine: Arc<LocalEngine>,
+    store: ContentStore,
+) -> Arc<dyn Fn() -> Vec<Finding> + Send + Sync> {
     Arc::new(move || {
         let mut all: Vec<Finding> = engine
             .doctor()
@@ -33,7 +36,8 @@ fn disk(store: &ContentStore) -> Finding {
     match nix::sys::statvfs::statvfs(store.root()) {
         Ok(stat) => {
             let free = stat.blocks_available().saturating_mul(stat.fragment_size());
-            let hint = (free < LOW_DISK).then(|| "free some space; images need room to be unpacked".to_owned());
+            let hint =
+                (free < LOW_DISK).then(|| "free some space; images need room to be unpacked".to_owned());
             Finding { subject, seen: format!("{} free", human_bytes(free)), hint }
         }
         Err(error) => Finding {

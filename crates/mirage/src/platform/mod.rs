@@ -24,10 +24,10 @@ use mirage_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
 pub(crate) use options::PlatformOptions;
-pub(crate) use images::seed;
 pub(crate) use token::admin_token;
 
 use crate::clock::{SystemClock, SystemRandomness};
@@ -60,7 +60,8 @@ impl Platform {
         let node = Node::open(&options.data)?;
         let token = admin_token(&options.data, &*random)?;
         let listener = bind(options.listen, "listen", "the API").await?;
-        let listen = listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
+        let listen =
+            listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
         let store = Store::open(&options.data.join("mirage.db")).await?;
 
         let joined = images::join(&options, listen, &*random)?;
@@ -69,7 +70,7 @@ impl Platform {
             data: options.data.clone(),
             run: node.run.clone(),
             node: node.id(&store, &*random).await?,
-            network: None,
+            network: options.network,
             pool: POOL,
             images: Arc::clone(&images),
             clock: Arc::clone(&clock),

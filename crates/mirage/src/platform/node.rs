@@ -27,7 +27,11 @@ impl Node {
     pub(crate) fn open(data: &Path) -> Result<Self> {
         let run = run_dir(data);
         for folder in [data, &run] {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| cannot_use(folder, error))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .map_err(|error| cannot_use(folder, error))?;
         }
         Ok(Self { lock: lock_data_dir(data)?, run })
     }
@@ -67,8 +71,11 @@ pub(crate) fn lock_data_dir(data: &Path) -> Result<Flock<File>> {
             let mut pid = String::new();
             // Who holds it is a courtesy; that it is held is the point.
             let _ = (&mut file).take(16).read_to_string(&mut pid);
-            Err(Error::new(Code::Conflict, format!("process {pid} runs a platform in `{}` already", data.display()))
-                .hint("stop it first, or choose another folder with `--data-dir`"))
+            Err(Error::new(
+                Code::Conflict,
+                format!("process {pid} runs a platform in `{}` already", data.display()),
+            )
+            .hint("stop it first, or choose another folder with `--data-dir`"))
         }
     }
 }

@@ -32,7 +32,9 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
     let mut child = spawn(run, listen)?;
     let start = std::time::Instant::now();
     loop {
-        if let Some(status) = child.try_wait().map_err(|error| Error::internal("look after the proxy", error))? {
+        if let Some(status) =
+            child.try_wait().map_err(|error| Error::internal("look after the proxy", error))?
+        {
             return Err(not_started(run, listen, &format!("it ended with {status}")));
         }
         if let Ok(status) = handle.status().await

@@ -17,8 +17,9 @@ const MIN_LENGTH: usize = 16;
 pub(crate) fn admin_token(data: &Path, random: &dyn Randomness) -> Result<String> {
     if let Some(token) = env::read(env::ADMIN_TOKEN) {
         if token.len() < MIN_LENGTH {
-            return Err(Error::new(Code::InvalidRequest, format!("{} is too short", env::ADMIN_TOKEN))
-                .hint(format!("use at least {MIN_LENGTH} characters, such as the output of `openssl rand -hex 24`")));
+            return Err(Error::new(Code::InvalidRequest, format!("{} is too short", env::ADMIN_TOKEN)).hint(
+                format!("use at least {MIN_LENGTH} characters, such as the output of `openssl rand -hex 24`"),
+            ));
         }
         return Ok(token);
     }

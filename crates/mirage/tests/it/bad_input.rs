@@ -50,7 +50,7 @@ fn a_wrong_reference_is_refused_before_anything_happens() {
     let Some(steady) = Steady::set("a wrong reference is refused before anything happens") else { return };
     let hex = "a".repeat(64);
     for wrong in
-        ["", "acme/Web", "a b", "web:", "web:ta g", "web@sha256:12", "-/web", &hex, "127.0.0.1:70000x/web"]
+        ["", "acme/Web", "a b", "web:", "web:ta g", "web@sha256:12", "web/", &hex, "127.0.0.1:70000x/web"]
     {
         steady.refuses(wrong, "INVALID_IMAGE_REFERENCE");
     }

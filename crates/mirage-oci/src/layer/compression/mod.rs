@@ -55,7 +55,7 @@ impl Compression {
 /// Reads the archive out of the compressed stream.
 pub(super) enum Decoder<R> {
     Plain(Input<R>),
-    Gzip(Gzip<R>),
+    Gzip(Box<Gzip<R>>),
     Zstd(Zstd<R>),
 }
 
@@ -79,7 +79,7 @@ impl<R: Read> Decoder<R> {
         }
         Ok(match found {
             Compression::None => Self::Plain(input),
-            Compression::Gzip => Self::Gzip(Gzip::new(input)),
+            Compression::Gzip => Self::Gzip(Box::new(Gzip::new(input))),
             Compression::Zstd => {
                 Self::Zstd(Zstd::new(input).map_err(|cause| LayerError::Compressed(cause.to_string()))?)
             }
@@ -134,7 +134,8 @@ pub(super) fn classify(at: u64, cause: io::Error) -> LayerError {
 }
 
 fn detect(start: &[u8]) -> Result<Compression, LayerError> {
-    const OTHERS: [(&[u8], &str); 3] = [(b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x04\x22\x4d\x18", "lz4")];
+    const OTHERS: [(&[u8], &str); 3] =
+        [(b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x04\x22\x4d\x18", "lz4")];
     if start.starts_with(gzip::MAGIC) {
         return Ok(Compression::Gzip);
     }

@@ -14,7 +14,8 @@ fn nothing_is_written_through_a_link() {
     fs::create_dir(&outside).unwrap();
     fs::create_dir(&folder).unwrap();
     let target = outside.to_str().unwrap();
-    let archive = Archive::default().symlink("evil", target).file("evil/planted", b"x").symlink("root", "/").end();
+    let archive =
+        Archive::default().symlink("evil", target).file("evil/planted", b"x").symlink("root", "/").end();
     unpack_folder(&archive, &folder).unwrap();
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     let contained = folder.join("root").join(target.trim_start_matches('/')).join("planted");
@@ -60,7 +61,8 @@ fn an_ordinary_user_gets_what_it_may_have_and_a_warning() {
         .file(".wh.gone", b"")
         .file("b/.wh..wh..opq", b"")
         .end();
-    let summary = as_nobody(move || unpack_folder(&archive, &path).map_err(|error| error.to_string())).unwrap();
+    let summary =
+        as_nobody(move || unpack_folder(&archive, &path).map_err(|error| error.to_string())).unwrap();
     assert_eq!(summary.warnings.len(), 2, "{:?}", summary.warnings);
     let root = folder.path().join("layer/root");
     assert!(!root.join("null").exists());

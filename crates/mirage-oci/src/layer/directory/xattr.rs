@@ -44,7 +44,8 @@ pub(in crate::layer) fn all(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
         let name = CString::new(name).unwrap();
         let mut value = vec![0u8; 65536];
         // SAFETY: as above, for `value`.
-        let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        let length =
+            unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
         value.truncate(usize::try_from(length).unwrap());
         value
     };

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::format::{
-    BLOCK_BYTES, DIRENT_BYTES, INODE_BYTES, INODE_UNIT, LAYOUT_INLINE, LAYOUT_PLAIN, MAGIC, SUPERBLOCK_OFFSET,
-    XATTR_HEADER_BYTES,
+    BLOCK_BYTES, DIRENT_BYTES, INODE_BYTES, INODE_UNIT, LAYOUT_INLINE, LAYOUT_PLAIN, MAGIC,
+    SUPERBLOCK_OFFSET, XATTR_HEADER_BYTES,
 };
 
 /// One path of an image.
@@ -28,8 +28,11 @@ pub struct Found {
     /// Bytes of a file or link target.
     pub content: Vec<u8>,
     /// Name space, rest of the name, value.
-    pub xattrs: Vec<(u8, Vec<u8>, Vec<u8>)>,
+    pub xattrs: Vec<FoundXattr>,
 }
+
+/// Name space by number, rest of the name, value.
+pub type FoundXattr = (u8, Vec<u8>, Vec<u8>);
 
 /// Reads a whole image; the error says what is wrong with it.
 pub fn check(image: &[u8]) -> Result<BTreeMap<Vec<u8>, Found>, String> {
@@ -93,7 +96,8 @@ impl Walk<'_> {
     }
 
     fn inode(&self, number: u64) -> Result<Found, String> {
-        let at = number.checked_mul(INODE_UNIT).and_then(|at| at.checked_add(self.inodes_at)).ok_or("inode")?;
+        let at =
+            number.checked_mul(INODE_UNIT).and_then(|at| at.checked_add(self.inodes_at)).ok_or("inode")?;
         ensure(at % BLOCK_BYTES + INODE_BYTES <= BLOCK_BYTES, "an inode crosses a block")?;
         let bytes = self.bytes(at, INODE_BYTES)?;
         let format = u16::from_le_bytes(field(bytes, 0)?);
@@ -135,7 +139,7 @@ impl Walk<'_> {
         Ok([plain, self.bytes(tail_at, tail)?].concat())
     }
 
-    fn xattrs(&self, at: u64, length: u64) -> Result<Vec<(u8, Vec<u8>, Vec<u8>)>, String> {
+    fn xattrs(&self, at: u64, length: u64) -> Result<Vec<FoundXattr>, String> {
         let bytes = self.bytes(at, length)?;
         let mut rest = bytes.get(XATTR_HEADER_BYTES as usize..).unwrap_or_default();
         let mut found = Vec::new();
@@ -143,9 +147,12 @@ impl Walk<'_> {
             let name_length = usize::from(name_length);
             let value_length = usize::from(u16::from_le_bytes(field(rest, 2)?));
             let name = rest.get(4..4 + name_length).ok_or("an attribute's name")?;
-            let value = rest.get(4 + name_length..4 + name_length + value_length).ok_or("an attribute's value")?;
+            let value =
+                rest.get(4 + name_length..4 + name_length + value_length).ok_or("an attribute's value")?;
             found.push((space, name.to_vec(), value.to_vec()));
-            rest = rest.get((4 + name_length + value_length).next_multiple_of(4)..).ok_or("an attribute's end")?;
+            rest = rest
+                .get((4 + name_length + value_length).next_multiple_of(4)..)
+                .ok_or("an attribute's end")?;
         }
         Ok(found)
     }
@@ -160,7 +167,8 @@ fn read_block(block: &[u8], entries: &mut Vec<(Vec<u8>, u64, u8)>) -> Result<(),
     let first_name = usize::from(u16::from_le_bytes(field(block, 8)?));
     ensure(first_name > 0 && first_name.is_multiple_of(DIRENT_BYTES), "a broken block of a folder")?;
     let count = first_name / DIRENT_BYTES;
-    let name_at = |at: usize| field(block, at * DIRENT_BYTES + 8).map(|bytes| usize::from(u16::from_le_bytes(bytes)));
+    let name_at =
+        |at: usize| field(block, at * DIRENT_BYTES + 8).map(|bytes| usize::from(u16::from_le_bytes(bytes)));
     for at in 0..count {
         let start = name_at(at)?;
         let name = match at + 1 < count {

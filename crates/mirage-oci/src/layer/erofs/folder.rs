@@ -25,7 +25,11 @@ impl<'a, 'n> Blocks<'a, 'n> {
         let mut blocks = Blocks(entries).peekable();
         let mut size = 0;
         while let Some(group) = blocks.next() {
-            size += if blocks.peek().is_some() { BLOCK_BYTES } else { group.iter().map(bytes_of).sum::<usize>() as u64 };
+            size += if blocks.peek().is_some() {
+                BLOCK_BYTES
+            } else {
+                group.iter().map(bytes_of).sum::<usize>() as u64
+            };
         }
         size
     }

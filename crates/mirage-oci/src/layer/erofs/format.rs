@@ -84,7 +84,8 @@ pub(super) fn inode(node: &Node, facts: &InodeFacts) -> [u8; INODE_BYTES as usiz
 
 /// The size of a node's attributes behind its inode.
 pub(super) fn xattr_bytes<'a>(xattrs: impl Iterator<Item = KeptXattr<'a>>) -> u64 {
-    let entries: u64 = xattrs.map(|xattr| ((4 + xattr.name.len() + xattr.value.len()) as u64).next_multiple_of(4)).sum();
+    let entries: u64 =
+        xattrs.map(|xattr| ((4 + xattr.name.len() + xattr.value.len()) as u64).next_multiple_of(4)).sum();
     if entries == 0 { 0 } else { XATTR_HEADER_BYTES + entries }
 }
 

@@ -82,7 +82,13 @@ impl<'a> Layout<'a> {
         out.zeros_to(out.position().next_multiple_of(BLOCK_BYTES))
     }
 
-    fn write_inode(&self, number: u32, id: NodeId, slot: Slot, out: &mut Appender<'_>) -> Result<(), LayerError> {
+    fn write_inode(
+        &self,
+        number: u32,
+        id: NodeId,
+        slot: Slot,
+        out: &mut Appender<'_>,
+    ) -> Result<(), LayerError> {
         let node = self.tree.node(id);
         let (size, block) = match node.kind {
             NodeKind::File { size: 0, .. } => (0, 0),

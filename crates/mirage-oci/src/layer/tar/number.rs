@@ -53,8 +53,8 @@ pub(super) fn time(text: &[u8]) -> Option<Time> {
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let nanoseconds =
-        (0..9).fold(0u32, |value, at| value * 10 + u32::from(fraction.get(at).map_or(0, |digit| digit - b'0')));
+    let nanoseconds = (0..9)
+        .fold(0u32, |value, at| value * 10 + u32::from(fraction.get(at).map_or(0, |digit| digit - b'0')));
     Some(match (negative, nanoseconds) {
         (false, _) => Time { seconds, nanoseconds },
         (true, 0) => Time { seconds: -seconds, nanoseconds },

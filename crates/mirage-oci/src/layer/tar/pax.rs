@@ -102,7 +102,8 @@ impl PaxSparse {
             }
             b"offset" => self.pending_offset = Some(number()?),
             b"numbytes" => {
-                let offset = self.pending_offset.take().ok_or("a sparse file has a length without a place")?;
+                let offset =
+                    self.pending_offset.take().ok_or("a sparse file has a length without a place")?;
                 let segments = self.segments.get_or_insert_default();
                 if segments.len() >= MAX_SEGMENTS {
                     return Err(format!("a sparse file has more than {MAX_SEGMENTS} segments"));

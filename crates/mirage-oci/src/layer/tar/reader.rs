@@ -59,7 +59,10 @@ impl<R: Read> TarReader<R> {
             let header = Header::parse(&block)
                 .ok_or_else(|| LayerError::damaged(at, "there is no header where one must be"))?;
             match header.type_flag() {
-                b'x' => ahead.pax = Pax::parse(&self.special(&header, at)?).map_err(|what| LayerError::damaged(at, what))?,
+                b'x' => {
+                    ahead.pax = Pax::parse(&self.special(&header, at)?)
+                        .map_err(|what| LayerError::damaged(at, what))?
+                }
                 // Defaults for the entries that follow. Docker and containerd ignore them.
                 b'g' => drop(self.special(&header, at)?),
                 b'L' => ahead.long_path = Some(until_nul(self.special(&header, at)?)),
@@ -118,7 +121,8 @@ impl<R: Read> TarReader<R> {
 
     fn entry(&mut self, header: &Header<'_>, mut ahead: Ahead, at: u64) -> Result<Entry, LayerError> {
         let pax = &mut ahead.pax;
-        let path = pax.sparse.name.take().or(ahead.long_path).or(pax.path.take()).unwrap_or_else(|| header.path());
+        let path =
+            pax.sparse.name.take().or(ahead.long_path).or(pax.path.take()).unwrap_or_else(|| header.path());
         let link = ahead.long_link.or(pax.link_target.take()).unwrap_or_else(|| header.link_target());
         let bad = |what: &str| LayerError::entry(&path, format!("has {what}"));
         let uid = pax.uid.or(header.uid().and_then(|uid| u64::try_from(uid).ok()));

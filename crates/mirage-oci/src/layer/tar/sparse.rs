@@ -57,7 +57,11 @@ pub(super) fn check(segments: &[Segment], size: u64, stored: u64) -> Result<(), 
         if segment.offset < end {
             return Err("a sparse file's segments overlap".to_owned());
         }
-        end = segment.offset.checked_add(segment.length).filter(|end| *end <= size).ok_or("a sparse file's segment lies past its end")?;
+        end = segment
+            .offset
+            .checked_add(segment.length)
+            .filter(|end| *end <= size)
+            .ok_or("a sparse file's segment lies past its end")?;
         total += segment.length;
     }
     if total != stored {

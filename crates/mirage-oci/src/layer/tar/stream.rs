@@ -46,7 +46,7 @@ impl<R: Read> Stream<R> {
             if !self.fill()? {
                 return match self.end - self.start {
                     0 => Ok(None),
-                    _ => Err(LayerError::damaged(self.position(), "it ends within a block")),
+                    _ => Err(LayerError::damaged(self.inflated, "it ends within a block")),
                 };
             }
         }

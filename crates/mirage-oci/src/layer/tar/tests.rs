@@ -1,7 +1,7 @@
 //! Headers of every dialect, and damaged ones.
 
-use crate::layer::testing::{Archive, Header, outline, refusal, seal, unpack_erofs, unpack_within};
 use crate::layer::LayerLimits;
+use crate::layer::testing::{Archive, Header, outline, refusal, seal, unpack_erofs, unpack_within};
 
 const LONG: &str = "a/very/long/path/that/does/not/fit/into/the/hundred/bytes/of/a/header/because/it/has/more/of/them/than/that";
 
@@ -9,7 +9,10 @@ const LONG: &str = "a/very/long/path/that/does/not/fit/into/the/hundred/bytes/of
 fn names_longer_than_the_header_come_from_pax_gnu_and_ustar_prefixes() {
     let names = |archive: Vec<u8>| unpack_erofs(&archive).unwrap().into_keys().last().unwrap();
     let expected = format!("/{LONG}").into_bytes();
-    assert_eq!(names(Archive::default().pax(&[("path", LONG.as_bytes())]).file("short", b"").end()), expected);
+    assert_eq!(
+        names(Archive::default().pax(&[("path", LONG.as_bytes())]).file("short", b"").end()),
+        expected
+    );
     assert_eq!(names(Archive::default().gnu_long(b'L', LONG.as_bytes()).file("short", b"").end()), expected);
     let (prefix, name) = LONG.split_at(60);
     let mut block = Header::new(b'0', name.strip_prefix('/').unwrap_or(name)).block();
@@ -31,8 +34,14 @@ fn names_longer_than_the_header_come_from_pax_gnu_and_ustar_prefixes() {
 #[test]
 fn link_targets_longer_than_the_header_come_from_pax_and_gnu() {
     let expected = format!("/ 40755\n/l 120777 {LONG:?}\n");
-    assert_eq!(outline(&Archive::default().pax(&[("linkpath", LONG.as_bytes())]).symlink("l", "x").end()), expected);
-    assert_eq!(outline(&Archive::default().gnu_long(b'K', LONG.as_bytes()).symlink("l", "x").end()), expected);
+    assert_eq!(
+        outline(&Archive::default().pax(&[("linkpath", LONG.as_bytes())]).symlink("l", "x").end()),
+        expected
+    );
+    assert_eq!(
+        outline(&Archive::default().gnu_long(b'K', LONG.as_bytes()).symlink("l", "x").end()),
+        expected
+    );
 }
 
 #[test]
@@ -48,9 +57,13 @@ fn pax_records_win_over_the_header_and_empty_ones_mean_nothing() {
     let header = Header { owner: (1, 2), size: 9, modified: 5, ..Header::new(b'0', "a") };
     let archive = Archive::default().pax(&records).header(&header).bytes(b"abc").end();
     let found = &unpack_erofs(&archive).unwrap()[b"/a".as_slice()];
-    assert_eq!((found.owner, found.modified, found.content.as_slice()), ((4_000_000_000, 7), (-2, 500_000_000), b"abc".as_slice()));
+    assert_eq!(
+        (found.owner, found.modified, found.content.as_slice()),
+        ((4_000_000_000, 7), (-2, 500_000_000), b"abc".as_slice())
+    );
     // They concern one entry alone.
-    let archive = Archive::default().pax(&records).header(&header).bytes(b"abc").header(&Header { size: 0, ..header });
+    let archive =
+        Archive::default().pax(&records).header(&header).bytes(b"abc").header(&Header { size: 0, ..header });
     let found = &unpack_erofs(&archive.end()).unwrap()[b"/a".as_slice()];
     assert_eq!((found.owner, found.modified), ((1, 2), (5, 0)));
 }
@@ -65,7 +78,8 @@ fn numbers_too_large_for_octal_are_read_in_base_256() {
 #[test]
 fn global_headers_are_ignored() {
     let records = crate::layer::testing::pax_records(&[("path", b"everywhere"), ("uid", b"5")]);
-    let archive = Archive::default().with_body(&Header::new(b'g', "pax_global_header"), &records).file("a", b"1");
+    let archive =
+        Archive::default().with_body(&Header::new(b'g', "pax_global_header"), &records).file("a", b"1");
     assert_eq!(outline(&archive.end()), "/ 40755\n/a 100644 \"1\"\n");
 }
 
@@ -79,14 +93,20 @@ fn version_7_headers_have_neither_magic_nor_folders() {
 #[test]
 fn bytes_behind_a_link_or_folder_are_headers_as_in_go() {
     let header = Header { size: 512, link: b"target".to_vec(), ..Header::new(b'2', "link") };
-    assert_eq!(outline(&Archive::default().header(&header).file("next", b"").end()), "/ 40755\n/link 120777 \"target\"\n/next 100644 \"\"\n");
+    assert_eq!(
+        outline(&Archive::default().header(&header).file("next", b"").end()),
+        "/ 40755\n/link 120777 \"target\"\n/next 100644 \"\"\n"
+    );
 }
 
 #[test]
 fn an_archive_ends_at_zeros_or_at_the_end_of_the_stream() {
     let archive = Archive::default().file("a", b"1");
     assert_eq!(outline(&archive.0), "/ 40755\n/a 100644 \"1\"\n");
-    assert_eq!(outline(&archive.clone().bytes(&[0; 512]).file("hidden", b"").end()), "/ 40755\n/a 100644 \"1\"\n");
+    assert_eq!(
+        outline(&archive.clone().bytes(&[0; 512]).file("hidden", b"").end()),
+        "/ 40755\n/a 100644 \"1\"\n"
+    );
 }
 
 #[test]
@@ -94,7 +114,10 @@ fn damaged_archives_are_refused_with_the_place() {
     let archive = Archive::default().file("a", &[b'x'; 600]).file("b", b"2").end();
     let mut wrong_sum = archive.clone();
     wrong_sum[1536] ^= 1;
-    assert_eq!(refusal(&wrong_sum), "its archive is damaged at byte 1536: there is no header where one must be");
+    assert_eq!(
+        refusal(&wrong_sum),
+        "its archive is damaged at byte 1536: there is no header where one must be"
+    );
     assert_eq!(refusal(&archive[..1000]), "its archive is damaged at byte 1000: it ends within an entry");
     assert_eq!(refusal(&archive[..100]), "its archive is damaged at byte 100: it ends within a block");
     let unknown = Archive::default().header(&Header::new(b'V', "label")).end();
@@ -110,7 +133,10 @@ fn impossible_fields_are_refused() {
     assert_eq!(one(Header { owner: (0, u32::MAX.into()), ..plain(b'0') }), "entry `a` has no valid group");
     assert_eq!(one(Header { device: (5000, 0), ..plain(b'3') }), "entry `a` has impossible device numbers");
     assert_eq!(one(Header { size: u64::MAX, ..plain(b'0') }), "entry `a` has no valid size");
-    assert_eq!(one(Header { size: u64::MAX, ..plain(b'x') }), "its archive is damaged at byte 0: a header has an impossible size");
+    assert_eq!(
+        one(Header { size: u64::MAX, ..plain(b'x') }),
+        "its archive is damaged at byte 0: a header has an impossible size"
+    );
     let huge = Archive::default().header(&Header { size: 2 << 20, ..plain(b'x') }).end();
     assert_eq!(refusal(&huge), "an extended header is larger than 1.0 MiB");
     let broken = Archive::default().with_body(&plain(b'x'), b"12 path=a\n").end();
@@ -127,7 +153,10 @@ fn extended_attributes_are_limited() {
     assert_eq!(found[b"/a".as_slice()].xattrs, [(1, b"a".to_vec(), value.clone())]);
     assert!(refusal(&Archive::default().pax(&pair).file("a", b"").end()).contains("more than 131072 bytes"));
     let long = vec![b'x'; 65_536];
-    assert!(refusal(&Archive::default().pax(&[("SCHILY.xattr.user.a", &long)]).file("a", b"").end()).contains("bytes"));
+    assert!(
+        refusal(&Archive::default().pax(&[("SCHILY.xattr.user.a", &long)]).file("a", b"").end())
+            .contains("bytes")
+    );
 }
 
 #[test]
@@ -153,7 +182,8 @@ fn sparse_maps_that_lie_are_refused() {
         let sentence = refusal(&sparse(map, size, b"abc"));
         assert!(sentence.ends_with(expected), "{sentence}");
     }
-    let version_1: [(&str, &[u8]); 3] = [("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"9")];
+    let version_1: [(&str, &[u8]); 3] =
+        [("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"9")];
     let body = |map: &[u8]| Archive::default().pax(&version_1).file("a", map).end();
     for map in [b"x\n".as_slice(), b"99999999999\n", b"2\n1\n", b"", &[b'1'; 600]] {
         assert!(refusal(&body(map)).starts_with("entry `a` is damaged: "), "{}", refusal(&body(map)));

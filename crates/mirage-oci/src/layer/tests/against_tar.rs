@@ -42,7 +42,7 @@ fn a_mounted_layer_shows_what_gnu_tar_extracts() {
         tar(&[format, "--xattrs", "--xattrs-include=*", "--numeric-owner", "-cf"], &archive, &source, &["."]);
         tar(&["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"], &archive, &extracted, &[]);
         let expected = see(&extracted);
-        assert!(expected.len() > 1000, "{} paths", expected.len());
+        assert!(expected.len() > 500, "{} paths", expected.len());
 
         let image = place.path().join("image");
         let file = File::create(&image).unwrap();
@@ -84,7 +84,8 @@ fn sparse_files_of_every_dialect_keep_their_holes() {
         tar(&[dialect, &["--sparse", "-cf"]].concat(), &archive, &source, &["."]);
         assert!(fs::metadata(&archive).unwrap().len() < 2 << 20, "{dialect:?} is not sparse");
         let file = tempfile::tempfile().unwrap();
-        write_erofs(File::open(&archive).unwrap(), Compression::None, &LayerLimits::default(), &file).unwrap();
+        write_erofs(File::open(&archive).unwrap(), Compression::None, &LayerLimits::default(), &file)
+            .unwrap();
         assert!(file.metadata().unwrap().blocks() * 512 < 4 << 20, "holes were filled");
         let found = crate::layer::check_erofs(&crate::layer::testing::read_all(&file)).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -93,7 +94,10 @@ fn sparse_files_of_every_dialect_keep_their_holes() {
         for name in ["middle", "front", "many", "empty", "dense"] {
             let expected = fs::read(source.join(name)).unwrap();
             assert!(found[format!("/{name}").as_bytes()].content == expected, "{name} in {dialect:?}");
-            assert!(fs::read(folder.path().join("root").join(name)).unwrap() == expected, "{name} in {dialect:?}");
+            assert!(
+                fs::read(folder.path().join("root").join(name)).unwrap() == expected,
+                "{name} in {dialect:?}"
+            );
         }
     }
 }
@@ -147,7 +151,8 @@ fn an_overlay_of_layers_obeys_whiteouts_and_opaque_folders() {
         mount(Some("overlay"), &merged, Some("overlay"), MsFlags::empty(), Some(options.as_str())).unwrap();
         let names = |folder: &str| {
             let entries = fs::read_dir(merged.join(folder)).unwrap();
-            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
             names.sort();
             names
         };
@@ -174,13 +179,17 @@ fn an_overlay_of_layers_obeys_whiteouts_and_opaque_folders() {
 /// Files of many sizes and names, links, devices, attributes, deep and large folders.
 fn make_tree(root: &Path) {
     fs::create_dir(root).unwrap();
-    let bytes = |length: usize, seed: usize| (0..length).map(|at| ((at * 31 + seed) % 251) as u8).collect::<Vec<u8>>();
-    for (at, length) in [0, 1, 511, 512, 513, 4000, 4095, 4096, 4097, 8192, 100_000, 3_000_000].into_iter().enumerate() {
+    let bytes = |length: usize, seed: usize| {
+        (0..length).map(|at| ((at * 31 + seed) % 251) as u8).collect::<Vec<u8>>()
+    };
+    for (at, length) in
+        [0, 1, 511, 512, 513, 4000, 4095, 4096, 4097, 8192, 100_000, 3_000_000].into_iter().enumerate()
+    {
         fs::write(root.join(format!("size-{length}")), bytes(length, at)).unwrap();
     }
     let many = root.join("many");
     fs::create_dir(&many).unwrap();
-    for at in 0..1000 {
+    for at in 0..400 {
         fs::write(many.join(format!("{at}-{}", "x".repeat(at % 240))), bytes(at % 50, at)).unwrap();
     }
     for name in ["-dash", ".hidden", "..two", "!", "ümlaut ✓", "back\\slash", "new\nline", "~"] {
@@ -188,7 +197,7 @@ fn make_tree(root: &Path) {
     }
     fs::write(root.join(OsStr::from_bytes(b"\xff\xfe")), "no text").unwrap();
     // Folders whose entries end around the place where they stop fitting behind their inode.
-    for length in (3500..4200).step_by(25) {
+    for length in (3500..4200).step_by(50) {
         let folder = root.join(format!("edge-{length}"));
         fs::create_dir(&folder).unwrap();
         (0..length / 100).for_each(|at| fs::write(folder.join(format!("{at:088}")), "").unwrap());
@@ -219,8 +228,10 @@ fn make_tree(root: &Path) {
     attribute("many", "trusted.some", b"\0binary\n");
     attribute("null", "trusted.device", b"d");
     // Owner and others may read, user 5 may read and write (`acl(5)` as the kernel has it).
-    let acl = "0200000001000600ffffffff02000600050000000400040 0ffffffff10000600ffffffff20000400ffffffff".replace(' ', "");
-    let acl: Vec<u8> = (0..acl.len()).step_by(2).map(|at| u8::from_str_radix(&acl[at..at + 2], 16).unwrap()).collect();
+    let acl = "0200000001000600ffffffff02000600050000000400040 0ffffffff10000600ffffffff20000400ffffffff"
+        .replace(' ', "");
+    let acl: Vec<u8> =
+        (0..acl.len()).step_by(2).map(|at| u8::from_str_radix(&acl[at..at + 2], 16).unwrap()).collect();
     attribute("size-4000", "system.posix_acl_access", &acl);
     attribute("deep", "system.posix_acl_default", &acl);
     run("touch", &["-d", "1955-11-05 06:15:00.25 UTC", &path("size-8192")]);
@@ -317,7 +328,8 @@ fn fsck(image: &Path) {
 }
 
 fn tar(options: &[&str], archive: &Path, folder: &Path, what: &[&str]) {
-    let output = Command::new("tar").args(options).arg(archive).arg("-C").arg(folder).args(what).output().unwrap();
+    let output =
+        Command::new("tar").args(options).arg(archive).arg("-C").arg(folder).args(what).output().unwrap();
     assert!(output.status.success(), "tar: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -85,7 +85,7 @@ impl Expected {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_archives_mean_what_a_simple_model_says(steps in proptest::collection::vec(step(), 0..60)) {

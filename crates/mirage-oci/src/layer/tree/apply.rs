@@ -63,7 +63,8 @@ impl Tree {
                 let node = match self.names.get(folder, name) {
                     Some(node) if self.node(node).is_directory() => node,
                     hidden => {
-                        let opaque = hidden.is_some_and(|id| matches!(self.node(id).kind, NodeKind::Whiteout));
+                        let opaque =
+                            hidden.is_some_and(|id| matches!(self.node(id).kind, NodeKind::Whiteout));
                         self.make_folder(folder, name, path, opaque)?
                     }
                 };
@@ -94,7 +95,12 @@ impl Tree {
 
     /// A whiteout concerns lower layers alone: what this layer has under the name stays, whichever
     /// comes first.
-    fn apply_whiteout(&mut self, parents: &[&[u8]], hidden: &[u8], path: &[u8]) -> Result<Applied, LayerError> {
+    fn apply_whiteout(
+        &mut self,
+        parents: &[&[u8]],
+        hidden: &[u8],
+        path: &[u8],
+    ) -> Result<Applied, LayerError> {
         if matches!(hidden, b"" | b"." | b"..") {
             return Err(LayerError::entry(path, "is a whiteout of no name"));
         }
@@ -119,7 +125,9 @@ impl Tree {
 
     fn link_target(&self, target: &[u8], path: &[u8]) -> Result<NodeId, LayerError> {
         let parts = components(target).map_err(|error| match error {
-            LayerError::Entry { what, .. } => LayerError::entry(path, format!("is a hard link whose target {what}")),
+            LayerError::Entry { what, .. } => {
+                LayerError::entry(path, format!("is a hard link whose target {what}"))
+            }
             other => other,
         })?;
         let found = match parts.split_last() {

@@ -77,7 +77,10 @@ impl Names {
     /// Keeps bytes for as long as the tree lives.
     pub(super) fn store(&mut self, bytes: &[u8]) -> Result<Span, LayerError> {
         if self.arena.len() + bytes.len() > self.max_bytes {
-            return Err(LayerError::larger_than("what it has of names and attributes", self.max_bytes as u64));
+            return Err(LayerError::larger_than(
+                "what it has of names and attributes",
+                self.max_bytes as u64,
+            ));
         }
         let span = Span { start: self.arena.len() as u32, length: bytes.len() as u32 };
         self.arena.extend_from_slice(bytes);

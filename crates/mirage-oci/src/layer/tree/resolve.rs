@@ -31,7 +31,11 @@ impl Tree {
     }
 
     /// The folder that `parents` lead to, or `None` where there is none; nothing is made.
-    pub(super) fn existing_folder(&self, parents: &[&[u8]], path: &[u8]) -> Result<Option<NodeId>, LayerError> {
+    pub(super) fn existing_folder(
+        &self,
+        parents: &[&[u8]],
+        path: &[u8],
+    ) -> Result<Option<NodeId>, LayerError> {
         let mut walk = Walk::new(parents, path);
         let mut current = ROOT;
         while let Some(name) = walk.next()? {
@@ -108,7 +112,10 @@ impl<'a> Walk<'a> {
         let parts = target.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".");
         for part in parts.rev() {
             if part.len() > MAX_NAME_BYTES {
-                return Err(LayerError::entry(self.path, "lies behind a symbolic link to an impossible name"));
+                return Err(LayerError::entry(
+                    self.path,
+                    "lies behind a symbolic link to an impossible name",
+                ));
             }
             self.pending.push(part.to_vec());
         }

@@ -147,7 +147,8 @@ fn whiteouts_spare_what_their_own_layer_has() {
 
 #[test]
 fn leftovers_of_aufs_are_ignored() {
-    let archive = Archive::default().folder(".wh..wh.plnk").file(".wh..wh.plnk/1.2", b"x").file(".wh..wh.aufs", b"");
+    let archive =
+        Archive::default().folder(".wh..wh.plnk").file(".wh..wh.plnk/1.2", b"x").file(".wh..wh.aufs", b"");
     check(archive, "/ 40755");
 }
 
@@ -164,8 +165,13 @@ fn names_that_lead_elsewhere_or_are_too_long_are_refused() {
     let refused = |path: &[u8]| refusal(&Archive::default().gnu_long(b'L', path).file("", b"").end());
     assert_eq!(refused(b"../x"), "entry `../x` leads out of its folder with `..`");
     assert_eq!(refused(b"a/../../x"), "entry `a/../../x` leads out of its folder with `..`");
-    assert!(refused("n".repeat(256).as_bytes()).ends_with("…` has a name of 256 bytes, at most 255 are possible"));
-    assert!(refused("a/".repeat(2100).as_bytes()).ends_with("…` has a path of 4200 bytes, at most 4095 are possible"));
+    assert!(
+        refused("n".repeat(256).as_bytes()).ends_with("…` has a name of 256 bytes, at most 255 are possible")
+    );
+    assert!(
+        refused("a/".repeat(2100).as_bytes())
+            .ends_with("…` has a path of 4200 bytes, at most 4095 are possible")
+    );
     assert!(refused("a/".repeat(257).as_bytes()).ends_with("lies more than 256 folders deep"));
     assert_eq!(refused(b"./."), "entry `./.` stands for the root of the layer, but is no folder");
     let nul = Archive::default().pax(&[("path", b"a\0b")]).file("x", b"").end();
@@ -196,16 +202,21 @@ fn the_number_of_entries_and_of_implied_folders_is_limited() {
     };
     too_many((0..9).fold(Archive::default(), |archive, _| archive.file("same", b"")));
     too_many(Archive::default().file("a/b/c/d/e/f/g/h/i", b""));
-    unpack_within(&(0..7).fold(Archive::default(), |archive, at| archive.file(format!("{at}"), b"")).end(), &limits)
-        .unwrap();
+    unpack_within(
+        &(0..7).fold(Archive::default(), |archive, at| archive.file(format!("{at}"), b"")).end(),
+        &limits,
+    )
+    .unwrap();
 }
 
 #[test]
 fn names_and_attributes_in_memory_are_limited() {
     let limits = LayerLimits { max_metadata_bytes: 1000, ..LayerLimits::default() };
-    let archive = (0..9).fold(Archive::default(), |archive, at| archive.symlink(format!("{at}"), &"x".repeat(99)));
+    let archive =
+        (0..9).fold(Archive::default(), |archive, at| archive.symlink(format!("{at}"), &"x".repeat(99)));
     unpack_within(&archive.clone().end(), &limits).unwrap();
-    let sentence = unpack_within(&archive.symlink("last", &"x".repeat(100)).end(), &limits).unwrap_err().to_string();
+    let sentence =
+        unpack_within(&archive.symlink("last", &"x".repeat(100)).end(), &limits).unwrap_err().to_string();
     assert_eq!(sentence, "what it has of names and attributes is larger than 1000 B");
 }
 
@@ -221,14 +232,17 @@ fn an_image_cannot_set_the_marks_of_overlayfs() {
     ];
     let archive = Archive::default().pax(&records).folder("a").end();
     let (summary, found) = unpack_within(&archive, &LayerLimits::default()).unwrap();
-    let names: Vec<_> = found[b"/a".as_slice()].xattrs.iter().map(|(space, name, _)| (*space, name.as_slice())).collect();
+    let names: Vec<_> =
+        found[b"/a".as_slice()].xattrs.iter().map(|(space, name, _)| (*space, name.as_slice())).collect();
     assert_eq!(names, [(1, b"note".as_slice()), (6, b"capability")]);
     assert_eq!(summary.warnings, ["extended attributes that only a host may set were left out"]);
 }
 
 #[test]
 fn an_access_control_list_must_be_one() {
-    let acl = |value: &[u8]| Archive::default().pax(&[("SCHILY.xattr.system.posix_acl_access", value)]).file("a", b"");
+    let acl = |value: &[u8]| {
+        Archive::default().pax(&[("SCHILY.xattr.system.posix_acl_access", value)]).file("a", b"")
+    };
     assert_eq!(refusal(&acl(b"\x03\0\0\0").end()), "entry `a` has an access control list that is none");
     assert_eq!(refusal(&acl(b"\x02\0\0\0\x01").end()), "entry `a` has an access control list that is none");
     check(acl(b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff"), "/ 40755\n/a 100644 \"\"");

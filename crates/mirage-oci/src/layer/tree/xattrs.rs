@@ -1,8 +1,8 @@
 //! Extended attributes: which ones are kept.
 
+use super::Tree;
 use super::names::Span;
 use super::node::{Node, NodeKind};
-use super::Tree;
 use crate::layer::error::LayerError;
 use crate::layer::tar::Xattr;
 
