@@ -7,7 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use mirage_oci::layer::{Compression, Found, LayerError, LayerLimits, check_erofs, write_directory, write_erofs};
+use mirage_oci::layer::{
+    Compression, Found, LayerError, LayerLimits, check_erofs, write_directory, write_erofs,
+};
 
 /// Both writers come to the same end; what is accepted is a sound EROFS file, and a folder with the
 /// same in it and nothing beside it.
@@ -25,7 +27,8 @@ pub fn run(input: &[u8]) {
         (None, Err(_)) => {}
         (image, folder) => panic!("erofs {}, folder {folder:?}", image.is_some()),
     }
-    let beside: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let beside: Vec<_> =
+        fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(beside, ["layer"]);
 }
 

@@ -24,6 +24,7 @@ cargo xtask <command>
       FILTER…        only tests whose name contains one of these
   bench [ROW…]     measures the table of docs/BENCHMARKS.md and writes it; `bench --list` names the rows
       --rounds N     interleaved rounds a row (default: the row's own)
+      --binary PATH  measures this binary instead of building one
       --no-write     prints only
   tidy             the rules of ARCHITECTURE.md as checks
   docs             writes docs/CLI.md, docs/ENV.md and docs/openapi.json, docs/API.md from the binary

@@ -89,6 +89,9 @@ impl fmt::Display for Code {
 
 /// What went wrong: code, sentence, next step.
 ///
+/// Messages and hints quote what users and registries sent; characters that would move a terminal's
+/// cursor or begin a new log line are written as escapes.
+///
 /// The sentence names the thing in backticks, says what was seen, and has no full stop. The
 /// internal cause is for the log alone; that is why the type has no [`fmt::Display`] of the whole.
 #[derive(Clone)]
@@ -103,7 +106,7 @@ pub struct Error {
 impl Error {
     /// An error with its sentence.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, field: None, internal: None }
+        Self { code, message: one_line(message.into()), hint: None, field: None, internal: None }
     }
 
     /// A fault of Mirage: the user sees only that it happened, the log sees `cause`.
@@ -116,7 +119,7 @@ impl Error {
     /// Adds the next thing to do, preferably a command that can be pasted.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(one_line(hint.into()));
         self
     }
 
@@ -158,6 +161,13 @@ impl Error {
     pub fn cause(&self) -> Option<String> {
         self.internal.as_ref().map(|cause| format!("{cause:#}"))
     }
+}
+
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 impl fmt::Debug for Error {

@@ -55,48 +55,63 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         ROWS.iter().for_each(|(name, _)| println!("{name}"));
         return Ok(true);
     }
-    let (names, rounds, write) = parse(words)?;
+    let wish = Wish::parse(words)?;
     if !geteuid().is_root() {
         bail!("the bench starts containers, Docker and Podman, and needs root for that");
     }
-    let setting = Setting { binary: build()?, rounds };
+    let binary = wish.binary.map_or_else(build, Ok)?;
+    let setting = Setting { binary, rounds: wish.rounds };
     let mut report = Report::load();
     let mut reached = true;
-    for (name, measure) in ROWS.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+    for (name, measure) in ROWS.iter().filter(|(name, _)| wish.rows.is_empty() || wish.rows.contains(name)) {
         eprintln!("== {name}");
         match measure(&setting) {
             Ok(outcome) => {
                 println!("{outcome}");
                 reached &= outcome.reached;
-                report.add(name, outcome)?;
+                report.add(name, outcome);
             }
             Err(error) => {
                 reached = false;
                 eprintln!("{name}: not measured: {error:#}");
             }
         }
-    }
-    if write {
-        report.write(ROWS.iter().map(|(name, _)| *name))?;
+        // After every row: a long run that is broken off keeps what it has measured.
+        if wish.write {
+            report.write(ROWS.iter().map(|(name, _)| *name))?;
+        }
     }
     Ok(reached)
 }
 
-fn parse<'a>(words: &[&'a str]) -> Result<(Vec<&'a str>, Option<usize>, bool)> {
-    let (mut names, mut rounds, mut write) = (Vec::new(), None, true);
-    let mut words = words.iter().copied();
-    while let Some(word) = words.next() {
-        match word {
-            "--no-write" => write = false,
-            "--rounds" => {
-                let number = words.next().context("`--rounds` needs a number")?;
-                rounds = Some(number.parse().with_context(|| format!("`{number}` is no number of rounds"))?);
+/// What was asked for on the command line.
+struct Wish<'a> {
+    rows: Vec<&'a str>,
+    rounds: Option<usize>,
+    binary: Option<PathBuf>,
+    write: bool,
+}
+
+impl<'a> Wish<'a> {
+    fn parse(words: &[&'a str]) -> Result<Self> {
+        let mut wish = Self { rows: Vec::new(), rounds: None, binary: None, write: true };
+        let mut words = words.iter().copied();
+        while let Some(word) = words.next() {
+            match word {
+                "--no-write" => wish.write = false,
+                "--binary" => wish.binary = Some(words.next().context("`--binary` needs a path")?.into()),
+                "--rounds" => {
+                    let number = words.next().context("`--rounds` needs a number")?;
+                    let rounds =
+                        number.parse().with_context(|| format!("`{number}` is no number of rounds"))?;
+                    wish.rounds = Some(rounds);
+                }
+                name if ROWS.iter().any(|(known, _)| *known == name) => wish.rows.push(name),
+                other => bail!("`{other}` is no row; `cargo xtask bench --list` names them"),
             }
-            name if ROWS.iter().any(|(known, _)| *known == name) => names.push(name),
-            other => bail!("`{other}` is no row; `cargo xtask bench --list` names them"),
         }
+        Ok(wish)
     }
-    Ok((names, rounds, write))
 }
 
 fn build() -> Result<PathBuf> {

@@ -94,15 +94,15 @@ impl Report {
     }
 
     /// Takes the outcome of a row, with the machine and the day.
-    pub(super) fn add(&mut self, row: &str, outcome: Outcome) -> Result<()> {
+    pub(super) fn add(&mut self, row: &str, outcome: Outcome) {
         let outcome = Outcome { date: machine::today(), machine: machine::describe(), ..outcome };
         self.rows.insert(row.to_owned(), outcome);
-        std::fs::write(kept(), serde_json::to_string_pretty(&self.rows)?)
-            .context("the figures cannot be kept")
     }
 
-    /// Writes docs/BENCHMARKS.md with the rows in this order.
+    /// Keeps the figures, and writes docs/BENCHMARKS.md with the rows in this order.
     pub(super) fn write<'a>(&self, order: impl Iterator<Item = &'a str>) -> Result<()> {
+        std::fs::write(kept(), serde_json::to_string_pretty(&self.rows)?)
+            .context("the figures cannot be kept")?;
         let rows: Vec<(&str, &Outcome)> =
             order.filter_map(|name| Some((name, self.rows.get(name)?))).collect();
         let path = root().join("docs/BENCHMARKS.md");

@@ -27,7 +27,7 @@ use std::path::Path;
 
 pub use compression::Compression;
 #[cfg(any(test, feature = "fuzz"))]
-pub use erofs::check::{Found, check as check_erofs};
+pub use erofs::check::{Found, FoundXattr, check as check_erofs};
 pub use error::LayerError;
 pub use limits::LayerLimits;
 pub use summary::LayerSummary;

@@ -50,13 +50,12 @@ impl Pool {
     }
 }
 
-/// Sends a request over HTTP/2 and waits for the head of its response.
+/// Sends a request over HTTP/2 and waits for the head of its response. A request that was not sent
+/// comes back.
 pub(crate) async fn send(
     mut sender: Http2Sender,
     request: Request<Upload>,
-) -> Result<Response<Incoming>, super::SendFailure> {
-    sender.try_send_request(request).await.map_err(|mut failure| super::SendFailure {
-        unsent: failure.take_message(),
-        error: failure.into_error(),
-    })
+) -> Result<Response<Incoming>, (Option<Request<Upload>>, hyper::Error)> {
+    let answer = sender.try_send_request(request).await;
+    answer.map_err(|mut failure| (failure.take_message(), failure.into_error()))
 }

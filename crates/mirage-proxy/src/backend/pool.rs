@@ -47,7 +47,7 @@ impl Pool {
     /// An idle connection that still works, and has rested for at most so many beats.
     pub(crate) fn take(&self, now: u32, rested: u32) -> Option<Box<Http1>> {
         loop {
-            let mut connection = self.idle.borrow_mut().pop()?;
+            let connection = self.idle.borrow_mut().pop()?;
             if now.wrapping_sub(connection.idle_since) <= rested && connection.is_reusable() {
                 return Some(connection);
             }
@@ -71,7 +71,7 @@ impl Pool {
     /// Closes idle connections that rested too long or were closed by the backend; true where some are left.
     pub(crate) fn sweep(&self, now: u32) -> bool {
         let mut idle = self.idle.borrow_mut();
-        idle.retain_mut(|connection| {
+        idle.retain(|connection| {
             now.wrapping_sub(connection.idle_since) <= IDLE_BEATS && connection.is_reusable()
         });
         !idle.is_empty()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::backend::{Http1, InFlight};
+use crate::backend::{Http1, Http1Error, InFlight};
 use crate::worker::Busy;
 
 /// The body of a response. While it lives, the client counts as busy and the request as in flight.
@@ -18,18 +18,18 @@ pub(crate) struct ProxyBody {
 }
 
 enum Source {
-    /// From a connection that this body drives.
-    Http1 { body: Incoming, connection: Option<Box<Http1>> },
+    /// From a connection that this body drives, until it has ended.
+    Http1(Option<Box<Http1>>),
     /// From a connection that is a task of its own.
-    Driven(Incoming),
+    Http2(Incoming),
     /// From the proxy itself.
     Page(Bytes),
 }
 
 impl ProxyBody {
     /// A backend's body over HTTP/1.1.
-    pub(super) fn http1(body: Incoming, connection: Box<Http1>, in_flight: InFlight, busy: Busy) -> Self {
-        let source = Source::Http1 { body, connection: Some(connection) };
+    pub(super) fn http1(connection: Box<Http1>, in_flight: InFlight, busy: Busy) -> Self {
+        let source = Source::Http1(Some(connection));
         let mut this = Self { source, in_flight: Some(in_flight), busy: Some(busy) };
         if this.is_end_stream() {
             this.finish();
@@ -37,9 +37,9 @@ impl ProxyBody {
         this
     }
 
-    /// A backend's body from a connection that runs by itself.
-    pub(super) fn driven(body: Incoming, in_flight: InFlight, busy: Busy) -> Self {
-        Self { source: Source::Driven(body), in_flight: Some(in_flight), busy: Some(busy) }
+    /// A backend's body over HTTP/2.
+    pub(super) fn http2(body: Incoming, in_flight: InFlight, busy: Busy) -> Self {
+        Self { source: Source::Http2(body), in_flight: Some(in_flight), busy: Some(busy) }
     }
 
     /// A page of the proxy, or nothing.
@@ -49,7 +49,7 @@ impl ProxyBody {
 
     /// The exchange is over: the connection goes back to its pool, nothing is in flight any more.
     fn finish(&mut self) {
-        if let Source::Http1 { connection, .. } = &mut self.source
+        if let Source::Http1(connection) = &mut self.source
             && let (Some(connection), Some(in_flight), Some(busy)) =
                 (connection.take(), &self.in_flight, &self.busy)
         {
@@ -59,18 +59,27 @@ impl ProxyBody {
     }
 }
 
+/// Why a response could not be passed on to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Http1(Http1Error),
+    #[error(transparent)]
+    Http2(hyper::Error),
+}
+
 impl Body for ProxyBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = match &mut self.source {
-            Source::Http1 { body, connection: Some(connection) } => connection.poll_body(body, cx),
-            Source::Http1 { connection: None, .. } => Poll::Ready(None),
-            Source::Driven(body) => Pin::new(body).poll_frame(cx),
+            Source::Http1(Some(connection)) => connection.poll_body(cx).map_err(BodyError::Http1),
+            Source::Http1(None) => Poll::Ready(None),
+            Source::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Http2),
             Source::Page(text) if text.is_empty() => Poll::Ready(None),
             Source::Page(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
         };
@@ -87,14 +96,19 @@ impl Body for ProxyBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Http1 { body, .. } | Source::Driven(body) => body.is_end_stream(),
+            Source::Http1(connection) => connection.as_ref().is_none_or(|connection| connection.is_ended()),
+            Source::Http2(body) => body.is_end_stream(),
             Source::Page(text) => text.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Http1 { body, .. } | Source::Driven(body) => body.size_hint(),
+            Source::Http1(None) => SizeHint::with_exact(0),
+            Source::Http1(Some(connection)) => {
+                connection.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            Source::Http2(body) => body.size_hint(),
             Source::Page(text) => SizeHint::with_exact(text.len() as u64),
         }
     }

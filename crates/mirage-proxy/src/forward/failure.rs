@@ -14,6 +14,8 @@ pub(super) enum Failure {
     BadHost,
     /// A header field that cannot be passed on.
     BadHead,
+    /// A body that is not what its framing says, or that broke off.
+    BadBody,
     /// `CONNECT` and `TRACE`.
     Method,
     /// Nobody answers for this host.
@@ -43,7 +45,7 @@ impl Failure {
             Self::Unreachable(_) => drop(add(RETRY_AFTER, "1")),
             Self::Method => drop(add(ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
             // What follows on the connection cannot be trusted to be a new request.
-            Self::UploadStalled | Self::BadHead | Self::BadHost if format != Format::Grpc => {
+            Self::UploadStalled | Self::BadHead | Self::BadBody | Self::BadHost if format != Format::Grpc => {
                 drop(add(CONNECTION, "close"));
             }
             _ => {}
@@ -60,6 +62,9 @@ impl Failure {
             ),
             Self::BadHead => {
                 (StatusCode::BAD_REQUEST, "Bad request", "The header of the request cannot be passed on".to_owned())
+            }
+            Self::BadBody => {
+                (StatusCode::BAD_REQUEST, "Bad request", "The body of the request cannot be read".to_owned())
             }
             Self::Method => (
                 StatusCode::METHOD_NOT_ALLOWED,

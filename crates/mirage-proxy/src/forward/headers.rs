@@ -4,20 +4,16 @@ use http::header::{
     CONNECTION, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::failure::Failure;
-use super::origin::Origin;
+use super::origin::{Origin, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// Read by CGI programs as the variable `HTTP_PROXY` (CVE-2016-5385).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The most fields that a `Connection` header may name.
@@ -26,19 +22,15 @@ const NAMED: usize = 32;
 /// The longest list of earlier hops that is passed on.
 const HOPS_BYTES: usize = 2048;
 
-/// Prepares the head of a request: what concerns only this hop goes (RFC 9110, 7.6.1), who the
-/// client is gets added, and the target gets the form that an origin server expects. An upgrade
-/// keeps its `Upgrade` field; whoever passes it on sets `Connection` again.
+/// Prepares the fields of a request: what concerns only this hop goes (RFC 9110, 7.6.1), and so
+/// does what the client claims to be. A trusted proxy's claims are continued instead; then the answer
+/// is true, and nothing more is to be said about the client. An upgrade keeps its `Upgrade` field.
 pub(super) fn to_backend<B>(
     request: &mut Request<B>,
     origin: &Origin,
     authority: &HeaderValue,
     is_upgrade: bool,
-) -> Result<(), Failure> {
-    if request.uri().authority().is_some() || request.uri().scheme().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
-    }
+) -> Result<bool, Failure> {
     let is_http2 = request.version() >= Version::HTTP_2;
     let headers = request.headers_mut();
     let found = Found::look(headers);
@@ -54,8 +46,14 @@ pub(super) fn to_backend<B>(
     if is_http2 {
         join_cookies(headers);
     }
-    add_origin(headers, origin, authority, found.forwarding);
-    Ok(())
+    if found.forwarding && origin.trusted {
+        continue_origin(headers, origin, authority);
+        return Ok(true);
+    }
+    if found.forwarding {
+        remove_claims(headers);
+    }
+    Ok(false)
 }
 
 /// Prepares the head of a response for the client.
@@ -176,35 +174,23 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Says who the client is. What it says itself is replaced, unless it is a trusted proxy: then it is
-/// continued.
-fn add_origin(headers: &mut HeaderMap, origin: &Origin, authority: &HeaderValue, forwarding: bool) {
-    if forwarding && origin.trusted {
-        return continue_origin(headers, origin, authority);
+/// Removes what an untrusted client says about itself.
+fn remove_claims(headers: &mut HeaderMap) {
+    let is_claim = |name: &&HeaderName| **name == FORWARDED || name.as_str().starts_with("x-forwarded-");
+    let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    for name in claims {
+        headers.remove(name);
     }
-    if forwarding {
-        let named: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-    headers.insert(X_FORWARDED_FOR, origin.address.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(X_FORWARDED_HOST, authority.clone());
-    headers.insert(X_FORWARDED_PORT, origin.port.clone());
-    headers.insert(FORWARDED, origin.forwarded(authority));
 }
 
+/// Adds this hop to what a trusted proxy says.
 fn continue_origin(headers: &mut HeaderMap, origin: &Origin, authority: &HeaderValue) {
     append_hop(headers, X_FORWARDED_FOR, &origin.address);
     append_hop(headers, FORWARDED, &origin.forwarded(authority));
-    for (name, value) in [
-        (X_FORWARDED_PROTO, HeaderValue::from_static("http")),
-        (X_FORWARDED_HOST, authority.clone()),
-        (X_FORWARDED_PORT, origin.port.clone()),
-    ] {
-        headers.entry(name).or_insert(value);
+    for (name, value) in origin.fields(authority) {
+        if [X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT].contains(&name) {
+            headers.entry(name).or_insert(value);
+        }
     }
 }
 

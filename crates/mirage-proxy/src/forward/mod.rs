@@ -3,6 +3,7 @@
 mod body;
 mod exchange;
 mod failure;
+mod grpc;
 mod headers;
 mod host;
 mod origin;
@@ -12,8 +13,9 @@ mod upgrade;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, HOST};
-use http::{HeaderValue, Method, Request, Response, Version};
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::worker::{Busy, RoutedService, Seat};
@@ -23,52 +25,46 @@ pub(crate) use origin::Origin;
 use page::Format;
 
 /// Answers a client's request. Never fails: what goes wrong becomes a page.
-pub(crate) async fn handle(seat: Rc<Seat>, request: Request<Incoming>) -> Result<Response<ProxyBody>, Infallible> {
+pub(crate) async fn handle(seat: Rc<Seat>, mut request: Request<Incoming>) -> Result<Response<ProxyBody>, Infallible> {
     let format = Format::of(&request);
     let version = request.version();
     let busy = Busy::begin(seat.clone());
-    let mut response = match answer(&seat, request, busy).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.failure.respond(format, refusal.busy),
+    let upgrade = upgrade::wanted(&mut request);
+    let answered = match prepare(&seat, &mut request, upgrade.is_some()) {
+        Ok(destination) if format == Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
+        Ok(destination) => exchange::forward(&seat, &destination, request, upgrade, busy).await,
+        Err(failure) => Err((failure, busy)),
     };
-    if version < Version::HTTP_2 && seat.client.is_last() && response.status() != 101 {
+    let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
+    if version < Version::HTTP_2 && seat.client.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }
 
-/// A request that gets a page of the proxy.
-struct Refusal {
-    failure: Failure,
-    busy: Busy,
-}
+/// The response, or why there is none; then the request still counts as under way.
+type Answered = Result<Response<ProxyBody>, (Failure, Busy)>;
 
-async fn answer(seat: &Rc<Seat>, mut request: Request<Incoming>, busy: Busy) -> Result<Response<ProxyBody>, Box<Refusal>> {
-    let refuse = |failure, busy| Box::new(Refusal { failure, busy });
-    let protocol = upgrade::wanted(&request);
-    let service = match prepare(seat, &mut request, protocol.is_some()) {
-        Ok(service) => service,
-        Err(failure) => return Err(refuse(failure, busy)),
-    };
-    if let Some(protocol) = protocol {
-        return upgrade::forward(seat, &service, request, protocol, busy)
-            .await
-            .map_err(|(failure, busy)| refuse(failure, busy));
-    }
-    exchange::forward(seat, &service, request, busy).await.map_err(|(failure, busy)| refuse(failure, busy))
+/// Where a request goes, and what is said there beside its own fields.
+struct Destination {
+    service: Rc<RoutedService>,
+    host: HeaderValue,
+    /// Fields about the client, as HTTP/1 writes them.
+    about_client: Bytes,
 }
 
 /// Finds the service and makes the head of the request fit for a backend.
-fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Rc<RoutedService>, Failure> {
+fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Destination, Failure> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Failure::Method);
     }
-    let authority = host::authority(request)?;
-    let name = host::name(&authority)?;
+    let host = host::authority(request)?;
+    let name = host::name(&host)?;
     let Some(service) = seat.worker.routes().find(name) else {
         return Err(Failure::UnknownHost(name.to_owned()));
     };
-    headers::to_backend(request, &seat.client.origin, &authority, is_upgrade)?;
-    request.headers_mut().insert(HOST, authority);
-    Ok(service)
+    let origin = &seat.client.origin;
+    let is_said = headers::to_backend(request, origin, &host, is_upgrade)?;
+    let about_client = if is_said { Bytes::new() } else { origin.written(&host) };
+    Ok(Destination { service, host, about_client })
 }

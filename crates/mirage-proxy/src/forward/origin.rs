@@ -1,22 +1,32 @@
 //! What backends are told about a client.
 
 use std::cell::RefCell;
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::header::FORWARDED;
+use http::{HeaderName, HeaderValue};
 
-/// One client connection, in the words of the forwarding headers. Made once per connection, because
-/// most of it is the same for all its requests.
+use crate::backend::write_field;
+
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// One client connection, in the words of the forwarding fields. Made once per connection, because
+/// it says the same in all its requests.
 pub(crate) struct Origin {
     /// Whether what the client says about others before it is believed.
-    pub(crate) trusted: bool,
-    /// Its address, as `X-Forwarded-For` has it.
-    pub(crate) address: HeaderValue,
+    pub(super) trusted: bool,
+    /// Its address.
+    pub(super) address: HeaderValue,
     /// The port at which it reached the proxy.
-    pub(crate) port: HeaderValue,
+    port: HeaderValue,
+    /// Its address as RFC 7239 writes it.
     node: String,
-    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// The host of the last request, and the fields for it.
+    last: RefCell<Option<(HeaderValue, Bytes)>>,
 }
 
 impl Origin {
@@ -26,23 +36,42 @@ impl Origin {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { trusted, address: value(peer.to_string()), port: HeaderValue::from(port), node, last: RefCell::new(None) }
+        Self { trusted, address: value(&peer.to_string()), port: port.into(), node, last: RefCell::new(None) }
     }
 
-    /// The `Forwarded` element of this client for a host (RFC 7239).
-    pub(crate) fn forwarded(&self, host: &HeaderValue) -> HeaderValue {
-        let mut last = self.last.borrow_mut();
-        if let Some((of, value)) = &*last
-            && of == host
-        {
-            return value.clone();
-        }
-        let mut text = format!("for={};host=\"", self.node);
-        // A host that got here has no quotation mark: `host::name` has looked at it.
-        let _ = write!(text, "{}\";proto=http", host.to_str().unwrap_or_default());
-        let value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("for=unknown"));
-        *last = Some((host.clone(), value.clone()));
-        value
+    /// The fields for a request to this host.
+    pub(super) fn fields(&self, host: &HeaderValue) -> [(HeaderName, HeaderValue); 5] {
+        [
+            (X_FORWARDED_FOR, self.address.clone()),
+            (X_FORWARDED_PROTO, HeaderValue::from_static("http")),
+            (X_FORWARDED_HOST, host.clone()),
+            (X_FORWARDED_PORT, self.port.clone()),
+            (FORWARDED, self.forwarded(host)),
+        ]
     }
+
+    /// The same, as they are written in HTTP/1.
+    pub(super) fn written(&self, host: &HeaderValue) -> Bytes {
+        let mut last = self.last.borrow_mut();
+        match &*last {
+            Some((of, written)) if of == host => written.clone(),
+            _ => {
+                let mut written = Vec::new();
+                self.fields(host).iter().for_each(|(name, value)| write_field(&mut written, name, value));
+                let written = Bytes::from(written);
+                *last = Some((host.clone(), written.clone()));
+                written
+            }
+        }
+    }
+
+    /// The `Forwarded` element (RFC 7239). A host that got here has no quotation mark:
+    /// `host::name` has looked at it.
+    pub(super) fn forwarded(&self, host: &HeaderValue) -> HeaderValue {
+        value(&format!("for={};host=\"{}\";proto=http", self.node, host.to_str().unwrap_or_default()))
+    }
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
 }

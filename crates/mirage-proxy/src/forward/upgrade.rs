@@ -2,113 +2,78 @@
 
 use std::rc::Rc;
 
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http::{HeaderValue, Request, Response, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional_with_sizes;
-use tokio::time::timeout;
+use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use tokio::net::TcpStream;
 
 use super::body::ProxyBody;
-use super::failure::Failure;
 use super::headers;
-use crate::backend::{ConnectError, InFlight, Upload, connect, http1_builder};
+use crate::backend::{Http1, InFlight};
 use crate::load::Kind;
-use crate::worker::{Busy, RoutedService, Seat};
+use crate::worker::{Busy, Seat};
 
 /// Bytes under way in each direction.
 const BUFFER: usize = 16 * 1024;
 
-/// The protocol that a request wants to change to. `h2c` is not passed on: a backend that followed
+/// A client that wants to change the protocol of its connection.
+pub(super) struct Upgrade(OnUpgrade);
+
+/// Whether a request wants to change the protocol. `h2c` is not passed on: a backend that followed
 /// it would answer requests that the proxy never saw.
-pub(super) fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
+pub(super) fn wanted<B>(request: &mut Request<B>) -> Option<Upgrade> {
     let protocol = request.headers().get(UPGRADE)?;
     let lists = |value: &HeaderValue, token: &str| {
         value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
     };
     let is_asked = request.headers().get_all(CONNECTION).iter().any(|value| lists(value, "upgrade"));
     let is_http11 = request.version() == Version::HTTP_11;
-    (is_asked && is_http11 && !lists(protocol, "h2c")).then(|| protocol.clone())
+    (is_asked && is_http11 && !lists(protocol, "h2c")).then(|| Upgrade(hyper::upgrade::on(request)))
 }
 
-/// Passes the handshake on, and afterwards the bytes.
-pub(super) async fn forward(
-    seat: &Rc<Seat>,
-    service: &RoutedService,
-    mut request: Request<Incoming>,
-    protocol: HeaderValue,
-    busy: Busy,
-) -> Result<Response<ProxyBody>, (Failure, Busy)> {
-    let client = hyper::upgrade::on(&mut request);
-    let (mut response, in_flight) = match handshake(seat, service, request, protocol).await {
-        Ok(answered) => answered,
-        Err(failure) => return Err((failure, busy)),
-    };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        if headers::to_client(response.headers_mut()).is_err() {
-            return Err((Failure::Broken(service.name.clone()), busy));
-        }
-        return Ok(response.map(|body| ProxyBody::driven(body, in_flight, busy)));
-    }
-    let agreed = response.headers().get(UPGRADE).cloned();
-    let backend = hyper::upgrade::on(&mut response);
-    if headers::to_client(response.headers_mut()).is_err() {
-        return Err((Failure::Broken(service.name.clone()), busy));
-    }
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(agreed) = agreed {
-        response.headers_mut().insert(UPGRADE, agreed);
-    }
-    let upgraded = InFlight::begin(in_flight.pool().clone(), Kind::Upgraded);
-    let held = Busy::begin(seat.clone());
-    tokio::task::spawn_local(tunnel(client, backend, upgraded, held));
-    Ok(response.map(|_| ProxyBody::page(bytes::Bytes::new(), busy)))
-}
+impl Upgrade {
+    /// What a backend is told beside the `Upgrade` field, which the request still has.
+    pub(super) const FIELD: &[u8] = b"connection: upgrade\r\n";
 
-/// Sends the request on a connection of its own and waits for the head of the response.
-async fn handshake(
-    seat: &Seat,
-    service: &RoutedService,
-    request: Request<Incoming>,
-    protocol: HeaderValue,
-) -> Result<(Response<Incoming>, InFlight), Failure> {
-    let limits = seat.worker.limits();
-    let name = || service.name.clone();
-    let pool = service.pick(seat.worker.beat(), &[]).ok_or_else(|| Failure::NoBackend(name()))?;
-    let in_flight = InFlight::begin(pool, Kind::Request);
-    let pool = in_flight.pool();
-    let stream = connect(pool.backend.address, limits.connect_time, limits.unacknowledged).await.map_err(|error| {
-        pool.avoid(seat.worker.beat());
-        match error {
-            ConnectError::TimedOut => Failure::ConnectTimedOut(name()),
-            ConnectError::Refused(_) => Failure::Unreachable(name()),
+    /// The backend has agreed: the client is told so, and then both are left to themselves.
+    pub(super) fn accept(
+        self,
+        seat: &Rc<Seat>,
+        mut response: Response<()>,
+        connection: Http1,
+        in_flight: InFlight,
+        busy: Busy,
+    ) -> Response<ProxyBody> {
+        let headers = response.headers_mut();
+        let protocol = headers.get(UPGRADE).cloned();
+        if headers::to_client(headers).is_err() {
+            headers.clear();
         }
-    })?;
-    let broken = |error: hyper::Error| {
-        tracing::debug!(%error, service = service.name, "upgrade failed");
-        Failure::Broken(name())
-    };
-    let (mut sender, connection) =
-        http1_builder(limits).handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    tokio::task::spawn_local(connection.with_upgrades());
-    let mut request = request.map(|body| Upload::of(body).0);
-    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    request.headers_mut().insert(UPGRADE, protocol);
-    let answer = timeout(limits.response_time, sender.send_request(request)).await;
-    let response = answer.map_err(|_| Failure::ResponseTimedOut(name()))?.map_err(broken)?;
-    Ok((response, in_flight))
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Some(protocol) = protocol {
+            headers.insert(UPGRADE, protocol);
+        }
+        let (stream, early) = connection.into_stream();
+        let upgraded = InFlight::begin(in_flight.pool().clone(), Kind::Upgraded);
+        tokio::task::spawn_local(tunnel(self.0, stream, early, upgraded, Busy::begin(seat.clone())));
+        response.map(|()| ProxyBody::page(Bytes::new(), busy))
+    }
 }
 
 /// Carries bytes both ways until both sides have ended or one has broken off.
-async fn tunnel(client: OnUpgrade, backend: OnUpgrade, _upgraded: InFlight, _held: Busy) {
-    let (client, backend) = match tokio::try_join!(client, backend) {
-        Ok((client, backend)) => (client, backend),
+async fn tunnel(client: OnUpgrade, mut backend: TcpStream, early: BytesMut, _upgraded: InFlight, _held: Busy) {
+    let mut client = match client.await {
+        Ok(client) => TokioIo::new(client),
         Err(error) => return tracing::debug!(%error, "upgrade was not completed"),
     };
-    let (mut client, mut backend) = (TokioIo::new(client), TokioIo::new(backend));
-    let ended = copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await;
-    if let Err(error) = ended {
+    let carried = async {
+        client.write_all(&early).await?;
+        copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await
+    };
+    if let Err(error) = carried.await {
         tracing::debug!(%error, "upgraded connection broke off");
     }
 }

@@ -23,7 +23,7 @@ use crate::peers::PeerNetwork;
 
 pub(crate) use client::{Busy, Clients, Seat};
 pub(crate) use routes::{RoutedService, Routes};
-pub(crate) use serve::{HYPER_HEADER_FIELDS, LocalExecutor, SMALLEST_BUFFER};
+pub(crate) use serve::LocalExecutor;
 pub(crate) use thread::{Leave, Order, WorkerThread};
 
 /// How often timeouts are looked at. Coarse, because a timer per request costs more than it is worth.

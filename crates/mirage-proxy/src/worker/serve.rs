@@ -26,10 +26,10 @@ const PREFACE: &[u8] = b"PRI";
 const STREAMS: u32 = 128;
 
 /// The smallest buffer that hyper takes.
-pub(crate) const SMALLEST_BUFFER: usize = 8192;
+const SMALLEST_BUFFER: usize = 8192;
 
 /// hyper's own limit of header fields. Setting the same one makes it fill tables for every message.
-pub(crate) const HYPER_HEADER_FIELDS: usize = 100;
+const HYPER_HEADER_FIELDS: usize = 100;
 
 /// Runs tasks on the thread that asks for it.
 #[derive(Clone, Copy, Debug)]

@@ -28,6 +28,8 @@ fn short_forms_mean_docker_hub() {
         ("library/nginx:x", "docker.io/library/nginx:x", "nginx:x"),
         ("docker.io/library/foo/bar", "docker.io/library/foo/bar:latest", "library/foo/bar:latest"),
         ("localhost:5000", "docker.io/library/localhost:5000", "localhost:5000"),
+        ("docker.io/localhost/web", "docker.io/localhost/web:latest", "docker.io/localhost/web:latest"),
+        ("docker.io/my.team/web", "docker.io/my.team/web:latest", "docker.io/my.team/web:latest"),
         ("ghcr.io/acme/web", "ghcr.io/acme/web:latest", "ghcr.io/acme/web:latest"),
     ] {
         let reference = parsed(written);
@@ -115,6 +117,13 @@ fn image_ids_are_not_references() {
     assert!(refused(&"a3".repeat(32)).contains("image id"));
     parsed(&"a3".repeat(31));
     parsed(&format!("acme/{}", "a3".repeat(32)));
+}
+
+#[test]
+fn a_refusal_is_one_line_whatever_it_quotes() {
+    let error = "a\n\u{1b}[31mb".parse::<Reference>().unwrap_err();
+    assert!(!error.message().contains(char::is_control), "{}", error.message());
+    assert!(error.message().contains("\\n"), "{}", error.message());
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl LayerWriter for DirectoryWriter {
 
     fn finish(self, tree: &Tree, summary: &mut LayerSummary) -> Result<(), LayerError> {
         let data = self.folder.join("data");
-        Placer::new(tree, &data, self.count, summary).place(&self.folder.join("root"))?;
+        Placer::new(&tree.listing(), &data, self.count, summary).place(&self.folder.join("root"))?;
         // What is left are files whose names were taken by later entries.
         fs::remove_dir_all(&data).map_err(LayerError::Write)
     }

@@ -16,7 +16,7 @@ use crate::layer::tree::{Listing, NodeId, ROOT, Tree};
 /// Makes the tree on the disk.
 pub(super) struct Placer<'a> {
     tree: &'a Tree,
-    listing: Listing<'a>,
+    listing: &'a Listing<'a>,
     workshop: Workshop<'a>,
     /// Per node: whether it is finished and only needs its names.
     ready: Vec<Readiness>,
@@ -32,9 +32,15 @@ enum Readiness {
 
 impl<'a> Placer<'a> {
     /// With the first `files` numbers in the folder `data` taken by files of the tree.
-    pub(super) fn new(tree: &'a Tree, data: &'a Path, files: u64, summary: &'a mut LayerSummary) -> Self {
+    pub(super) fn new(
+        listing: &'a Listing<'a>,
+        data: &'a Path,
+        files: u64,
+        summary: &'a mut LayerSummary,
+    ) -> Self {
+        let tree = listing.tree();
         let workshop = Workshop::new(tree, data, files, summary);
-        Self { tree, listing: tree.listing(), workshop, ready: vec![Readiness::NotYet; tree.node_count()] }
+        Self { tree, listing, workshop, ready: vec![Readiness::NotYet; tree.node_count()] }
     }
 
     /// Makes the folder `root` with everything in it.
@@ -47,17 +53,14 @@ impl<'a> Placer<'a> {
 
     /// Puts everything into the open folder, and at last gives it its owner, mode and time.
     fn fill(&mut self, id: NodeId, folder: &OwnedFd) -> Result<(), Errno> {
-        let tree = self.tree;
-        let children: Vec<(&[u8], NodeId)> = self.listing.children(id).collect();
-        let children: Vec<(Vec<u8>, NodeId)> =
-            children.into_iter().map(|(name, child)| (name.to_vec(), child)).collect();
-        for (name, child) in children {
+        let (tree, listing) = (self.tree, self.listing);
+        for (name, child) in listing.children(id) {
             if tree.node(child).is_directory() {
-                mkdirat(folder, name.as_slice(), Mode::S_IRWXU)?;
-                let inner = openat(folder, name.as_slice(), FOLDER, Mode::empty())?;
+                mkdirat(folder, name, Mode::S_IRWXU)?;
+                let inner = openat(folder, name, FOLDER, Mode::empty())?;
                 self.fill(child, &inner)?;
             } else {
-                self.put(child, &name, folder.as_fd())?;
+                self.put(child, name, folder.as_fd())?;
             }
         }
         self.workshop.describe_folder(folder, tree.node(id))

@@ -34,7 +34,7 @@ fn path() -> impl Strategy<Value = String> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (path(), proptest::collection::vec(any::<u8>(), 0..9000)).prop_map(|(path, body)| Step::File(path, body)),
-        2 => (path(), 0u32..0o1000).prop_map(|(path, mode)| Step::Folder(path, mode)),
+        2 => (path(), 0u32..0o100).prop_map(|(path, mode)| Step::Folder(path, 0o700 | mode)),
         1 => (path(), path()).prop_map(|(path, target)| Step::HardLink(path, target)),
     ]
 }

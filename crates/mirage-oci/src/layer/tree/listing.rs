@@ -35,8 +35,13 @@ impl Tree {
     }
 }
 
-impl Listing<'_> {
-    /// Every node of the layer once; a folder is followed by what is in it.
+impl<'a> Listing<'a> {
+    /// What it lists.
+    pub(in crate::layer) fn tree(&self) -> &'a Tree {
+        self.tree
+    }
+
+    /// Every node of the layer once, the root first and what shares a folder together.
     pub(in crate::layer) fn nodes(&self) -> &[NodeId] {
         &self.order
     }
