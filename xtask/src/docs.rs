@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::settings;
 use crate::workspace::{cargo, root};
 
 /// Writes the documents, or with `--check` only compares; `true` where nothing was stale.
@@ -17,7 +18,6 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         ("docs/CLI.md", ask("cli")?),
         ("docs/ENV.md", ask("env")?),
         ("docs/API.md", api(&serde_json::from_str(&openapi).context("the OpenAPI document is no JSON")?)),
-        ("docs/openapi.json", openapi),
     ];
     let mut fresh = true;
     for (path, text) in documents {
@@ -37,10 +37,13 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 }
 
 fn ask(what: &str) -> Result<String> {
-    let output = cargo()
-        .args(["run", "--quiet", "--package", "mirage", "--", "docs", what])
-        .output()
-        .context("`cargo run` cannot be started")?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "mirage", "--", "docs", what]);
+    // The help shows the values that variables have just now.
+    for name in settings::mirage_variables() {
+        command.env_remove(name);
+    }
+    let output = command.output().context("`cargo run` cannot be started")?;
     if !output.status.success() {
         bail!("`mirage docs {what}`: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

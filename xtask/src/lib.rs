@@ -27,7 +27,7 @@ cargo xtask <command>
       --binary PATH  measures this binary instead of building one
       --no-write     prints only
   tidy             the rules of ARCHITECTURE.md as checks
-  docs             writes docs/CLI.md, docs/ENV.md and docs/openapi.json, docs/API.md from the binary
+  docs             writes docs/CLI.md, docs/ENV.md and docs/API.md from the binary
       --check        fails where they are stale instead
   help             this
 

@@ -15,6 +15,12 @@ pub(crate) fn path() -> String {
     variable("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())
 }
 
+/// Names of the variables that change what Mirage does.
+pub(crate) fn mirage_variables() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with("MIRAGE_")).collect()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "xtask is a program of its own; this is its one door to the environment"

@@ -20,6 +20,44 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// A crate that is built for the workspace: linked, run while building, or used by tests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Built {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Its licence as an SPDX expression; empty where it states none.
+    pub(crate) license: String,
+}
+
+/// Every crate that is built on x86-64 Linux. `cargo metadata` would name optional ones that nobody
+/// asked for as well; `cargo tree` knows.
+pub(crate) fn built() -> Result<BTreeSet<Built>> {
+    let output = cargo()
+        .args(["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none"])
+        .args(["--format", "{p}|{l}|", "--target", "x86_64-unknown-linux-gnu"])
+        .output()
+        .context("`cargo tree` cannot be started")?;
+    if !output.status.success() {
+        bail!("`cargo tree`: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8(output.stdout).context("`cargo tree` answers in an unknown form")?;
+    text.lines().filter(|line| !line.is_empty()).map(Built::parse).collect()
+}
+
+impl Built {
+    /// `serde v1.0.229|MIT OR Apache-2.0| (*)`.
+    fn parse(line: &str) -> Result<Self> {
+        let mut columns = line.split('|');
+        let (package, license) = (columns.next().unwrap_or_default(), columns.next().unwrap_or_default());
+        let mut words = package.split(' ');
+        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let version = version.strip_prefix('v').with_context(|| format!("`cargo tree` says `{line}`"))?;
+        Ok(Self { name: name.to_owned(), version: version.to_owned(), license: license.to_owned() })
+    }
+}
+
 /// What `cargo metadata` says of the workspace and of everything it depends on.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
@@ -36,10 +74,6 @@ pub(crate) struct Package {
     pub(crate) id: String,
     /// Its name.
     pub(crate) name: String,
-    /// Its version.
-    pub(crate) version: String,
-    /// Its licence as an SPDX expression, where it states one.
-    pub(crate) license: Option<String>,
     /// The edges that its `Cargo.toml` declares.
     pub(crate) dependencies: Vec<Dependency>,
 }

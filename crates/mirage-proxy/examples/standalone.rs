@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use mirage_core::port::{Randomness, Router};
+use mirage_core::port::Randomness;
 use mirage_core::{Backend, InstanceId, Route, RouteTable, ServiceId};
 use mirage_proxy::{ProxyConfig, ProxyHandle};
 

@@ -60,8 +60,7 @@ impl Platform {
         let (api, proxy) = (free_port()?, free_port()?);
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
-        let mut platform =
-            Self { binary, options, api, proxy, serve: None, came_up: false, disk: disk, folder };
+        let mut platform = Self { binary, options, api, proxy, serve: None, came_up: false, disk, folder };
         platform.serve()?;
         platform.came_up = true;
         Ok(platform)

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::workspace::{Metadata, root};
+use crate::workspace::{Metadata, built, root};
 use tree::Tree;
 
 /// A place that breaks a rule of the house.
@@ -79,7 +79,7 @@ pub fn findings(root: &Path) -> Result<Vec<Finding>> {
     found.extend(secrets::check(&tree));
     found.extend(portable::check(&tree));
     found.extend(documents::check(&tree, &metadata));
-    found.extend(supply::check(&tree, &metadata)?);
+    found.extend(supply::check(&tree, &built()?)?);
     found.sort();
     Ok(found)
 }

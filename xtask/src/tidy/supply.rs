@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::Finding;
 use super::tree::Tree;
-use crate::workspace::{Metadata, Package};
+use crate::workspace::Built;
 
 const RULES: &str = "deny.toml";
 
@@ -56,24 +56,24 @@ struct Named {
     reason: Option<String>,
 }
 
-pub(super) fn check(tree: &Tree, metadata: &Metadata) -> Result<Vec<Finding>> {
+pub(super) fn check(tree: &Tree, built: &BTreeSet<Built>) -> Result<Vec<Finding>> {
     let text = tree.text(RULES).context("deny.toml is missing")?;
     let rules: Rules = toml::from_str(text).context("deny.toml is not understood")?;
-    let mut found = licences(&rules.licenses, metadata);
-    found.extend(duplicates(&rules.bans, metadata));
-    found.extend(denied(&rules.bans, metadata));
+    let mut found = licences(&rules.licenses, built);
+    found.extend(duplicates(&rules.bans, built));
+    found.extend(denied(&rules.bans, built));
     Ok(found)
 }
 
-fn licences(rules: &Licences, metadata: &Metadata) -> Vec<Finding> {
+fn licences(rules: &Licences, built: &BTreeSet<Built>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for package in &metadata.packages {
+    for package in built {
         let clarified = rules.clarify.iter().find(|entry| entry.name == package.name);
-        let stated = clarified.map(|entry| entry.expression.as_str()).or(package.license.as_deref());
-        let Some(stated) = stated else {
+        let stated = clarified.map_or(package.license.as_str(), |entry| entry.expression.as_str());
+        if stated.is_empty() {
             found.push(Finding::new(RULES, 0, format!("`{}` states no licence", package.name)));
             continue;
-        };
+        }
         let extra = rules.exceptions.iter().filter(|entry| entry.name == package.name);
         let allowed: BTreeSet<&str> =
             rules.allow.iter().chain(extra.flat_map(|entry| &entry.allow)).map(String::as_str).collect();
@@ -89,9 +89,9 @@ fn licences(rules: &Licences, metadata: &Metadata) -> Vec<Finding> {
 }
 
 /// Each crate in one version, but for the dated exceptions; an exception that is no longer needed goes.
-fn duplicates(rules: &Bans, metadata: &Metadata) -> Vec<Finding> {
+fn duplicates(rules: &Bans, built: &BTreeSet<Built>) -> Vec<Finding> {
     let mut versions: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for package in &metadata.packages {
+    for package in built {
         versions.entry(&package.name).or_default().insert(exact(package));
     }
     let mut found = Vec::new();
@@ -130,7 +130,7 @@ fn duplicates(rules: &Bans, metadata: &Metadata) -> Vec<Finding> {
     found
 }
 
-fn exact(package: &Package) -> String {
+fn exact(package: &Built) -> String {
     format!("{}@{}", package.name, package.version)
 }
 
@@ -139,8 +139,8 @@ fn starts_with_date(reason: &str) -> bool {
     shape == "0000-00-00"
 }
 
-fn denied(rules: &Bans, metadata: &Metadata) -> Vec<Finding> {
-    let here = |name: &str| metadata.packages.iter().any(|package| package.name == name);
+fn denied(rules: &Bans, built: &BTreeSet<Built>) -> Vec<Finding> {
+    let here = |name: &str| built.iter().any(|package| package.name == name);
     rules
         .deny
         .iter()

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,7 +17,7 @@ pub(crate) struct Upload {
 
 /// How far a request body has come.
 pub(crate) struct Progress {
-    last: Cell<Instant>,
+    moved: Cell<bool>,
     done: Cell<bool>,
 }
 
@@ -28,7 +27,7 @@ impl Upload {
         if body.is_end_stream() {
             return (Self::none(), None);
         }
-        let progress = Rc::new(Progress { last: Cell::new(Instant::now()), done: Cell::new(false) });
+        let progress = Rc::new(Progress { moved: Cell::new(true), done: Cell::new(false) });
         (Self { body: Some(body), progress: Some(progress.clone()) }, Some(progress))
     }
 
@@ -39,9 +38,9 @@ impl Upload {
 }
 
 impl Progress {
-    /// When the last piece went through.
-    pub(crate) fn last(&self) -> Instant {
-        self.last.get()
+    /// Whether a piece went through since this was last asked.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved.replace(false)
     }
 
     /// Whether the body has ended.
@@ -62,7 +61,7 @@ impl Body for Upload {
         let polled = Pin::new(&mut *body).poll_frame(cx);
         let ended = body.is_end_stream();
         if let (Poll::Ready(frame), Some(progress)) = (&polled, &self.progress) {
-            progress.last.set(Instant::now());
+            progress.moved.set(true);
             progress.done.set(frame.is_none() || ended);
         }
         polled

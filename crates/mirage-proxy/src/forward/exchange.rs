@@ -1,15 +1,15 @@
 //! A request to a backend over HTTP/1.1, and its response.
 
 use std::borrow::Cow;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 
 use super::body::ProxyBody;
 use super::failure::Failure;
@@ -160,33 +160,33 @@ impl Exchange<'_> {
         })
     }
 
-    /// Waits for the head of a response for as long as it may take after the end of the request.
+    /// Waits for the head of a response for as long as it may take after the end of the request, and
+    /// for the rest of the request while it goes on coming in.
     pub(super) async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, Failure> {
         let mut answer = std::pin::pin!(answer);
-        let mut limit = std::pin::pin!(sleep(self.limits().response_time));
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut answer => return Ok(answer),
-                () = &mut limit => self.extend(limit.as_mut())?,
+        let mut wait = self.worker.wait(self.patience());
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(answer));
             }
-        }
+            while wait.poll(cx).is_ready() {
+                match &self.progress {
+                    Some(progress) if progress.has_moved() => wait.restart(self.patience()),
+                    Some(progress) if !progress.is_done() => return Poll::Ready(Err(Failure::UploadStalled)),
+                    _ => return Poll::Ready(Err(Failure::ResponseTimedOut(self.service.name.clone()))),
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
-    /// The time is over; but a request that was still coming in a moment ago gets more.
-    fn extend(&self, limit: Pin<&mut Sleep>) -> Result<(), Failure> {
-        let timed_out = || Failure::ResponseTimedOut(self.service.name.clone());
-        let progress = self.progress.as_ref().ok_or_else(timed_out)?;
-        let (pause, failure) = match progress.is_done() {
-            true => (self.limits().response_time, timed_out()),
-            false => (self.limits().upload_pause, Failure::UploadStalled),
-        };
-        let end = progress.last() + pause;
-        if end <= Instant::now() {
-            return Err(failure);
+    /// How long nothing may happen.
+    fn patience(&self) -> Duration {
+        match &self.progress {
+            Some(progress) if !progress.is_done() => self.limits().upload_pause,
+            _ => self.limits().response_time,
         }
-        limit.reset(end.into());
-        Ok(())
     }
 
     pub(super) fn limits(&self) -> &Limits {

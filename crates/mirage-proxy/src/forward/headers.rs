@@ -34,8 +34,8 @@ pub(super) fn to_backend<B>(
     let is_http2 = request.version() >= Version::HTTP_2;
     let headers = request.headers_mut();
     let found = Found::look(headers);
-    if found.hop {
-        remove_hop(headers)?;
+    if found.hop || found.connection {
+        remove_hop(headers, &found)?;
         if !is_upgrade {
             headers.remove(UPGRADE);
         }
@@ -58,8 +58,9 @@ pub(super) fn to_backend<B>(
 
 /// Prepares the head of a response for the client.
 pub(super) fn to_client(headers: &mut HeaderMap) -> Result<(), Failure> {
-    if Found::look(headers).hop {
-        remove_hop(headers)?;
+    let found = Found::look(headers);
+    if found.hop || found.connection {
+        remove_hop(headers, &found)?;
         headers.remove(UPGRADE);
     }
     Ok(())
@@ -73,6 +74,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
 /// What one pass over the names has seen; most messages have none of it.
 #[derive(Default)]
 struct Found {
+    connection: bool,
     hop: bool,
     forwarding: bool,
     spoofable: bool,
@@ -83,7 +85,8 @@ impl Found {
         let mut found = Self::default();
         for name in headers.keys() {
             match *name {
-                CONNECTION | TE | TRANSFER_ENCODING | UPGRADE | EXPECT | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => {
+                CONNECTION => found.connection = true,
+                TE | TRANSFER_ENCODING | UPGRADE | EXPECT | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => {
                     found.hop = true;
                 }
                 FORWARDED => found.forwarding = true,
@@ -108,7 +111,11 @@ impl Found {
     }
 }
 
-fn remove_hop(headers: &mut HeaderMap) -> Result<(), Failure> {
+fn remove_hop(headers: &mut HeaderMap, found: &Found) -> Result<(), Failure> {
+    if !found.hop && names_nothing(headers) {
+        headers.remove(CONNECTION);
+        return Ok(());
+    }
     let wants_trailers = headers.get_all(TE).iter().any(|value| {
         value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case("trailers")))
     });
@@ -125,6 +132,12 @@ fn remove_hop(headers: &mut HeaderMap) -> Result<(), Failure> {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     Ok(())
+}
+
+/// Whether `Connection` is the usual single word.
+fn names_nothing(headers: &HeaderMap) -> bool {
+    let usual = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+    headers.get_all(CONNECTION).iter().all(|value| usual(value.as_bytes()))
 }
 
 /// The fields that `Connection` names. `Upgrade` is left to the code that knows upgrades.

@@ -26,7 +26,7 @@ pub(crate) struct Origin {
     /// Its address as RFC 7239 writes it.
     node: String,
     /// The host of the last request, and the fields for it.
-    last: RefCell<Option<(HeaderValue, Bytes)>>,
+    last: RefCell<Option<(Box<[u8]>, Bytes)>>,
 }
 
 impl Origin {
@@ -54,12 +54,13 @@ impl Origin {
     pub(super) fn written(&self, host: &HeaderValue) -> Bytes {
         let mut last = self.last.borrow_mut();
         match &*last {
-            Some((of, written)) if of == host => written.clone(),
+            Some((of, written)) if **of == *host.as_bytes() => written.clone(),
             _ => {
                 let mut written = Vec::new();
                 self.fields(host).iter().for_each(|(name, value)| write_field(&mut written, name, value));
                 let written = Bytes::from(written);
-                *last = Some((host.clone(), written.clone()));
+                // A copy: the value itself would keep the client's read buffer.
+                *last = Some((host.as_bytes().into(), written.clone()));
                 written
             }
         }

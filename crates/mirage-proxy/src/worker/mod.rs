@@ -6,6 +6,7 @@ mod client;
 mod routes;
 mod serve;
 mod thread;
+mod waits;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub(crate) use client::{Busy, Clients, Seat};
 pub(crate) use routes::{RoutedService, Routes};
 pub(crate) use serve::LocalExecutor;
 pub(crate) use thread::{Leave, Order, WorkerThread};
+use waits::Waits;
 
 /// How often timeouts are looked at. Coarse, because a timer per request costs more than it is worth.
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
@@ -35,6 +37,7 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) clients: Clients,
+    waits: Waits,
     routes: RefCell<Rc<Routes>>,
     pools: RefCell<HashMap<Backend, Rc<Pool>>>,
     beat: Cell<u32>,

@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::client::{Clients, ClientOrder};
 use super::routes::Routes;
+use super::waits::Waits;
 use super::{BEAT, Settings, Stats, Worker, accept, beats, serve};
 use crate::published::Published;
 
@@ -93,6 +94,7 @@ impl Worker {
             settings,
             stats,
             clients: Clients::default(),
+            waits: Waits::default(),
             routes: RefCell::default(),
             pools: RefCell::new(HashMap::new()),
             beat: Cell::new(0),
@@ -174,6 +176,7 @@ async fn sweep(worker: Rc<Worker>) {
         let now = worker.beat.get() + 1;
         worker.beat.set(now);
         worker.clients.sweep(now, head, idle);
+        worker.waits.sweep(now);
         let mut pooled = false;
         for pool in worker.pools.borrow().values() {
             pooled |= pool.sweep(now);

@@ -44,7 +44,7 @@ pub(crate) struct Platform {
     store: mirage_oci::content::ContentStore,
     run: PathBuf,
     api: JoinHandle<()>,
-    housekeeping: JoinHandle<()>,
+    housekeeping: Vec<JoinHandle<()>>,
     /// Where the API listens.
     pub(crate) listen: SocketAddr,
     /// Where services answer.
@@ -91,7 +91,7 @@ impl Platform {
             registry: Arc::new(joined.client),
             images,
             engine: Arc::clone(&engine) as Arc<dyn InstanceEngine>,
-            router: router.handle,
+            router: Arc::clone(&router.handle),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             machine,
@@ -111,7 +111,10 @@ impl Platform {
                 tracing::error!(%error, "the API stopped");
             }
         });
-        let housekeeping = tokio::spawn(expire_uploads(uploads));
+        let housekeeping = vec![
+            tokio::spawn(expire_uploads(uploads)),
+            tokio::spawn(proxy::keep(node.run.clone(), router)),
+        ];
         Ok(Self {
             control,
             engine,
@@ -128,7 +131,7 @@ impl Platform {
     /// Stops deciding. Containers and the proxy go on, and the next start adopts them.
     pub(crate) async fn stop(self) {
         self.api.abort();
-        self.housekeeping.abort();
+        self.housekeeping.iter().for_each(JoinHandle::abort);
         self.control.stop().await;
     }
 
@@ -159,7 +162,7 @@ impl Platform {
     pub(crate) async fn down(self) -> Result<()> {
         let Self { control, engine, store, run, api, housekeeping, .. } = self;
         api.abort();
-        housekeeping.abort();
+        housekeeping.iter().for_each(JoinHandle::abort);
         control.stop().await;
         proxy::shut_down(&run).await?;
         engine.teardown(GRACE).await?;

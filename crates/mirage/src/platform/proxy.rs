@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,32 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Proxy {
     pub(crate) handle: Arc<dyn Router>,
     pub(crate) listen: SocketAddr,
+    pid: u32,
+}
+
+/// How often a proxy is looked after. A look is one system call.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Starts another proxy whenever the one that runs has died. It serves from the table on disk at once.
+pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if is_alive(proxy.pid) {
+            continue;
+        }
+        tracing::error!(pid = proxy.pid, "the proxy died; another one is started");
+        match start(&run, proxy.listen).await {
+            Ok(next) => proxy = next,
+            Err(error) => {
+                tracing::error!(?error, "the proxy could not be started again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
 }
 
 /// Takes up the proxy that runs, if it listens where it should; otherwise starts one, which takes over.
@@ -27,7 +53,7 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
     if let Ok(status) = handle.status().await
         && let Some(found) = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)
     {
-        return Ok(Proxy { listen: *found, handle: Arc::new(handle) });
+        return Ok(Proxy { listen: *found, pid: status.pid, handle: Arc::new(handle) });
     }
     let mut child = spawn(run, listen)?;
     let start = std::time::Instant::now();
@@ -43,7 +69,7 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
         {
             // Its end is none of this process's business any more, but it must not stay a zombie.
             std::thread::spawn(move || child.wait());
-            return Ok(Proxy { listen: *found, handle: Arc::new(handle) });
+            return Ok(Proxy { listen: *found, pid: status.pid, handle: Arc::new(handle) });
         }
         if start.elapsed() > START_LIMIT {
             return Err(not_started(run, listen, "it does not answer"));

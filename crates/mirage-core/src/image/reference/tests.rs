@@ -29,6 +29,7 @@ fn short_forms_mean_docker_hub() {
         ("docker.io/library/foo/bar", "docker.io/library/foo/bar:latest", "library/foo/bar:latest"),
         ("localhost:5000", "docker.io/library/localhost:5000", "localhost:5000"),
         ("docker.io/localhost/web", "docker.io/localhost/web:latest", "docker.io/localhost/web:latest"),
+        ("docker.io/docker.io/web", "docker.io/docker.io/web:latest", "docker.io/docker.io/web:latest"),
         ("docker.io/my.team/web", "docker.io/my.team/web:latest", "docker.io/my.team/web:latest"),
         ("ghcr.io/acme/web", "ghcr.io/acme/web:latest", "ghcr.io/acme/web:latest"),
     ] {

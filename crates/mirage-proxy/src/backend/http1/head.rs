@@ -12,7 +12,7 @@ use super::chunked::Chunked;
 use super::{Framing, Http1Error};
 
 /// The most header fields whatever the limits say.
-const MOST_FIELDS: usize = 256;
+const MOST_FIELDS: usize = 128;
 
 /// A head, and what it says about the rest.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub(super) struct Parsed {
 /// Where a field is in the buffer.
 #[derive(Clone, Copy, Default)]
 struct Span {
-    name: (usize, usize),
-    value: (usize, usize),
+    name: (u32, u32),
+    value: (u32, u32),
 }
 
 /// Takes a head from the buffer; `None` where it is not whole yet.
@@ -56,10 +56,8 @@ pub(super) fn parse(
 
     let mut spans = [Span::default(); MOST_FIELDS];
     let count = parsed.headers.len();
-    let start = input.as_ptr() as usize;
     for (span, field) in spans.iter_mut().zip(parsed.headers.iter()) {
-        span.name = (field.name.as_ptr() as usize - start, field.name.len());
-        span.value = (field.value.as_ptr() as usize - start, field.value.len());
+        *span = Span { name: place(input, field.name.as_bytes()), value: place(input, field.value) };
     }
     let head = input.split_to(length).freeze();
     let mut response = Response::new(());
@@ -96,12 +94,19 @@ pub(super) fn parse_trailers(input: &mut BytesMut, most_bytes: usize) -> Result<
     Ok(Some(collected.1))
 }
 
+/// Where a part of the buffer begins and ends in it. A head is shorter than 4 GiB.
+fn place(whole: &[u8], part: &[u8]) -> (u32, u32) {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    (start as u32, (start + part.len()) as u32)
+}
+
 fn collect(head: &Bytes, spans: &[Span]) -> Result<HeaderMap, Http1Error> {
     let mut headers = HeaderMap::with_capacity(spans.len() + 2);
     for span in spans {
         let invalid = || Http1Error::Invalid("it has an invalid header field");
-        let name = HeaderName::from_bytes(&head[span.name.0..span.name.0 + span.name.1]).map_err(|_| invalid())?;
-        let value = head.slice(span.value.0..span.value.0 + span.value.1);
+        let name = &head[span.name.0 as usize..span.name.1 as usize];
+        let name = HeaderName::from_bytes(name).map_err(|_| invalid())?;
+        let value = head.slice(span.value.0 as usize..span.value.1 as usize);
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| invalid())?;
         headers.append(name, value);
     }

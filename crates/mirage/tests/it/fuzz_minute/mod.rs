@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use mutate::{Dice, mutate};
 
-// LAYER
-// mod layer;
+#[path = "../../../../../fuzz/bodies/layer.rs"]
+mod layer;
 #[path = "../../../../../fuzz/bodies/manifest.rs"]
 mod manifest;
 #[path = "../../../../../fuzz/bodies/reference.rs"]
@@ -31,7 +31,7 @@ fn a_minute_of_manifests_and_indexes() {
 
 #[test]
 fn a_minute_of_layers() {
-    // run("layer", layer::run);
+    run("layer", layer::run);
 }
 
 /// Runs a body over its corpus, then over changes to it until the time is up.
