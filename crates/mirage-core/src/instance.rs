@@ -11,6 +11,7 @@ use crate::image::resolved::ResolvedImage;
 use crate::name::Name;
 use crate::resources::Resources;
 use crate::service::Port;
+use crate::variable::VariableValue;
 
 /// What Mirage remembers of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Instance {
 }
 
 /// Everything an engine needs to start an instance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceSpec {
     /// Identity.
     pub id: InstanceId,
@@ -55,7 +56,7 @@ pub struct InstanceSpec {
     /// What is executed.
     pub arguments: Vec<String>,
     /// The whole environment of the process.
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<(String, VariableValue)>,
     /// Ports the process listens on.
     pub ports: Vec<Port>,
     /// Limits.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::ServiceId;
 use crate::image::resolved::ResolvedImage;
 use crate::service::{Port, ServiceSpec};
+use crate::variable::VariableValue;
 
 /// The port a process is told to use where its image exposes none.
 pub const DEFAULT_PORT: Port = Port::new(8080).expect("not zero");
@@ -47,24 +48,24 @@ impl Revision {
 
     /// The whole environment of the process: the image's, `PORT` where the image exposes no port,
     /// then the service's own, later ones winning.
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> = Vec::new();
-        let mut set = |name: &str, value: &str| match all.iter_mut().find(|(known, _)| known == name) {
-            Some((_, old)) => value.clone_into(old),
-            None => all.push((name.to_owned(), value.to_owned())),
+    pub fn environment(&self) -> Vec<(String, VariableValue)> {
+        let mut all: Vec<(String, VariableValue)> = Vec::new();
+        let mut set = |name: &str, value: VariableValue| match all.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => all.push((name.to_owned(), value)),
         };
-        set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        set("PATH", VariableValue::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
         for pair in &self.image.config.environment {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            set(name, value);
+            set(name, value.into());
         }
         if self.image.config.ports.is_empty()
             && let Some(port) = self.routed_port()
         {
-            set("PORT", &port.to_string());
+            set("PORT", port.to_string().as_str().into());
         }
         for (name, value) in &self.spec.variables {
-            set(name.as_str(), value.reveal());
+            set(name.as_str(), value.clone());
         }
         all
     }

@@ -77,6 +77,14 @@ impl TryFrom<String> for VariableValue {
     }
 }
 
+/// A value that an image or Mirage itself brings; whether a process can have it is found out when
+/// the process starts.
+impl From<&str> for VariableValue {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl From<VariableValue> for String {
     fn from(value: VariableValue) -> Self {
         value.0

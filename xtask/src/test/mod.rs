@@ -4,7 +4,6 @@ mod packages;
 mod tally;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
@@ -29,18 +28,20 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 /// Runs `cargo test`, shows its lines as they come, and counts them.
 fn run(filters: &[&str]) -> Result<Tally> {
     let seconds = settings::fuzz_seconds().unwrap_or(FUZZ_SECONDS);
+    // One pipe for both: a test program without the usual frame says on stderr that it was skipped.
+    let (output, writer) = std::io::pipe()?;
     let mut child = cargo()
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         // What a passing test wrote is where it says that it was skipped.
         .arg("--show-output")
         .args(filters)
         .env("MIRAGE_FUZZ_SECONDS", seconds.to_string())
-        .stdout(Stdio::piped())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
         .spawn()
         .context("`cargo test` cannot be started")?;
     let mut tally = Tally::default();
-    let stdout = child.stdout.take().context("`cargo test` has no stdout")?;
-    for line in BufReader::new(stdout).lines() {
+    for line in BufReader::new(output).lines() {
         let line = line?;
         if tally.count(&line) {
             println!("{line}");

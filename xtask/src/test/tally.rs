@@ -15,7 +15,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Takes one line of the runner; `true` where it is worth showing: what passing tests wrote is not.
+    /// Takes one line of the runner, or of a test program without the usual frame; `true` where it is worth showing: what passing tests wrote is not.
     pub(super) fn count(&mut self, line: &str) -> bool {
         if let Some(skip) = line.strip_prefix("skipped: ") {
             self.skipped.insert(skip.to_owned());
@@ -25,11 +25,14 @@ impl Tally {
             "failures:" => self.in_successes = false,
             _ => {}
         }
-        if let Some(result) = line.strip_prefix("test result: ") {
-            self.in_successes = false;
-            self.passed += number_before(result, "passed");
-            self.failed += number_before(result, "failed");
-            self.ignored += number_before(result, "ignored");
+        self.in_successes &= !line.starts_with("test result: ");
+        let told = line.strip_prefix("test ").and_then(|test| test.rsplit_once(" ... "));
+        match told {
+            _ if self.in_successes => {}
+            Some((_, "ok")) => self.passed += 1,
+            Some((_, "FAILED")) => self.failed += 1,
+            Some((_, outcome)) if outcome.starts_with("ignored") => self.ignored += 1,
+            _ => {}
         }
         !self.in_successes
     }
@@ -64,13 +67,6 @@ impl fmt::Display for Tally {
     }
 }
 
-/// 12 of `ok. 12 passed; 0 failed`.
-fn number_before(text: &str, word: &str) -> u64 {
-    let words: Vec<&str> = text.split([' ', ';', '.']).filter(|part| !part.is_empty()).collect();
-    let pair = words.windows(2).find(|pair| pair[1] == word);
-    pair.and_then(|pair| pair[0].parse().ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,14 +75,14 @@ mod tests {
     fn results_are_added_up_and_skips_are_named() {
         let mut tally = Tally::default();
         let lines = "running 2 tests\ntest a ... ok\ntest b ... ok\n\nsuccesses:\n\n---- b stdout ----\n\
-                     skipped: b: needs root\n\nsuccesses:\n    a\n    b\n\n\
-                     test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-                     test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+                     skipped: b: needs root\ntest x ... ok\n\nsuccesses:\n    a\n    b\n\n\
+                     test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+                     test without a frame (runc) ... FAILED\ntest c ... ignored, too slow\n";
         let shown: Vec<&str> = lines.lines().filter(|line| tally.count(line)).collect();
-        assert_eq!(shown.len(), 6, "{shown:?}");
+        assert_eq!(shown.len(), 7, "{shown:?}");
         assert_eq!(
             tally.to_string(),
-            "skipped: b: needs root\n5 passed, 1 failed, 1 ignored, 1 of the passed were skipped"
+            "skipped: b: needs root\n2 passed, 1 failed, 1 ignored, 1 of the passed were skipped"
         );
         assert!(!tally.is_good(false));
     }

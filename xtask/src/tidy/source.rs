@@ -30,7 +30,7 @@ impl Source {
             .map(|(index, code)| Line { number: index + 1, code: code.to_owned(), test: false })
             .collect();
         let test_modules = mark_tests(&mut lines);
-        let is_test = path.contains("/tests/") || path.ends_with("/tests.rs") || path.contains("/benches/");
+        let is_test = path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("fuzz/");
         Self { is_test, test_modules, lines }
     }
 

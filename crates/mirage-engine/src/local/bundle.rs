@@ -73,7 +73,7 @@ fn shim_spec(
         deployment: spec.deployment,
         process: Process {
             arguments: spec.arguments.clone(),
-            variables: spec.variables.clone(),
+            variables: revealed(&spec.variables),
             user: image.user.clone(),
             working_directory: image.working_directory.clone(),
             stop_signal: image.stop_signal.clone(),
@@ -108,4 +108,9 @@ fn create(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     // The mask of the process has no say.
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// The variables in the clear, for the one process that is to have them.
+fn revealed(variables: &[(String, mirage_core::VariableValue)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
 }

@@ -1,5 +1,6 @@
 //! What control tells a shim to run.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub struct ShimSpec {
 }
 
 /// The process of a container, in the image's own terms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Program and arguments; the program is looked up in the image's `PATH`.
     pub arguments: Vec<String>,
@@ -65,6 +66,18 @@ pub struct Process {
     pub working_directory: String,
     /// `STOPSIGNAL` of the image, by name or number; `None` means SIGTERM.
     pub stop_signal: Option<String>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("arguments", &self.arguments)
+            .field("variables", &self.variables.len())
+            .field("user", &self.user)
+            .field("working_directory", &self.working_directory)
+            .field("stop_signal", &self.stop_signal)
+            .finish()
+    }
 }
 
 /// A file of the host, bound over a file of the image.

@@ -11,6 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::token::Token;
 use super::wire::Problem;
 use crate::config::{self, env};
 
@@ -22,12 +23,12 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 pub(crate) struct Api {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    token: Option<Token>,
 }
 
 impl Api {
     /// The platform at this address; the token is the one given, else the readable one of the data folder.
-    pub(crate) fn new(url: Option<String>, token: Option<String>, data_dir: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn new(url: Option<String>, token: Option<Token>, data_dir: Option<PathBuf>) -> Result<Self> {
         let base = url.unwrap_or_else(|| DEFAULT_URL.to_owned()).trim_end_matches('/').to_owned();
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -36,7 +37,7 @@ impl Api {
             .map_err(|error| Error::internal("prepare an HTTP client", error))?;
         let token = token.or_else(|| {
             let file = config::data_dir(data_dir).join("admin.token");
-            std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned())
+            std::fs::read_to_string(file).ok()?.parse().ok()
         });
         Ok(Self { http, base, token })
     }
@@ -76,7 +77,7 @@ impl Api {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.reveal()),
             None => request,
         }
     }

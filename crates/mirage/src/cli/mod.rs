@@ -15,6 +15,7 @@ mod progress;
 mod remove;
 mod services;
 mod status;
+mod token;
 mod wait;
 pub(crate) mod wire;
 
@@ -27,6 +28,7 @@ use mirage_core::{Code, Error, Result};
 pub(crate) use api::Api;
 pub(crate) use follow::follow_deployment;
 pub(crate) use printer::{Printer, human_duration};
+pub(crate) use token::Token;
 
 use crate::config::env;
 
@@ -54,7 +56,7 @@ pub(crate) struct Global {
     url: Option<String>,
     /// Token to show to the API (default: the readable admin.token)
     #[arg(long, global = true, env = env::TOKEN, value_name = "TOKEN", hide_env_values = true, help_heading = "Platform")]
-    token: Option<String>,
+    token: Option<Token>,
     /// Folder in which the platform keeps everything
     #[arg(long, global = true, env = env::DATA_DIR, value_name = "DIR", help_heading = "Platform")]
     pub(crate) data_dir: Option<PathBuf>,

@@ -13,7 +13,7 @@ use clap::Args;
 use mirage_core::{Error, Result};
 
 use crate::cli::wire::{Change, Created, NewService};
-use crate::cli::{Api, Context, Global, Printer, follow_deployment, human_duration};
+use crate::cli::{Api, Context, Token, Global, Printer, follow_deployment, human_duration};
 use crate::demo::home::Home;
 use crate::platform::{Platform, PlatformOptions};
 use crate::serve::{Ends, needs_root, runtime};
@@ -84,7 +84,7 @@ async fn deploy(
     let url = format!("http://{}", platform.listen);
     let token = std::fs::read_to_string(data.join("admin.token"))
         .map_err(|error| Error::internal("read the token of the demo", error))?;
-    let token = token.trim().to_owned();
+    let Ok(token) = token.parse::<Token>();
     let (reference, name) = match &args.reference {
         Some(reference) => (reference.clone(), None),
         None => {

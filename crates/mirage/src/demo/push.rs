@@ -4,9 +4,10 @@ use mirage_core::{Code, Error, Result};
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 
 use super::image::{Blob, Image};
+use crate::cli::Token;
 
 /// Pushes an image to a registry: its blobs, then its manifest under a tag.
-pub(super) async fn push(url: &str, token: &str, repository: &str, tag: &str, image: Image) -> Result<()> {
+pub(super) async fn push(url: &str, token: &Token, repository: &str, tag: &str, image: Image) -> Result<()> {
     let http = Client::builder()
         .no_proxy()
         .build()
@@ -17,14 +18,14 @@ pub(super) async fn push(url: &str, token: &str, repository: &str, tag: &str, im
     }
     let manifest = http
         .put(format!("{base}/manifests/{tag}"))
-        .basic_auth("demo", Some(token))
+        .basic_auth("demo", Some(token.reveal()))
         .header(header::CONTENT_TYPE, "application/vnd.oci.image.manifest.v1+json")
         .body(image.manifest);
     expect(manifest, StatusCode::CREATED).await.map(drop)
 }
 
-async fn push_blob(http: &Client, url: &str, base: &str, token: &str, blob: Blob) -> Result<()> {
-    let begin = http.post(format!("{base}/blobs/uploads/")).basic_auth("demo", Some(token));
+async fn push_blob(http: &Client, url: &str, base: &str, token: &Token, blob: Blob) -> Result<()> {
+    let begin = http.post(format!("{base}/blobs/uploads/")).basic_auth("demo", Some(token.reveal()));
     let begun = expect(begin, StatusCode::ACCEPTED).await?;
     let place =
         begun.headers().get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
@@ -32,7 +33,7 @@ async fn push_blob(http: &Client, url: &str, base: &str, token: &str, blob: Blob
     let and = if place.contains('?') { '&' } else { '?' };
     let put = http
         .put(format!("{place}{and}digest={}", blob.digest))
-        .basic_auth("demo", Some(token))
+        .basic_auth("demo", Some(token.reveal()))
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .body(blob.bytes);
     expect(put, StatusCode::CREATED).await.map(drop)

@@ -169,8 +169,11 @@ fn a_container_reaches_its_siblings_but_neither_the_host_nor_another_environment
     let careless = TcpListener::bind("0.0.0.0:0").unwrap();
     let (careless, api) = (careless.local_addr().unwrap().port(), stage.platform.api_port());
     let proxy = stage.platform.proxy_port();
-    let connect =
-        |name: &str, address: &str| attempt(name, &format!("timeout 3 wget -q -O - http://{address}/"));
+    // All at once: each refusal is a packet that is dropped, and takes its whole time.
+    let connect = |name: &str, address: &str| {
+        let command = format!("timeout 3 wget -q -O - http://{address}/");
+        format!("({}) &\n", attempt(name, &command).trim_end())
+    };
     let mut text = String::from("gateway=$(ip route | grep default | grep -o '[0-9.]*' | head -n 1)\n");
     text += "echo outcome gateway $gateway\n";
     text += &connect("sibling-by-name", "sibling:8080");
@@ -184,6 +187,7 @@ fn a_container_reaches_its_siblings_but_neither_the_host_nor_another_environment
             text += &connect(&format!("{name}-at-host-{at}"), &format!("{address}:{port}"));
         }
     }
+    text += "wait\n";
     text += SERVE;
     let spy = pushed(&stage.registry, "acme/spy:1", &script(&text));
     stage.done(&["deploy", &spy, "--name", "spy", "--health-timeout", "120"]);

@@ -10,6 +10,7 @@ mod first_deploy;
 mod fuzz_minute;
 mod isolation;
 mod layers;
+mod life;
 mod ordinary_user;
 mod sample;
 mod stage;

@@ -26,6 +26,12 @@ impl Stage {
         Self::with(test, PlatformOptions { disk_mib: Some(mib), ..PlatformOptions::default() })
     }
 
+    /// The same with more words after `mirage serve`.
+    pub(crate) fn set_with(test: &str, arguments: &[&str]) -> Option<Self> {
+        let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        Self::with(test, PlatformOptions { arguments, ..PlatformOptions::default() })
+    }
+
     fn with(test: &str, options: PlatformOptions) -> Option<Self> {
         if !may_run_as_root(test) {
             return None;

@@ -15,7 +15,7 @@ pub(crate) struct InspectImage {
 }
 
 /// Body of `POST /api/services/from-image`.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewService {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +29,7 @@ pub(crate) struct NewService {
 }
 
 /// Body of `PATCH /api/services/{service}` and of `POST …/deploy`.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]

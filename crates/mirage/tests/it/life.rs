@@ -1,0 +1,87 @@
+//! How processes live and end.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use xtask::bed::{Layer, eventually, is_installed, skipped, syscall_program};
+
+use crate::sample::{SERVE, pushed, script, web};
+use crate::stage::Stage;
+
+#[test]
+fn a_process_that_dies_is_started_again() {
+    let Some(stage) = Stage::set("a process that dies is started again") else { return };
+    let reference = pushed(&stage.registry, "acme/web:1", &web("again"));
+    stage.done(&["deploy", &reference, "--name", "web"]);
+    let first = pid(&stage, "web").unwrap();
+    kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
+    let second = || pid(&stage, "web").filter(|pid| *pid != first);
+    eventually("another process", Duration::from_secs(30), second).unwrap();
+    assert_eq!(stage.served("web"), "again");
+}
+
+/// The first process of a service's first instance.
+fn pid(stage: &Stage, name: &str) -> Option<i32> {
+    let status = stage.done(&["status", name, "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    status["instances"][0]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok())
+}
+
+#[test]
+fn a_process_is_told_to_stop_by_the_signal_of_its_image() {
+    let Some(stage) = Stage::set("a process is told to stop by the signal of its image") else { return };
+    let text = "trap 'echo told by QUIT; exit 0' QUIT\nhttpd -f -p 8080 -h /www &\nwait";
+    let image = script(text).set("StopSignal", json!("SIGQUIT"));
+    let reference = pushed(&stage.registry, "acme/polite:1", &image);
+    stage.done(&["deploy", &reference, "--name", "polite"]);
+    stage.done(&["restart", "polite"]);
+    let logs = stage.done(&["logs", "polite"]);
+    assert!(logs.stdout.contains("told by QUIT"), "{}", logs.stdout);
+}
+
+#[test]
+fn setuid_programs_gain_nothing_unless_the_service_may() {
+    let test = "setuid programs gain nothing unless the service may";
+    if !cfg!(target_arch = "x86_64") {
+        return skipped(test, "the program it tries is for x86-64");
+    }
+    let Some(stage) = Stage::set(test) else { return };
+    const SETUID: u32 = 105;
+    let mut image = script(&format!(
+        "/try/become-root; echo outcome $? > /tmp/index.html\n{}",
+        SERVE.replace("/www", "/tmp")
+    ));
+    image.layers.push(Layer::new().directory("try", 0o755).file(
+        "try/become-root",
+        0o4755,
+        syscall_program(SETUID, &[0]),
+    ));
+    let reference = pushed(&stage.registry, "acme/setuid:1", &image.set("User", json!("app")));
+    stage.done(&["deploy", &reference, "--name", "plain"]);
+    assert_eq!(stage.served("plain"), "outcome 1\n");
+    stage.done(&["deploy", &reference, "--name", "trusted", "--allow-new-privileges"]);
+    assert_eq!(stage.served("trusted"), "outcome 0\n");
+}
+
+#[test]
+fn containers_run_the_same_by_runc() {
+    let test = "containers run the same by runc";
+    if !is_installed("runc") {
+        return skipped(test, "needs `runc`; `cargo xtask test` installs it");
+    }
+    let Some(mut stage) = Stage::set_with(test, &["--runtime", "runc"]) else { return };
+    let text = format!("echo by runc\n{SERVE}");
+    let reference = pushed(&stage.registry, "acme/runc:1", &script(&text));
+    stage.done(&["deploy", &reference, "--name", "runc", "--memory", "64MiB"]);
+    assert_eq!(stage.served("runc"), "it runs");
+    assert!(stage.done(&["logs", "runc"]).stdout.contains("by runc"));
+    stage.platform.kill_control();
+    stage.platform.serve().unwrap();
+    assert_eq!(stage.served("runc"), "it runs");
+    let exits = pushed(&stage.registry, "acme/exits:1", &script("exit 7"));
+    let told = stage.refused(&["deploy", &exits, "--name", "exits"], "START_FAILED");
+    assert!(told.stderr.contains("exit code 7"), "{}", told.stderr);
+    stage.done(&["remove", "runc"]);
+}
