@@ -50,7 +50,8 @@ impl Revision {
     /// then the service's own, later ones winning.
     pub fn environment(&self) -> Vec<(String, VariableValue)> {
         let mut all: Vec<(String, VariableValue)> = Vec::new();
-        let mut set = |name: &str, value: VariableValue| match all.iter_mut().find(|(known, _)| known == name) {
+        let mut set = |name: &str, value: VariableValue| match all.iter_mut().find(|(known, _)| known == name)
+        {
             Some((_, old)) => *old = value,
             None => all.push((name.to_owned(), value)),
         };

@@ -30,7 +30,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn route(text: &str) -> anyhow::Result<Route> {
-    let (host, address) = text.split_once('=').context("a route looks like `web.localhost=127.0.0.1:3000`")?;
+    let (host, address) =
+        text.split_once('=').context("a route looks like `web.localhost=127.0.0.1:3000`")?;
     Ok(Route {
         host: host.to_owned(),
         service: ServiceId::from_random([1; 16]),

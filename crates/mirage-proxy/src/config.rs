@@ -49,7 +49,10 @@ impl ProxyConfig {
 
 impl fmt::Debug for ProxyConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxyConfig").field("listen", &self.listen).field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("ProxyConfig")
+            .field("listen", &self.listen)
+            .field("run", &self.run)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,7 +110,7 @@ pub struct NameConfig {
     /// Port of the host's own resolvers: 53, but for tests.
     pub upstream_port: u16,
     /// Most queries being forwarded at once.
-    pub forwards: usize,
+    pub forwards: u16,
     /// How long one of the host's resolvers may take before the next is asked.
     pub upstream_time: Duration,
 }

@@ -32,8 +32,11 @@ async fn ask(address: SocketAddr, path: Option<&str>) -> Result<(), ProbeFailure
     let Some(path) = path else { return Ok(()) };
     let request = request(path)?;
     let broken = |error: hyper::Error| ProbeFailure::Broken(explain(&error));
-    let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
     let answer = async { sender.send_request(request).await.map_err(broken) };
     let mut answer = std::pin::pin!(answer);
     let response = tokio::select! {

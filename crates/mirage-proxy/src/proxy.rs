@@ -87,7 +87,8 @@ impl Proxy {
         }
         let in_force = current.published.table.generation;
         if table.generation < in_force && !new_epoch {
-            let message = format!("route table `{}` is older than `{in_force}`, which is in force", table.generation);
+            let message =
+                format!("route table `{}` is older than `{in_force}`, which is in force", table.generation);
             return Err(Error::new(Code::Conflict, message).hint("publish a table with a higher generation"));
         }
         let predecessor = self.predecessor.borrow().clone();
@@ -147,7 +148,11 @@ impl Proxy {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listen: self.addresses(),
             generation: current.published.table.generation,
-            connections: self.workers.iter().map(|worker| worker.stats.connections.load(Relaxed) as u64).sum(),
+            connections: self
+                .workers
+                .iter()
+                .map(|worker| worker.stats.connections.load(Relaxed) as u64)
+                .sum(),
             open,
             unbound_zones: self.names.unbound(),
             has_predecessor: self.predecessor.borrow().is_some(),
@@ -156,7 +161,8 @@ impl Proxy {
 
     /// Where it accepts connections.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let mut addresses: Vec<SocketAddr> = self.listeners.borrow().iter().map(|(address, _)| *address).collect();
+        let mut addresses: Vec<SocketAddr> =
+            self.listeners.borrow().iter().map(|(address, _)| *address).collect();
         addresses.dedup();
         addresses
     }
@@ -192,6 +198,7 @@ impl Proxy {
         self.leave(leave);
         tokio::task::spawn_local(async move {
             this.workers_ended().await;
+            this.names.settled().await;
             this.end();
         });
     }

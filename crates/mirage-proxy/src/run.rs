@@ -34,6 +34,7 @@ const OTHER_FILES: u64 = 256;
 /// `TARGET_UNAVAILABLE` where an address cannot be listened on or the folder cannot be used;
 /// `CONFLICT` where a running proxy does not hand over.
 pub fn run(config: ProxyConfig) -> Result<()> {
+    stay_small();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -136,7 +137,8 @@ fn listeners(
         .collect();
     let mut listeners = Vec::new();
     for &address in &config.listen {
-        let (of_address, rest): (Vec<_>, Vec<_>) = inherited.into_iter().partition(|(bound, _)| *bound == address);
+        let (of_address, rest): (Vec<_>, Vec<_>) =
+            inherited.into_iter().partition(|(bound, _)| *bound == address);
         inherited = rest;
         let cannot = |error| cannot_listen(address, error);
         if of_address.is_empty() {
@@ -156,7 +158,11 @@ fn listeners(
 
 fn copies(listeners: &[(SocketAddr, TcpListener)]) -> Result<Vec<(SocketAddr, TcpListener)>> {
     let copy = |(address, listener): &(SocketAddr, TcpListener)| Ok((*address, listener.try_clone()?));
-    listeners.iter().map(copy).collect::<io::Result<_>>().map_err(|error| Error::internal("copy a listener", error))
+    listeners
+        .iter()
+        .map(copy)
+        .collect::<io::Result<_>>()
+        .map_err(|error| Error::internal("copy a listener", error))
 }
 
 fn workers(config: &ProxyConfig, count: usize, files: u64) -> Result<Vec<WorkerThread>> {
@@ -176,6 +182,14 @@ fn worker_count(config: &ProxyConfig) -> usize {
     config.workers.unwrap_or(cores).max(1)
 }
 
+/// Keeps the kernel from rounding each small piece of memory up to 2 MiB: where huge pages are
+/// always on, an idle proxy would hold ten of them.
+fn stay_small() {
+    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
+        tracing::debug!(%error, "huge pages stay on");
+    }
+}
+
 /// Lets the process have as many open files as it may, and says how many.
 fn raise_file_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
@@ -187,11 +201,15 @@ fn raise_file_limit() -> u64 {
 
 fn cannot_listen(address: SocketAddr, error: io::Error) -> Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("`ss -ltnp 'sport = :{}'` names the program that has it", address.port()),
+        io::ErrorKind::AddrInUse => {
+            format!("`ss -ltnp 'sport = :{}'` names the program that has it", address.port())
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 need root".to_owned(),
         _ => "`--proxy-listen` takes another address".to_owned(),
     };
-    Error::new(Code::TargetUnavailable, format!("the proxy cannot listen on `{address}`")).hint(hint).because(error)
+    Error::new(Code::TargetUnavailable, format!("the proxy cannot listen on `{address}`"))
+        .hint(hint)
+        .because(error)
 }
 
 fn unusable(config: &ProxyConfig, error: io::Error) -> Error {

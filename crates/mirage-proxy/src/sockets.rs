@@ -44,7 +44,9 @@ pub(crate) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) fn prepare_stream(stream: &TcpStream, unacknowledged: Duration) {
     let millis = u32::try_from(unacknowledged.as_millis()).unwrap_or(u32::MAX);
     let fd = stream.as_fd();
-    let done = stream.set_nodelay(true).map_err(|_| nix::errno::Errno::EINVAL)
+    let done = stream
+        .set_nodelay(true)
+        .map_err(|_| nix::errno::Errno::EINVAL)
         .and_then(|()| setsockopt(&fd, sockopt::KeepAlive, &true))
         .and_then(|()| setsockopt(&fd, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE))
         .and_then(|()| setsockopt(&fd, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL))

@@ -33,8 +33,10 @@ pub(crate) trait Columns {
 
     fn maybe_json<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>> {
         let text: Option<String> = self.raw(column)?;
-        text.map(|text| serde_json::from_str(&text).map_err(|error| Error::internal("read a stored value", error)))
-            .transpose()
+        text.map(|text| {
+            serde_json::from_str(&text).map_err(|error| Error::internal("read a stored value", error))
+        })
+        .transpose()
     }
 
     /// An enum that is stored as the word of its JSON form.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use mirage_core::{Deployment, DeploymentId, Failure, Phase, Result, ServiceId, StepKind, StepRecord, Trigger};
+use mirage_core::{
+    Deployment, DeploymentId, Failure, Phase, Result, ServiceId, StepKind, StepRecord, Trigger,
+};
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::{Columns, micros, text, to_json, to_word};
@@ -43,20 +45,24 @@ impl Store {
 
     /// The newest deployments of a service, newest first, with their steps.
     pub async fn deployments(&self, service: ServiceId, limit: u32) -> Result<Vec<Deployment>> {
-        let rows =
-            sqlx::query("SELECT * FROM deployment WHERE service_id = ? ORDER BY created_at DESC, rowid DESC LIMIT ?")
-                .bind(text(service))
-                .bind(limit)
-                .fetch_all(&self.reader)
-                .await
-                .map_err(|error| failed("read the deployments", error))?;
+        let rows = sqlx::query(
+            "SELECT * FROM deployment WHERE service_id = ? ORDER BY created_at DESC, rowid DESC LIMIT ?",
+        )
+        .bind(text(service))
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the deployments", error))?;
         let all = rows.iter().map(deployment).collect::<Result<_>>()?;
         self.with_steps(all).await
     }
 
     /// What serves and what is on its way, with the steps of the latter: `(active, candidate)`. The
     /// candidate is the oldest that moves; others wait behind it.
-    pub async fn current_deployments(&self, service: ServiceId) -> Result<(Option<Deployment>, Option<Deployment>)> {
+    pub async fn current_deployments(
+        &self,
+        service: ServiceId,
+    ) -> Result<(Option<Deployment>, Option<Deployment>)> {
         let sql = format!(
             "SELECT * FROM deployment WHERE service_id = ? AND (phase = 'active' OR phase IN {MOVING})
              ORDER BY phase = 'queued', created_at, rowid"
@@ -190,7 +196,12 @@ impl Tx {
     }
 
     /// Begins a step, unless it is under way already.
-    pub async fn begin_step(&mut self, deployment: DeploymentId, kind: StepKind, now: Timestamp) -> Result<()> {
+    pub async fn begin_step(
+        &mut self,
+        deployment: DeploymentId,
+        kind: StepKind,
+        now: Timestamp,
+    ) -> Result<()> {
         sqlx::query(
             "INSERT INTO step (deployment_id, position, kind, summary, started_at, failed)
              SELECT ?1, (SELECT COUNT(*) FROM step WHERE deployment_id = ?1), ?2, '', ?3, 0

@@ -65,7 +65,11 @@ impl Tx {
     }
 
     /// The environment of this name in a project.
-    pub async fn environment_by_name(&mut self, project: ProjectId, name: &Name) -> Result<Option<Environment>> {
+    pub async fn environment_by_name(
+        &mut self,
+        project: ProjectId,
+        name: &Name,
+    ) -> Result<Option<Environment>> {
         let row = sqlx::query("SELECT * FROM environment WHERE project_id = ? AND name = ?")
             .bind(text(project))
             .bind(name.as_str())
@@ -98,15 +102,17 @@ impl Tx {
 
     /// Adds an environment.
     pub async fn insert_environment(&mut self, environment: &Environment) -> Result<()> {
-        sqlx::query("INSERT INTO environment (id, project_id, name, network, created_at) VALUES (?, ?, ?, ?, ?)")
-            .bind(text(environment.id))
-            .bind(text(environment.project))
-            .bind(environment.name.as_str())
-            .bind(i64::from(environment.network))
-            .bind(micros(environment.created_at))
-            .execute(&mut *self.inner)
-            .await
-            .map_err(|error| failed("write an environment", error))?;
+        sqlx::query(
+            "INSERT INTO environment (id, project_id, name, network, created_at) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(text(environment.id))
+        .bind(text(environment.project))
+        .bind(environment.name.as_str())
+        .bind(i64::from(environment.network))
+        .bind(micros(environment.created_at))
+        .execute(&mut *self.inner)
+        .await
+        .map_err(|error| failed("write an environment", error))?;
         Ok(())
     }
 }

@@ -47,15 +47,17 @@ impl Tx {
 
     /// Adds a revision.
     pub async fn insert_revision(&mut self, revision: &Revision) -> Result<()> {
-        sqlx::query("INSERT INTO revision (service_id, number, spec, image, created_at) VALUES (?, ?, ?, ?, ?)")
-            .bind(text(revision.service))
-            .bind(revision.number)
-            .bind(to_json(&revision.spec)?)
-            .bind(to_json(&revision.image)?)
-            .bind(micros(revision.created_at))
-            .execute(&mut *self.inner)
-            .await
-            .map_err(|error| failed("write a revision", error))?;
+        sqlx::query(
+            "INSERT INTO revision (service_id, number, spec, image, created_at) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(text(revision.service))
+        .bind(revision.number)
+        .bind(to_json(&revision.spec)?)
+        .bind(to_json(&revision.image)?)
+        .bind(micros(revision.created_at))
+        .execute(&mut *self.inner)
+        .await
+        .map_err(|error| failed("write a revision", error))?;
         Ok(())
     }
 }

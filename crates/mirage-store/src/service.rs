@@ -79,7 +79,11 @@ impl Tx {
     }
 
     /// The service of this name in an environment.
-    pub async fn service_by_name(&mut self, environment: EnvironmentId, name: &Name) -> Result<Option<Service>> {
+    pub async fn service_by_name(
+        &mut self,
+        environment: EnvironmentId,
+        name: &Name,
+    ) -> Result<Option<Service>> {
         let row = sqlx::query("SELECT * FROM service WHERE environment_id = ? AND name = ?")
             .bind(text(environment))
             .bind(name.as_str())

@@ -26,7 +26,8 @@ fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
 }
 
 async fn environment(store: &Store) -> EnvironmentId {
-    let project = Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now() };
+    let project =
+        Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now() };
     let environment = Environment {
         id: EnvironmentId::from_random([2; 16]),
         project: project.id,

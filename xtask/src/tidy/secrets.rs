@@ -67,9 +67,10 @@ impl Item {
             || words.into_iter().any(|word| SECRET.contains(&word))
     }
 
-    /// `password: String`, `token: Option<String>`, `secret: Vec<u8>`.
+    /// `password: String`, `token: Option<String>`, `secret: Vec<u8>`; but not `variables: Vec<(String, VariableValue)>`.
     fn has_plain(&self, fields: &[&str]) -> bool {
-        self.body.split([',', '{']).any(|field| {
+        let open = self.body.lines().filter(|line| !SECRET.iter().any(|hidden| line.contains(hidden)));
+        open.flat_map(|line| line.split([',', '{'])).any(|field| {
             let Some((name, kind)) = field.split_once(':') else { return false };
             let name = name.trim().rsplit(' ').next().unwrap_or_default();
             fields.contains(&name) && ["String", "str", "u8"].iter().any(|plain| kind.contains(plain))
@@ -133,6 +134,13 @@ mod tests {
     fn a_type_around_one_that_hides_itself_may() {
         let text = "#[derive(Clone, Debug)]\npub struct Login {\n    pub password: Secret,\n}\n";
         assert!(faults(text).is_empty());
+    }
+
+    #[test]
+    fn settings_may_be_written_but_not_shown() {
+        let text = "#[derive(Debug, Serialize)]\nstruct A {\n    variables: Vec<(String, String)>,\n}\n\
+                    #[derive(Debug)]\nstruct B {\n    variables: Vec<(String, VariableValue)>,\n}\n";
+        assert_eq!(faults(text), ["`A` holds a secret and derives `Debug`"]);
     }
 
     #[test]

@@ -89,7 +89,9 @@ impl Reference {
         let path = match (self.host.is_docker_hub(), self.repository.0.strip_prefix("library/")) {
             (true, Some(short)) if !short.contains('/') => short.to_owned(),
             // Without its registry, `docker.io/my.team/web` would read as the registry `my.team`.
-            (true, _) if split_host(&self.repository.0) == (DOCKER_HUB, &self.repository.0) => self.repository.0.clone(),
+            (true, _) if split_host(&self.repository.0) == (DOCKER_HUB, &self.repository.0) => {
+                self.repository.0.clone()
+            }
             _ => format!("{}/{}", self.host, self.repository),
         };
         path + &self.suffix()

@@ -25,6 +25,10 @@ pub(crate) struct Pool {
     pub(crate) backend: Backend,
     load: Arc<Load>,
     worker: usize,
+    #[expect(
+        clippy::vec_box,
+        reason = "connections come and go with every request; a pointer moves cheaper"
+    )]
     idle: RefCell<Vec<Box<Http1>>>,
     pub(super) http2: RefCell<Option<SendRequest<Upload>>>,
     avoid_until: Cell<u32>,

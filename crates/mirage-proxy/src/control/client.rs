@@ -92,7 +92,9 @@ impl ProxyHandle {
         let deadline = Instant::now() + SUCCESSION;
         loop {
             match self.call(&command, PROMPT).await.and_then(done) {
-                Err(error) if is_succession(&error) && Instant::now() < deadline => sleep(SUCCESSION_PAUSE).await,
+                Err(error) if is_succession(&error) && Instant::now() < deadline => {
+                    sleep(SUCCESSION_PAUSE).await
+                }
                 result => return result,
             }
         }
@@ -100,8 +102,11 @@ impl ProxyHandle {
 
     async fn call(&self, command: &Command, limit: Duration) -> Result<Reply> {
         let reply = timeout(limit, self.exchange(command)).await.map_err(|_| {
-            Error::new(Code::DeadlineExceeded, format!("the proxy at `{}` did not answer in time", self.socket.display()))
-                .hint("`mirage doctor` tells how the proxy is")
+            Error::new(
+                Code::DeadlineExceeded,
+                format!("the proxy at `{}` did not answer in time", self.socket.display()),
+            )
+            .hint("`mirage doctor` tells how the proxy is")
         })?;
         match reply.map_err(|error| self.unreachable(error))? {
             Reply::Refused { code, message, hint } => Err(Reply::refusal(code, message, hint)),
@@ -123,9 +128,12 @@ impl ProxyHandle {
     }
 
     fn unreachable(&self, error: io::Error) -> Error {
-        Error::new(Code::TargetUnavailable, format!("the proxy does not answer at `{}`", self.socket.display()))
-            .hint("`mirage serve` starts it; its log says why it ended")
-            .because(error)
+        Error::new(
+            Code::TargetUnavailable,
+            format!("the proxy does not answer at `{}`", self.socket.display()),
+        )
+        .hint("`mirage serve` starts it; its log says why it ended")
+        .because(error)
     }
 }
 

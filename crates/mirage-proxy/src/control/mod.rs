@@ -10,5 +10,5 @@ pub use client::ProxyHandle;
 pub(crate) use client::SUCCESSION_MESSAGE;
 pub(crate) use server::{ControlSocket, serve};
 pub(crate) use succession::{Predecessor, PredecessorHandle, Succession, take_over};
-pub(crate) use wire::{Inheritance, InheritedSocket, SocketUse};
 pub use wire::Status;
+pub(crate) use wire::{Inheritance, InheritedSocket, SocketUse};

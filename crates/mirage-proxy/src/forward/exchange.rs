@@ -15,7 +15,9 @@ use super::body::ProxyBody;
 use super::failure::Failure;
 use super::upgrade::Upgrade;
 use super::{Answered, Destination, headers};
-use crate::backend::{ConnectError, Http1, Http1Error, InFlight, Pool, Progress, RequestHead, Upload, connect};
+use crate::backend::{
+    ConnectError, Http1, Http1Error, InFlight, Pool, Progress, RequestHead, Upload, connect,
+};
 use crate::config::Limits;
 use crate::load::Kind;
 use crate::worker::{Busy, RoutedService, Seat, Worker};
@@ -108,7 +110,11 @@ impl Exchange<'_> {
     }
 
     /// A connection to the backend whose turn it is: a pooled one, else a new one.
-    async fn connection(&self, repeatable: bool, pooled: bool) -> Result<(InFlight, Box<Http1>, bool), Failure> {
+    async fn connection(
+        &self,
+        repeatable: bool,
+        pooled: bool,
+    ) -> Result<(InFlight, Box<Http1>, bool), Failure> {
         let rested = if repeatable { u32::MAX } else { FRESH_BEATS };
         let mut tried = Vec::new();
         loop {

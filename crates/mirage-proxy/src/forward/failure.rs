@@ -39,7 +39,8 @@ impl Failure {
     pub(super) fn respond(&self, format: Format, busy: Busy) -> Response<ProxyBody> {
         let page = self.page();
         let mut response = page::render(&page, format).map(|body| ProxyBody::page(body, busy));
-        let mut add = |name: HeaderName, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let mut add =
+            |name: HeaderName, value| response.headers_mut().insert(name, HeaderValue::from_static(value));
         match self {
             Self::NoBackend(_) => drop(add(RETRY_AFTER, "5")),
             Self::Unreachable(_) => drop(add(RETRY_AFTER, "1")),
@@ -60,9 +61,11 @@ impl Failure {
                 "Bad request",
                 "The request does not name one valid host".to_owned(),
             ),
-            Self::BadHead => {
-                (StatusCode::BAD_REQUEST, "Bad request", "The header of the request cannot be passed on".to_owned())
-            }
+            Self::BadHead => (
+                StatusCode::BAD_REQUEST,
+                "Bad request",
+                "The header of the request cannot be passed on".to_owned(),
+            ),
             Self::BadBody => {
                 (StatusCode::BAD_REQUEST, "Bad request", "The body of the request cannot be read".to_owned())
             }

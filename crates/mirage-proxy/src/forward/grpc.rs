@@ -38,7 +38,10 @@ pub(super) async fn forward(
     }
 }
 
-async fn run(exchange: &Exchange<'_>, mut request: Request<Upload>) -> Result<(Response<Incoming>, InFlight), Failure> {
+async fn run(
+    exchange: &Exchange<'_>,
+    mut request: Request<Upload>,
+) -> Result<(Response<Incoming>, InFlight), Failure> {
     for _ in 0..TRIES {
         let (in_flight, sender) = sender(exchange).await?;
         match exchange.in_time(send_http2(sender, request)).await? {

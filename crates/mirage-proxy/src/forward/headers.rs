@@ -99,7 +99,8 @@ impl Found {
     fn look_at_custom(&mut self, name: &str) {
         match name.as_bytes().first() {
             Some(b'k' | b'p' | b'h') => {
-                self.hop |= [KEEP_ALIVE, PROXY_CONNECTION, PROXY, HTTP2_SETTINGS].iter().any(|hop| *hop == *name);
+                self.hop |=
+                    [KEEP_ALIVE, PROXY_CONNECTION, PROXY, HTTP2_SETTINGS].iter().any(|hop| *hop == *name);
             }
             Some(b'x') => {
                 self.forwarding |= name.starts_with("x-forwarded-");
@@ -117,14 +118,24 @@ fn remove_hop(headers: &mut HeaderMap, found: &Found) -> Result<(), Failure> {
         return Ok(());
     }
     let wants_trailers = headers.get_all(TE).iter().any(|value| {
-        value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case("trailers")))
+        value
+            .to_str()
+            .is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case("trailers")))
     });
     for name in named_by_connection(headers)? {
         headers.remove(name);
     }
     for name in [
-        CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-        HTTP2_SETTINGS, PROXY, EXPECT,
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRANSFER_ENCODING,
+        HTTP2_SETTINGS,
+        PROXY,
+        EXPECT,
     ] {
         headers.remove(name);
     }
@@ -136,7 +147,8 @@ fn remove_hop(headers: &mut HeaderMap, found: &Found) -> Result<(), Failure> {
 
 /// Whether `Connection` is the usual single word.
 fn names_nothing(headers: &HeaderMap) -> bool {
-    let usual = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+    let usual =
+        |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
     headers.get_all(CONNECTION).iter().all(|value| usual(value.as_bytes()))
 }
 
@@ -181,7 +193,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     if pieces.next().is_none() || pieces.next().is_none() {
         return;
     }
-    let joined = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    let joined =
+        headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(COOKIE, joined);
     }

@@ -25,7 +25,9 @@ pub(super) fn authority<B>(request: &Request<B>) -> Result<HeaderValue, Failure>
 pub(super) fn name(authority: &HeaderValue) -> Result<&str, Failure> {
     let text = authority.to_str().map_err(|_| Failure::BadHost)?;
     let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) if address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) => {
+        Some((address, rest))
+            if address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte)) =>
+        {
             (&text[..address.len() + 2], rest)
         }
         Some(_) => return Err(Failure::BadHost),
@@ -71,7 +73,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_host_is_refused() {
-        for authority in ["", ".", ":80", "a b", "a/b", "user@a", "a:80:80", "a:x", "[::1", "[::1]x", "[g]", "a,b", "a:123456", "<a>"] {
+        for authority in [
+            "", ".", ":80", "a b", "a/b", "user@a", "a:80:80", "a:x", "[::1", "[::1]x", "[g]", "a,b",
+            "a:123456", "<a>",
+        ] {
             let value = HeaderValue::from_static(authority);
             assert!(name(&value).is_err(), "{authority}");
         }

@@ -25,7 +25,10 @@ pub(crate) use origin::Origin;
 use page::Format;
 
 /// Answers a client's request. Never fails: what goes wrong becomes a page.
-pub(crate) async fn handle(seat: Rc<Seat>, mut request: Request<Incoming>) -> Result<Response<ProxyBody>, Infallible> {
+pub(crate) async fn handle(
+    seat: Rc<Seat>,
+    mut request: Request<Incoming>,
+) -> Result<Response<ProxyBody>, Infallible> {
     let format = Format::of(&request);
     let version = request.version();
     let busy = Busy::begin(seat.clone());
@@ -36,7 +39,10 @@ pub(crate) async fn handle(seat: Rc<Seat>, mut request: Request<Incoming>) -> Re
         Err(failure) => Err((failure, busy)),
     };
     let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
-    if version < Version::HTTP_2 && seat.client.is_last() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if version < Version::HTTP_2
+        && seat.client.is_last()
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)

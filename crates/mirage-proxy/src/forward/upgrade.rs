@@ -64,7 +64,13 @@ impl Upgrade {
 }
 
 /// Carries bytes both ways until both sides have ended or one has broken off.
-async fn tunnel(client: OnUpgrade, mut backend: TcpStream, early: BytesMut, _upgraded: InFlight, _held: Busy) {
+async fn tunnel(
+    client: OnUpgrade,
+    mut backend: TcpStream,
+    early: BytesMut,
+    _upgraded: InFlight,
+    _held: Busy,
+) {
     let mut client = match client.await {
         Ok(client) => TokioIo::new(client),
         Err(error) => return tracing::debug!(%error, "upgrade was not completed"),

@@ -73,8 +73,11 @@ impl Names {
     /// Zones whose address could not be listened on yet.
     pub(crate) fn unbound(&self) -> Vec<Ipv4Addr> {
         let zones = self.zones.borrow();
-        let mut unbound: Vec<_> =
-            zones.iter().filter(|(_, (server, _))| !server.is_bound()).map(|(resolver, _)| *resolver).collect();
+        let mut unbound: Vec<_> = zones
+            .iter()
+            .filter(|(_, (server, _))| !server.is_bound())
+            .map(|(resolver, _)| *resolver)
+            .collect();
         unbound.sort();
         unbound
     }
@@ -82,6 +85,11 @@ impl Names {
     /// Copies of all sockets, for a successor.
     pub(crate) fn copies(&self) -> Vec<(SocketUse, OwnedFd)> {
         self.zones.borrow().values().flat_map(|(server, _)| server.copies()).collect()
+    }
+
+    /// Waits until every query that is being forwarded has its answer.
+    pub(crate) async fn settled(&self) {
+        self.upstream.settled().await;
     }
 
     /// Stops listening.

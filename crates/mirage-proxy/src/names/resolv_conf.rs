@@ -48,7 +48,8 @@ fn parse(text: &str, port: u16) -> Vec<SocketAddr> {
 
 /// An address, with a scope where it is link-local: `fe80::1%2` or `fe80::1%eth0`.
 fn address(word: &str, port: u16) -> Option<SocketAddr> {
-    let (address, scope) = word.split_once('%').map_or((word, None), |(address, scope)| (address, Some(scope)));
+    let (address, scope) =
+        word.split_once('%').map_or((word, None), |(address, scope)| (address, Some(scope)));
     match (address.parse().ok()?, scope) {
         (IpAddr::V6(address), Some(scope)) => {
             let scope = scope.parse().ok().or_else(|| nix::net::if_::if_nametoindex(scope).ok())?;
@@ -66,8 +67,10 @@ mod tests {
     fn the_first_three_resolvers_count_and_everything_else_is_passed_over() {
         let text = "# comment\nsearch example.com\nnameserver 10.0.0.1\n nameserver\t10.0.0.2 # x\n\
                     options ndots:2\nnameserver\nnameserver nonsense\nnameserver fe80::1%1\nnameserver 10.0.0.4\n";
-        let expected: Vec<SocketAddr> =
-            ["10.0.0.1:53", "10.0.0.2:53", "[fe80::1%1]:53"].iter().map(|text| text.parse().unwrap()).collect();
+        let expected: Vec<SocketAddr> = ["10.0.0.1:53", "10.0.0.2:53", "[fe80::1%1]:53"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
         assert_eq!(parse(text, 53), expected);
     }
 

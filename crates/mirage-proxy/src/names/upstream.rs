@@ -33,6 +33,7 @@ pub(super) struct Upstream {
     resolvers: RefCell<ResolvConf>,
     ours: RefCell<HashSet<SocketAddr>>,
     under_way: Semaphore,
+    places: u32,
     time: Duration,
     randomness: Arc<dyn Randomness>,
 }
@@ -42,7 +43,8 @@ impl Upstream {
         Self {
             resolvers: RefCell::new(ResolvConf::new(config.resolv_conf, config.upstream_port)),
             ours: RefCell::default(),
-            under_way: Semaphore::new(config.forwards),
+            under_way: Semaphore::new(usize::from(config.forwards)),
+            places: u32::from(config.forwards),
             time: config.upstream_time,
             randomness,
         }
@@ -68,6 +70,11 @@ impl Upstream {
             }
         }
         failed()
+    }
+
+    /// Waits until every query under way has its answer.
+    pub(super) async fn settled(&self) {
+        let _ = self.under_way.acquire_many(self.places).await;
     }
 
     fn servers(&self) -> Vec<SocketAddr> {
@@ -124,7 +131,9 @@ async fn over_tcp(query: &[u8], server: SocketAddr) -> io::Result<Vec<u8>> {
 /// Whether this answers that query: same number, same question. Some servers leave the question
 /// out when they refuse.
 fn is_answer(query: &[u8], reply: &[u8]) -> bool {
-    let (Some(asked), Some(head)) = (query.first_chunk::<12>(), reply.first_chunk::<12>()) else { return false };
+    let (Some(asked), Some(head)) = (query.first_chunk::<12>(), reply.first_chunk::<12>()) else {
+        return false;
+    };
     let is_response = head[2] & 0x80 != 0;
     if asked[..2] != head[..2] || !is_response {
         return false;

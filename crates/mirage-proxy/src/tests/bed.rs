@@ -63,7 +63,11 @@ impl Bed {
         successor
     }
 
-    pub(super) async fn start_in(folder: Arc<TempDir>, listen: SocketAddr, adjust: impl FnOnce(&mut ProxyConfig)) -> Self {
+    pub(super) async fn start_in(
+        folder: Arc<TempDir>,
+        listen: SocketAddr,
+        adjust: impl FnOnce(&mut ProxyConfig),
+    ) -> Self {
         let run = folder.path().join("run");
         let before = std::fs::read_link(run.join("proxy.sock")).ok();
         let mut config = ProxyConfig::new(vec![listen], run.clone(), Arc::new(Urandom));
@@ -103,7 +107,8 @@ impl Bed {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the proxy closes");
+        let _ =
+            tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the proxy closes");
         String::from_utf8_lossy(&answer).into_owned()
     }
 
@@ -156,7 +161,10 @@ impl Client {
         Self(sender)
     }
 
-    pub(super) async fn try_send(&mut self, request: Request<BoxBody<Bytes, hyper::Error>>) -> hyper::Result<Answer> {
+    pub(super) async fn try_send(
+        &mut self,
+        request: Request<BoxBody<Bytes, hyper::Error>>,
+    ) -> hyper::Result<Answer> {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -167,7 +175,10 @@ impl Client {
         self.try_send(request).await.unwrap()
     }
 
-    pub(super) async fn stream(&mut self, request: Request<BoxBody<Bytes, hyper::Error>>) -> Response<Incoming> {
+    pub(super) async fn stream(
+        &mut self,
+        request: Request<BoxBody<Bytes, hyper::Error>>,
+    ) -> Response<Incoming> {
         self.0.ready().await.unwrap();
         self.0.send_request(request).await.unwrap()
     }

@@ -23,7 +23,9 @@ fn pieces() -> impl Stream<Item = hyper::Result<Frame<Bytes>>> {
     stream::iter(0..PIECES).map(move |_| Ok(Frame::data(piece.clone())))
 }
 
-fn streamed(frames: impl Stream<Item = hyper::Result<Frame<Bytes>>> + Send + Sync + 'static) -> BoxBody<Bytes, hyper::Error> {
+fn streamed(
+    frames: impl Stream<Item = hyper::Result<Frame<Bytes>>> + Send + Sync + 'static,
+) -> BoxBody<Bytes, hyper::Error> {
     BodyExt::boxed(StreamBody::new(frames))
 }
 
@@ -68,7 +70,8 @@ async fn a_client_that_does_not_read_holds_the_backend_back() {
     })
     .await;
     bed.deploy(1, std::slice::from_ref(&giving.backend)).await;
-    let response = bed.connect().await.stream(Request::get("/").header("host", HOST).body(empty()).unwrap()).await;
+    let response =
+        bed.connect().await.stream(Request::get("/").header("host", HOST).body(empty()).unwrap()).await;
     // The buffers fill up, and then nothing moves.
     let mut before = usize::MAX;
     while before != sent.load(SeqCst) {
@@ -94,7 +97,8 @@ async fn events_arrive_one_by_one_as_they_are_sent() {
     })
     .await;
     bed.deploy(1, std::slice::from_ref(&events.backend)).await;
-    let response = bed.connect().await.stream(Request::get("/").header("host", HOST).body(empty()).unwrap()).await;
+    let response =
+        bed.connect().await.stream(Request::get("/").header("host", HOST).body(empty()).unwrap()).await;
     let mut body = response.into_body();
     for _ in 0..3 {
         next.notify_one();

@@ -65,9 +65,7 @@ async fn the_status_tells_what_is_going_on() {
     let bed = Bed::start().await;
     bed.deploy(3, &[]).await;
     let _client = bed.connect().await;
-    let connected = async {
-        while bed.handle.status().await.unwrap().connections != 1 {}
-    };
+    let connected = async { while bed.handle.status().await.unwrap().connections != 1 {} };
     tokio::time::timeout(PATIENCE, connected).await.unwrap();
     let status = bed.handle.status().await.unwrap();
     assert_eq!((status.pid, status.generation, status.open), (std::process::id(), 3, Open::default()));
@@ -137,7 +135,8 @@ async fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let _listener = std::net::TcpListener::bind(taken).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = crate::ProxyConfig::new(vec![taken], folder.path().join("run"), Arc::new(super::bed::Urandom));
+    let config =
+        crate::ProxyConfig::new(vec![taken], folder.path().join("run"), Arc::new(super::bed::Urandom));
     let error = std::thread::spawn(|| crate::run(config)).join().unwrap().unwrap_err();
     assert_eq!(error.code(), Code::TargetUnavailable);
     assert_eq!(error.message(), format!("the proxy cannot listen on `{taken}`"));

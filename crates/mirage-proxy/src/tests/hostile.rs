@@ -78,8 +78,11 @@ async fn broken_chunks_never_reach_a_backend_as_a_whole_request() {
     let bed = Bed::start().await;
     let (web, seen) = noting().await;
     bed.deploy(1, std::slice::from_ref(&web.backend)).await;
-    for chunks in ["zz\r\nab\r\n0\r\n\r\n", "2\r\nabX0\r\n\r\n", "ffffffffffffffffff\r\nab", "2;\nab\r\n0\r\n\r\n"] {
-        let text = format!("POST /outer HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+    for chunks in
+        ["zz\r\nab\r\n0\r\n\r\n", "2\r\nabX0\r\n\r\n", "ffffffffffffffffff\r\nab", "2;\nab\r\n0\r\n\r\n"]
+    {
+        let text =
+            format!("POST /outer HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         let answer = bed.say(&text).await;
         assert!(!answer.starts_with("HTTP/1.1 200"), "{chunks:?}: {answer}");
     }

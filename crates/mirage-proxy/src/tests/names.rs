@@ -39,7 +39,7 @@ async fn exchange_udp(resolver: (&str, u16), name: &str) -> Message {
     let answered = async {
         loop {
             let _ = socket.send(&query(name)).await;
-            match timeout(Duration::from_secs(5), socket.recv(&mut reply)).await {
+            match timeout(Duration::from_millis(1500), socket.recv(&mut reply)).await {
                 Ok(Ok(length)) => return Message::from_vec(&reply[..length]).unwrap(),
                 _ => tokio::time::sleep(Duration::from_millis(10)).await,
             }
@@ -162,7 +162,8 @@ async fn an_address_that_is_taken_is_tried_again_and_does_not_stop_the_rest() {
     let port = free_port().await;
     let taken = std::net::UdpSocket::bind(("127.0.0.14", port)).unwrap();
     let bed = Bed::start_with(|config| config.names.port = port).await;
-    let both = vec![zone("127.0.0.14", &[("web", &["10.1.0.2"])]), zone("127.0.0.15", &[("web", &["10.1.0.3"])])];
+    let both =
+        vec![zone("127.0.0.14", &[("web", &["10.1.0.2"])]), zone("127.0.0.15", &[("web", &["10.1.0.3"])])];
     bed.handle.publish(&zones(1, both)).await.unwrap();
     assert_eq!(ask_udp(("127.0.0.15", port), "web").await, ["10.1.0.3"]);
     let unbound = bed.handle.status().await.unwrap().unbound_zones;
@@ -176,7 +177,8 @@ async fn other_names_are_asked_of_the_hosts_resolvers_over_either_transport() {
     let (port, upstream_port) = (free_port().await, free_port().await);
     let conf = tempfile::NamedTempFile::new().unwrap();
     // The first is ourselves, the second is dead, the third answers.
-    std::fs::write(conf.path(), "nameserver 127.0.0.16\nnameserver 127.0.0.17\nnameserver 127.0.0.18\n").unwrap();
+    std::fs::write(conf.path(), "nameserver 127.0.0.16\nnameserver 127.0.0.17\nnameserver 127.0.0.18\n")
+        .unwrap();
     let path = conf.path().to_owned();
     let asked = outside("127.0.0.18", upstream_port).await;
     let bed = Bed::start_with(|config| {

@@ -61,7 +61,10 @@ async fn silence_and_nonsense_are_told_apart() {
         read_head(&mut stream).await;
     })
     .await;
-    assert_eq!(probe(other.backend.address, Some("/")).await, Err(ProbeFailure::Broken("the answer is not HTTP".into())));
+    assert_eq!(
+        probe(other.backend.address, Some("/")).await,
+        Err(ProbeFailure::Broken("the answer is not HTTP".into()))
+    );
 
     let curt = Instance::raw(|mut stream| async move { drop(read_head(&mut stream).await) }).await;
     assert_eq!(

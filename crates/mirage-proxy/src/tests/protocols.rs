@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -51,6 +52,23 @@ async fn http2_with_prior_knowledge_is_passed_on_as_http1() {
     }
     let unknown = Request::get("http://other.example/").body(empty()).unwrap();
     assert_eq!(client.clone().send_request(unknown).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_http2_connection_may_rest_longer_than_a_head_may_take() {
+    let bed = Bed::start_with(|config| {
+        config.limits.head_time = Duration::from_millis(100);
+        config.limits.idle_time = Duration::from_secs(60);
+    })
+    .await;
+    let web = Instance::saying("fine").await;
+    bed.deploy(1, std::slice::from_ref(&web.backend)).await;
+    let mut client = http2_client(&bed).await;
+    let ask = || Request::get(target("/")).body(empty()).unwrap();
+    assert_eq!(client.send_request(ask()).await.unwrap().status(), StatusCode::OK);
+    // Three beats: nothing happens, and that is the point.
+    tokio::time::sleep(Duration::from_millis(1600)).await;
+    assert_eq!(client.send_request(ask()).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -133,8 +151,7 @@ async fn doubling() -> Instance {
     .await
 }
 
-const HANDSHAKE: &str =
-    "GET /socket HTTP/1.1\r\nHost: web-production.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const HANDSHAKE: &str = "GET /socket HTTP/1.1\r\nHost: web-production.localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 #[tokio::test]
 async fn a_websocket_carries_bytes_both_ways_until_either_side_ends_it() {
@@ -202,7 +219,9 @@ async fn switching_protocols_unasked_is_a_bad_gateway() {
     let bed = Bed::start().await;
     let odd = Instance::raw(|mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+            .await;
         let _ = stream.read(&mut [0; 1]).await;
     })
     .await;
@@ -230,7 +249,8 @@ async fn pipelined_requests_are_answered_in_order() {
     let ask = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n");
     let text = [ask("/1", ""), ask("/2", ""), ask("/3", "Connection: close\r\n")].concat();
     let answer = bed.say(&text).await;
-    let places: Vec<_> = ["\r\n\r\n/1", "\r\n\r\n/2", "\r\n\r\n/3"].iter().map(|body| answer.find(body)).collect();
+    let places: Vec<_> =
+        ["\r\n\r\n/1", "\r\n\r\n/2", "\r\n\r\n/3"].iter().map(|body| answer.find(body)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{answer}");
 }
 

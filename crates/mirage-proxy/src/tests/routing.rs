@@ -33,7 +33,9 @@ async fn a_deployed_service_answers_at_its_host_however_it_is_written() {
 async fn browsers_get_a_page_and_programs_a_problem() {
     let bed = Bed::start().await;
     let mut client = bed.connect().await;
-    let ask = |accept: &str| Request::get("/").header("host", "a&b").header("accept", accept).body(empty()).unwrap();
+    let ask = |accept: &str| {
+        Request::get("/").header("host", "a&b").header("accept", accept).body(empty()).unwrap()
+    };
     let html = client.send(ask("text/html,*/*")).await;
     assert_eq!(html.status, StatusCode::BAD_REQUEST);
     assert!(html.text().contains("<h1>Bad request</h1>"));
@@ -124,7 +126,8 @@ async fn a_backend_that_breaks_off_or_talks_nonsense_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn a_backend_that_does_not_answer_is_given_up() {
-    let bed = Bed::start_with(|config| config.limits.response_time = std::time::Duration::from_millis(100)).await;
+    let bed =
+        Bed::start_with(|config| config.limits.response_time = std::time::Duration::from_millis(100)).await;
     let silent = Instance::answering(|_| std::future::pending()).await;
     bed.deploy(1, std::slice::from_ref(&silent.backend)).await;
     let answer = bed.get(HOST, "/").await;

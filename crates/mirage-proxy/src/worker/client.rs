@@ -32,6 +32,7 @@ pub(crate) struct Client {
     busy: Cell<u32>,
     quiet_since: Cell<u32>,
     head_since: Cell<Option<u32>>,
+    is_http2: Cell<bool>,
     order: Cell<ClientOrder>,
     waker: RefCell<Option<Waker>>,
 }
@@ -72,6 +73,7 @@ impl Seat {
             busy: Cell::new(0),
             quiet_since: Cell::new(worker.beat()),
             head_since: Cell::new(Some(worker.beat())),
+            is_http2: Cell::new(false),
             order: Cell::new(worker.clients.newcomers.get()),
             waker: RefCell::default(),
         });
@@ -147,18 +149,33 @@ impl Client {
         }
     }
 
+    /// The connection speaks HTTP/2: bytes on it need not be the beginning of a request.
+    pub(super) fn set_http2(&self) {
+        self.is_http2.set(true);
+        self.head_since.set(None);
+    }
+
     /// Applies the limits of time; called once a beat.
     fn check(&self, now: u32, head_beats: u32, idle_beats: u32) {
         if self.busy.get() > 0 {
             return;
         }
+        let rested = now.wrapping_sub(self.quiet_since.get());
+        if self.is_http2.get() {
+            match rested {
+                _ if rested > idle_beats.saturating_add(head_beats) => self.tell(ClientOrder::Abort),
+                _ if rested > idle_beats => self.tell(ClientOrder::Close),
+                _ => {}
+            }
+            return;
+        }
         if self.head_since.get().is_none() && self.heard.load(Relaxed) {
             self.head_since.set(Some(now));
         }
-        if self.head_since.get().is_some_and(|since| now.wrapping_sub(since) > head_beats) {
-            self.tell(ClientOrder::Abort);
-        } else if now.wrapping_sub(self.quiet_since.get()) > idle_beats {
-            self.tell(if self.head_since.get().is_some() { ClientOrder::Abort } else { ClientOrder::Close });
+        match self.head_since.get() {
+            Some(since) if now.wrapping_sub(since) > head_beats => self.tell(ClientOrder::Abort),
+            None if rested > idle_beats => self.tell(ClientOrder::Close),
+            _ => {}
         }
     }
 }
@@ -203,7 +220,8 @@ impl Clients {
 
     fn close_longest_idle(&self) {
         let seated = self.seated.borrow();
-        let idle = seated.values().filter(|client| client.busy.get() == 0 && client.head_since.get().is_none());
+        let idle =
+            seated.values().filter(|client| client.busy.get() == 0 && client.head_since.get().is_none());
         if let Some(client) = idle.min_by_key(|client| client.quiet_since.get()) {
             client.tell(ClientOrder::Close);
         }

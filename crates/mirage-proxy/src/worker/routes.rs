@@ -25,11 +25,7 @@ pub(crate) struct RoutedService {
 
 impl Routes {
     /// The table for this worker; `pools` is brought up to date and what left it is retired.
-    pub(super) fn new(
-        published: &Published,
-        worker: usize,
-        pools: &mut HashMap<Backend, Rc<Pool>>,
-    ) -> Self {
+    pub(super) fn new(published: &Published, worker: usize, pools: &mut HashMap<Backend, Rc<Pool>>) -> Self {
         let mut kept = HashMap::new();
         let mut hosts = HashMap::new();
         for route in &published.table.routes {

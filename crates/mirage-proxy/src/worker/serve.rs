@@ -91,11 +91,18 @@ async fn speak(seat: Rc<Seat>, stream: TcpStream) {
     let io = TokioIo::new(Heard { stream, heard: client.heard.clone() });
     let service = service_fn(move |request| forward::handle(seat.clone(), request));
     if is_http2 {
+        client.set_http2();
         let connection = pin!(worker.http2.serve_connection(io, service));
         until_closed(&client, connection, ClientOrder::Last, http2::Connection::graceful_shutdown).await;
     } else {
         let connection = pin!(worker.http1.serve_connection(io, service).with_upgrades());
-        until_closed(&client, connection, ClientOrder::Close, http1::UpgradeableConnection::graceful_shutdown).await;
+        until_closed(
+            &client,
+            connection,
+            ClientOrder::Close,
+            http1::UpgradeableConnection::graceful_shutdown,
+        )
+        .await;
     }
 }
 
@@ -146,7 +153,11 @@ struct Heard {
 }
 
 impl AsyncRead for Heard {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {

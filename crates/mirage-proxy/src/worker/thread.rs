@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use super::client::{Clients, ClientOrder};
+use super::client::{ClientOrder, Clients};
 use super::routes::Routes;
 use super::waits::Waits;
 use super::{BEAT, Settings, Stats, Worker, accept, beats, serve};
@@ -111,7 +111,11 @@ impl Worker {
                 Order::Publish(published, done) => self.follow(&published, done),
                 Order::Listen(listeners) => self.listen(listeners, &seen),
                 Order::Leave(leave) => {
-                    self.clients.tell_all(if leave.succeeded { ClientOrder::Last } else { ClientOrder::Close });
+                    self.clients.tell_all(if leave.succeeded {
+                        ClientOrder::Last
+                    } else {
+                        ClientOrder::Close
+                    });
                     self.stats.leaving.store(true, Relaxed);
                     let _ = leaving.send(true);
                     return self.leave(leave, inbox).await;

@@ -13,7 +13,7 @@ use clap::Args;
 use mirage_core::{Error, Result};
 
 use crate::cli::wire::{Change, Created, NewService};
-use crate::cli::{Api, Context, Token, Global, Printer, follow_deployment, human_duration};
+use crate::cli::{Api, Context, Global, Printer, Token, follow_deployment, human_duration};
 use crate::demo::home::Home;
 use crate::platform::{Platform, PlatformOptions};
 use crate::serve::{Ends, needs_root, runtime};

@@ -111,10 +111,8 @@ impl Platform {
                 tracing::error!(%error, "the API stopped");
             }
         });
-        let housekeeping = vec![
-            tokio::spawn(expire_uploads(uploads)),
-            tokio::spawn(proxy::keep(node.run.clone(), router)),
-        ];
+        let housekeeping =
+            vec![tokio::spawn(expire_uploads(uploads)), tokio::spawn(proxy::keep(node.run.clone(), router))];
         Ok(Self {
             control,
             engine,

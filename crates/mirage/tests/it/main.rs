@@ -3,6 +3,8 @@
 //! Each module is one group of promises. The test bed is `xtask::bed`; what it starts it ends, and
 //! a platform that leaves anything behind fails the test that started it.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "all of this crate is tests, its helpers too")]
+
 mod adoption;
 mod bad_input;
 mod demo;
@@ -11,6 +13,7 @@ mod fuzz_minute;
 mod isolation;
 mod layers;
 mod life;
+mod neighbours;
 mod ordinary_user;
 mod sample;
 mod stage;

@@ -45,13 +45,16 @@ pub(super) fn parse(
         Ok(Status::Complete(length)) if length <= head_bytes => length,
         Ok(Status::Partial) if input.len() < head_bytes => return Ok(None),
         Ok(_) => return Err(Http1Error::Invalid("its head is too long")),
-        Err(httparse::Error::TooManyHeaders) => return Err(Http1Error::Invalid("it has too many header fields")),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Http1Error::Invalid("it has too many header fields"));
+        }
         Err(_) => return Err(Http1Error::Invalid("its head is not HTTP")),
     };
     let is_http11 = parsed.version == Some(1);
     let code = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let code = code.ok_or(Http1Error::Invalid("its status is not one"))?;
-    let reason = parsed.reason.filter(|reason| Some(*reason) != code.canonical_reason() && !reason.is_empty());
+    let reason =
+        parsed.reason.filter(|reason| Some(*reason) != code.canonical_reason() && !reason.is_empty());
     let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
 
     let mut spans = [Span::default(); MOST_FIELDS];
@@ -72,7 +75,10 @@ pub(super) fn parse(
 }
 
 /// The trailer fields at the start of the buffer; `None` where they are not whole yet.
-pub(super) fn parse_trailers(input: &mut BytesMut, most_bytes: usize) -> Result<Option<HeaderMap>, Http1Error> {
+pub(super) fn parse_trailers(
+    input: &mut BytesMut,
+    most_bytes: usize,
+) -> Result<Option<HeaderMap>, Http1Error> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let collected = match httparse::parse_headers(input, &mut fields) {
         Ok(Status::Complete((length, fields))) if length <= most_bytes => {

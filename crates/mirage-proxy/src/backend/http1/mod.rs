@@ -116,7 +116,10 @@ impl Http1 {
     }
 
     /// The next piece of the response body.
-    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+    pub(crate) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
         if let Err(error) = self.poll_send(cx) {
             return Poll::Ready(Some(Err(error)));
         }
@@ -132,7 +135,11 @@ impl Http1 {
                     self.framing = Framing::Length(0);
                     return Poll::Ready(None);
                 }
-                Ok(0) => return Poll::Ready(Some(Err(Http1Error::Incomplete(io::ErrorKind::UnexpectedEof.into())))),
+                Ok(0) => {
+                    return Poll::Ready(Some(Err(Http1Error::Incomplete(
+                        io::ErrorKind::UnexpectedEof.into(),
+                    ))));
+                }
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(Http1Error::Incomplete(error)))),
             }
@@ -182,12 +189,16 @@ impl Http1 {
     fn poll_head(&mut self, cx: &mut Context<'_>, method: &Method) -> Poll<Result<Response<()>, Http1Error>> {
         loop {
             let fresh = self.input.is_empty();
-            if !fresh && let Some(parsed) = head::parse(&mut self.input, method, self.head_bytes, self.header_fields)? {
+            if !fresh
+                && let Some(parsed) =
+                    head::parse(&mut self.input, method, self.head_bytes, self.header_fields)?
+            {
                 self.framing = parsed.framing;
                 self.keep &= parsed.keep;
                 return Poll::Ready(Ok(parsed.response));
             }
-            let failed = |error| if fresh { Http1Error::NoResponse(error) } else { Http1Error::Incomplete(error) };
+            let failed =
+                |error| if fresh { Http1Error::NoResponse(error) } else { Http1Error::Incomplete(error) };
             match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(Err(failed(io::ErrorKind::UnexpectedEof.into()))),
                 Ok(_) => {}

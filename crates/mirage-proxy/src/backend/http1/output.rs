@@ -65,7 +65,11 @@ impl Output {
     }
 
     /// Sends until everything is sent, the backend takes no more, or the client has no more yet.
-    pub(super) fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<Result<(), Http1Error>> {
+    pub(super) fn poll(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Http1Error>> {
         loop {
             let waits_for_client = self.poll_fill(cx)?.is_pending();
             if let Err(error) = ready!(self.poll_flush(stream, cx)) {

@@ -50,7 +50,9 @@ async fn hear(method: Method, text: &str, size: usize, closes: bool) -> Result<U
             Ok(data) => body.extend_from_slice(&data),
             Err(frame) => {
                 let fields = frame.into_trailers().unwrap();
-                trailers.extend(fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())));
+                trailers.extend(
+                    fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())),
+                );
             }
         }
     }
@@ -73,16 +75,34 @@ async fn a_response_is_the_same_in_whatever_pieces_it_comes() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nContent-Length: 2\r\n\r\nhi", understood(200, "hi", true)),
         ("HTTP/1.1 204 No Content\r\n\r\n", understood(204, "", true)),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", understood(304, "", true)),
-        ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nhi", understood(200, "hi", false)),
+        (
+            "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nhi",
+            understood(200, "hi", false),
+        ),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", understood(200, "hi", false)),
-        ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", understood(200, "hi", true)),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=\"y\"\r\nde\r\n0\r\n\r\n", understood(200, "abcde", true)),
+        (
+            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+            understood(200, "hi", true),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=\"y\"\r\nde\r\n0\r\n\r\n",
+            understood(200, "abcde", true),
+        ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", understood(200, "", true)),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx", understood(404, "x", true)),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\n\r\n", understood(200, "hi", false)),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx",
+            understood(404, "x", true),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\n\r\n",
+            understood(200, "hi", false),
+        ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 9\r\nX-Sum: 8\r\n\r\n",
-            Understood { trailers: vec!["x-sum: 9".into(), "x-sum: 8".into()], ..understood(200, "ok", true) },
+            Understood {
+                trailers: vec!["x-sum: 9".into(), "x-sum: 8".into()],
+                ..understood(200, "ok", true)
+            },
         ),
     ] {
         for size in [1, 2, 3, 7, 4096] {
@@ -186,7 +206,9 @@ async fn a_request_is_written_with_what_it_needs_and_nothing_else() {
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert_eq!(
             answering.await.unwrap(),
-            format!("{method} /x HTTP/1.1\r\nhost: a.example\r\naccept: a\r\naccept: b\r\nx-more: 1\r\n{length}\r\n")
+            format!(
+                "{method} /x HTTP/1.1\r\nhost: a.example\r\naccept: a\r\naccept: b\r\nx-more: 1\r\n{length}\r\n"
+            )
         );
     }
 }

@@ -19,7 +19,8 @@ fn forwarded(origin: &Origin, fields: &[(&str, &str)]) -> String {
             assert!(request.headers_mut().insert(name, value).is_none(), "no claim is left");
         }
     }
-    let lines = request.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
+    let lines =
+        request.headers().iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
     let mut lines: Vec<String> = lines.collect();
     lines.sort();
     lines.concat()

@@ -63,7 +63,12 @@ fn each_answer_starts_with_another_instance() {
 
 #[test]
 fn a_name_without_such_a_record_exists_but_has_no_answer() {
-    for (name, kind) in [("web", RecordType::AAAA), ("db", RecordType::A), ("web", RecordType::MX), ("internal", RecordType::A)] {
+    for (name, kind) in [
+        ("web", RecordType::AAAA),
+        ("db", RecordType::A),
+        ("web", RecordType::MX),
+        ("internal", RecordType::A),
+    ] {
         let reply = reply(&query(name, kind), 0);
         assert_eq!(reply.metadata.response_code, ResponseCode::NoError, "{name} {kind}");
         assert!(reply.answers.is_empty());
@@ -74,7 +79,11 @@ fn a_name_without_such_a_record_exists_but_has_no_answer() {
 #[test]
 fn an_unknown_name_of_ours_does_not_exist_and_never_leaves_the_machine() {
     for name in ["nope", "nope.internal", "web.production.internal", "_http._tcp.web.internal"] {
-        assert_eq!(reply(&query(name, RecordType::A), 0).metadata.response_code, ResponseCode::NXDomain, "{name}");
+        assert_eq!(
+            reply(&query(name, RecordType::A), 0).metadata.response_code,
+            ResponseCode::NXDomain,
+            "{name}"
+        );
     }
 }
 

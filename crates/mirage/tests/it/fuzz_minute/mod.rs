@@ -13,10 +13,18 @@ use std::time::{Duration, Instant};
 use mutate::{Dice, mutate};
 
 #[path = "../../../../../fuzz/bodies/layer.rs"]
+#[expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "the body of a fuzz target, which has to panic"
+)]
 mod layer;
 #[path = "../../../../../fuzz/bodies/manifest.rs"]
+#[expect(unreachable_pub, reason = "the body of a fuzz target")]
 mod manifest;
 #[path = "../../../../../fuzz/bodies/reference.rs"]
+#[expect(unreachable_pub, reason = "the body of a fuzz target")]
 mod reference;
 
 #[test]
