@@ -28,6 +28,7 @@ impl Network {
             route.to.prefix() > 0
                 && route.to.overlaps(&base)
                 && !ours(route.link)
+                && !(route.link.is_none() && route.to == base)
                 && !self.own(route.to.base())
         });
         match conflict {

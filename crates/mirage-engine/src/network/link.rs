@@ -71,6 +71,26 @@ impl Links {
         Ok(routes.filter_map(|reply| parse_route(&reply.body)).collect())
     }
 
+    /// Takes a block of addresses for ourselves: a route that leads nowhere, visible to everybody who
+    /// looks for a free block, and less exact than those of the bridges. The kernel decides between
+    /// two who want the same; false is for the second.
+    pub(crate) fn claim(&mut self, block: &Subnet) -> io::Result<bool> {
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        match self.socket.request(claim(libc::RTM_NEWROUTE, flags, block)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a block back.
+    pub(crate) fn disclaim(&mut self, block: &Subnet) -> io::Result<()> {
+        match self.socket.request(claim(libc::RTM_DELROUTE, 0, block)) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Makes a bridge that is up and has this address; one that exists keeps its ports.
     pub(crate) fn bridge(
         &mut self,
@@ -185,6 +205,17 @@ fn default_route(link: u32, gateway: Ipv4Addr) -> Message {
     Message::new(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_REPLACE, &header)
         .attribute(libc::RTA_GATEWAY, &gateway.octets())
         .number(libc::RTA_OIF, link)
+}
+
+fn claim(kind: u16, flags: i32, block: &Subnet) -> Message {
+    let mut header = [0; ROUTE_HEADER];
+    header[0] = AF_INET;
+    header[1] = block.prefix();
+    header[4] = libc::RT_TABLE_MAIN;
+    header[5] = libc::RTPROT_STATIC;
+    header[6] = libc::RT_SCOPE_UNIVERSE;
+    header[7] = libc::RTN_UNREACHABLE;
+    Message::new(kind, flags, &header).attribute(libc::RTA_DST, &block.base().octets())
 }
 
 fn parse_link(body: &[u8]) -> Option<Link> {

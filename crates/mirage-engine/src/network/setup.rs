@@ -70,9 +70,10 @@ pub(crate) fn require_root() -> Result<()> {
 pub(super) fn teardown(network: &Network) -> Result<()> {
     let Network { plan, run, pins, leases, pool, .. } = network;
     pool.close();
-    let steps: [(&str, &dyn Fn() -> io::Result<()>); 6] = [
+    let steps: [(&str, &dyn Fn() -> io::Result<()>); 7] = [
         ("links", &|| clear(plan, pins, &HashSet::new())),
         ("bridges", &|| bridges(plan, &[]).map(drop)),
+        ("block of addresses", &|| Links::open()?.disclaim(&plan.base())),
         ("rules for Docker", &|| firewall::forget_docker(plan)),
         ("rules", &|| firewall::remove(plan)),
         ("forwarding", &|| stop_forwarding(plan, run)),
@@ -169,20 +170,33 @@ fn subnet(config: &NetworkConfig) -> Result<Subnet> {
         (Some(old), None) => old,
         (None, None) => free_subnet()?,
     };
+    claim(&chosen).map_err(|error| unavailable("the block of addresses could not be claimed", error))?;
     let remember = || fs::create_dir_all(&config.run).and_then(|()| fs::write(&file, chosen.to_string()));
     remember().map_err(|error| unavailable("the block of addresses could not be remembered", error))?;
     Ok(chosen)
 }
 
+/// Claims a block that is ours to use; one that is claimed already, by an earlier life, stays so.
+fn claim(block: &Subnet) -> io::Result<()> {
+    Links::open()?.claim(block).map(drop)
+}
+
 fn free_subnet() -> Result<Subnet> {
-    let routes = Links::open()
-        .and_then(|mut links| links.routes())
-        .map_err(|error| unavailable("the routes of this machine could not be read", error))?;
+    let mut links = Links::open().map_err(|error| unavailable("routing could not be reached", error))?;
+    let routes =
+        links.routes().map_err(|error| unavailable("the routes of this machine could not be read", error))?;
     let candidates =
         (210..=254).chain(128..210).map(|second| Subnet::new(Ipv4Addr::new(10, second, 0, 0), 16));
     let free =
         |block: &Subnet| routes.iter().all(|route| route.to.prefix() == 0 || !route.to.overlaps(block));
-    candidates.into_iter().find(free).ok_or_else(|| {
+    let mut claimed = |block: &Subnet| {
+        free(block)
+            && links
+                .claim(block)
+                .inspect_err(|error| tracing::warn!(%error, %block, "not claimed"))
+                .unwrap_or(false)
+    };
+    candidates.into_iter().find(|block| claimed(block)).ok_or_else(|| {
         Error::new(
             Code::TargetUnavailable,
             "no block of addresses from `10.128.0.0/16` to `10.254.0.0/16` is free",

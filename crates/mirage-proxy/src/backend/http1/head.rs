@@ -12,7 +12,7 @@ use super::chunked::Chunked;
 use super::{Framing, Http1Error};
 
 /// The most header fields whatever the limits say.
-const MOST_FIELDS: usize = 128;
+const MOST_FIELDS: usize = 256;
 
 /// A head, and what it says about the rest.
 #[derive(Debug)]
@@ -24,15 +24,15 @@ pub(super) struct Parsed {
 }
 
 /// Where a field is in the buffer.
-#[derive(Clone, Copy, Default)]
-struct Span {
+pub(super) struct Span {
     name: (u32, u32),
     value: (u32, u32),
 }
 
-/// Takes a head from the buffer; `None` where it is not whole yet.
+/// Takes a head from the buffer; `None` where it is not whole yet. `spans` is room to work in.
 pub(super) fn parse(
     input: &mut BytesMut,
+    spans: &mut Vec<Span>,
     method: &Method,
     head_bytes: usize,
     header_fields: usize,
@@ -57,15 +57,16 @@ pub(super) fn parse(
         parsed.reason.filter(|reason| Some(*reason) != code.canonical_reason() && !reason.is_empty());
     let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok());
 
-    let mut spans = [Span::default(); MOST_FIELDS];
-    let count = parsed.headers.len();
-    for (span, field) in spans.iter_mut().zip(parsed.headers.iter()) {
-        *span = Span { name: place(input, field.name.as_bytes()), value: place(input, field.value) };
-    }
+    spans.clear();
+    let span = |field: &Header<'_>| Span {
+        name: place(input, field.name.as_bytes()),
+        value: place(input, field.value),
+    };
+    spans.extend(parsed.headers.iter().map(span));
     let head = input.split_to(length).freeze();
     let mut response = Response::new(());
     *response.status_mut() = code;
-    *response.headers_mut() = collect(&head, &spans[..count])?;
+    *response.headers_mut() = collect(&head, spans)?;
     if let Some(reason) = reason {
         response.extensions_mut().insert(reason);
     }

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use self::chunked::Chunked;
+use self::head::Span;
 use self::output::Output;
 use super::upload::Upload;
 use crate::config::Limits;
@@ -38,6 +39,7 @@ const INTERIM: usize = 8;
 pub(crate) struct Http1 {
     stream: TcpStream,
     input: BytesMut,
+    spans: Vec<Span>,
     output: Output,
     framing: Framing,
     read_size: usize,
@@ -79,6 +81,7 @@ impl Http1 {
         Box::new(Self {
             stream,
             input: BytesMut::new(),
+            spans: Vec::new(),
             output: Output::default(),
             framing: Framing::Length(0),
             read_size: READ,
@@ -190,8 +193,13 @@ impl Http1 {
         loop {
             let fresh = self.input.is_empty();
             if !fresh
-                && let Some(parsed) =
-                    head::parse(&mut self.input, method, self.head_bytes, self.header_fields)?
+                && let Some(parsed) = head::parse(
+                    &mut self.input,
+                    &mut self.spans,
+                    method,
+                    self.head_bytes,
+                    self.header_fields,
+                )?
             {
                 self.framing = parsed.framing;
                 self.keep &= parsed.keep;
