@@ -18,6 +18,7 @@ use super::media::ACCEPT_MANIFESTS;
 use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
 use super::recent::Recent;
 use super::retry::Tries;
+use super::turns::Turns;
 use crate::content::ContentStore;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
@@ -28,6 +29,7 @@ pub(crate) struct Documents {
     pub(crate) store: Option<ContentStore>,
     pub(crate) own: Option<OwnRegistry>,
     pub(crate) recent: Recent,
+    pub(crate) turns: Turns,
 }
 
 impl Documents {
@@ -85,6 +87,9 @@ impl Documents {
         reference: &Reference,
         config: &Descriptor,
     ) -> Result<Bytes, Fault> {
+        // Two deploys of one image at once fetch its configuration once.
+        let turn = self.turns.of(&config.digest);
+        let _alone = turn.lock().await;
         if let Some(bytes) = self.nearby(&config.digest, MAX_CONFIG_BYTES).await {
             return Ok(bytes);
         }

@@ -23,6 +23,7 @@ pub(crate) mod script;
 mod tests;
 mod tokens;
 mod transport;
+mod turns;
 
 pub use config::ConfigDocument;
 pub use local::OwnRegistry;

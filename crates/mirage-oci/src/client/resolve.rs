@@ -15,6 +15,7 @@ use super::manifest::{Document, Manifest};
 use super::options::RegistryOptions;
 use super::recent::Recent;
 use super::report::report;
+use super::turns::Turns;
 use crate::content::ContentStore;
 
 /// How deep an index may hold indexes.
@@ -39,7 +40,15 @@ impl RegistryClient {
         own: Option<OwnRegistry>,
     ) -> Result<Self> {
         let link = Arc::new(Link::new(options, seed)?);
-        Ok(Self { documents: Arc::new(Documents { link, store, own, recent: Recent::default() }) })
+        Ok(Self {
+            documents: Arc::new(Documents {
+                link,
+                store,
+                own,
+                recent: Recent::default(),
+                turns: Turns::default(),
+            }),
+        })
     }
 
     /// The way to every registry, for fetching blobs.
