@@ -120,7 +120,8 @@ fn kept() -> PathBuf {
 fn page(rows: &[(&str, &Outcome)]) -> String {
     let mut page = String::from(
         "# Benchmarks\n\nWritten by `cargo xtask bench`; `cargo xtask bench <row>` measures one row anew. Contenders take \
-         turns in every round; figures are medians, with the smallest and the largest value. Ratios carry over to \
+         turns in every round; figures are medians, with the smallest and the largest value; a ratio is the median over the ratios of \
+         the rounds. Ratios carry over to \
          other machines better than times do.\n\n| row | what | must | reached | |\n|---|---|---|---|---|\n",
     );
     for (name, row) in rows {

@@ -23,6 +23,12 @@ impl Samples {
         }
     }
 
+    /// The middle of the ratios to somebody else's values, round by round: what was measured in the same
+    /// minute is compared, whatever else the machine did in the others.
+    pub(super) fn ratio_to(&self, other: &Samples) -> f64 {
+        Self(self.0.iter().zip(&other.0).map(|(own, other)| own / other).collect()).median()
+    }
+
     /// The smallest value.
     pub(super) fn least(&self) -> f64 {
         self.sorted().first().copied().unwrap_or(f64::NAN)
@@ -88,5 +94,7 @@ mod tests {
         let samples = interleave(3, vec![runner("a"), runner("b"), runner("c")]).unwrap();
         assert_eq!(*order.borrow(), "abcbcacab");
         assert_eq!((samples[0].median(), samples[0].least(), samples[0].most()), (2.0, 1.0, 3.0));
+        let (own, other) = (Samples(vec![1.0, 20.0, 3.0]), Samples(vec![2.0, 10.0, 6.0]));
+        assert_eq!(own.ratio_to(&other), 0.5);
     }
 }

@@ -28,7 +28,7 @@ pub(in super::super) fn present(setting: &Setting) -> Result<Outcome> {
     docker.call(&["pull", "--quiet", &reference])?;
     podman.pull(&reference)?;
     let samples = race(setting.rounds_or(9), &platform, &docker, &podman, |_| reference.clone())?;
-    let (millis, ratio) = (samples[0].median(), samples[0].median() / samples[1].median());
+    let (millis, ratio) = (samples[0].median(), samples[0].ratio_to(&samples[1]));
     Ok(Outcome {
         what: "image present: from `POST` to the first 200 through the proxy".into(),
         must: "at most 0.30 of `docker run -p`, under 80 ms".into(),
@@ -53,7 +53,7 @@ pub(in super::super) fn with_pull(setting: &Setting) -> Result<Outcome> {
     let platform = Platform::start(&setting.binary, PlatformOptions::default())?;
     let (docker, podman) = (Docker::start()?, Podman::start()?);
     let samples = race(rounds, &platform, &docker, &podman, tag)?;
-    let (millis, ratio) = (samples[0].median(), samples[0].median() / samples[1].median());
+    let (millis, ratio) = (samples[0].median(), samples[0].ratio_to(&samples[1]));
     Ok(Outcome {
         what: "1-layer 2 MB image, with pull: to the first 200".into(),
         must: "at most 0.30 of `docker run` with pull".into(),

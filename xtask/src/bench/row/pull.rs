@@ -34,8 +34,7 @@ pub(in super::super) fn gzip(setting: &Setting) -> Result<Outcome> {
         Runner::new("podman pull", |_| podman_pull(&podman, &reference)),
     ];
     let samples = interleave(setting.rounds_or(3), runners)?;
-    let [mirage, docker, podman] = [0, 1, 2].map(|at| samples[at].median());
-    let (to_docker, to_podman) = (mirage / docker, mirage / podman);
+    let (to_docker, to_podman) = (samples[0].ratio_to(&samples[1]), samples[0].ratio_to(&samples[2]));
     Ok(Outcome {
         what: format!("pull and unpack, gzip ({shape})"),
         must: "at most 0.25 of `docker pull`, 0.30 of `podman pull`".into(),
@@ -59,7 +58,7 @@ pub(in super::super) fn zstd(setting: &Setting) -> Result<Outcome> {
         Runner::new("podman pull", |_| podman_pull(&podman, &reference)),
     ];
     let samples = interleave(setting.rounds_or(3), runners)?;
-    let ratio = samples[0].median() / samples[1].median();
+    let ratio = samples[0].ratio_to(&samples[1]);
     Ok(Outcome {
         what: format!("pull and unpack, zstd ({shape})"),
         must: "at most 0.25 of `podman pull`".into(),
