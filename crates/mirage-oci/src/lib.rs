@@ -3,6 +3,7 @@
 pub mod client;
 
 pub mod content;
+mod hash;
 pub mod layer;
 pub mod pull;
 pub mod registry;

@@ -68,8 +68,12 @@ pub(super) fn nginx() -> Result<Image> {
         layer = layer.copy(&inside, 0o755, std::fs::canonicalize(&path)?);
     }
     let layer = layer
-        .file("etc/nginx/nginx.conf", 0o644, super::contender::nginx::static_answers(8080))
-        .file("www/index.html", 0o644, "x".repeat(1024))
+        .file(
+            "etc/nginx/nginx.conf",
+            0o644,
+            super::contender::nginx::static_answers("8080", Path::new("/srv")),
+        )
+        .file("srv/www/index.html", 0o644, "x".repeat(1024))
         .file("etc/passwd", 0o644, "root:x:0:0::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n")
         .file("etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n");
     let image = Image::new(vec![layer]).entrypoint(&[program, "-g", "daemon off;"]).expose(8080);

@@ -29,7 +29,8 @@ const ROWS: &[Row] = &[
     ("second-deploy", row::second_deploy::measure),
     ("hundred", row::hundred::measure),
     ("idle", row::idle::measure),
-    ("proxy", row::proxy::measure),
+    ("proxy", row::proxy::alone),
+    ("proxy-bridged", row::proxy::bridged),
     ("rebuild", row::build::rebuild),
     ("first-build", row::build::first),
 ];

@@ -230,6 +230,12 @@ fn instances_reach_the_outside_by_this_machines_address_and_are_not_reached() {
         assert!(web.reaches(Ipv4Addr::new(198, 51, 100, 2), port(&listener), PATIENCE));
         assert_eq!(listener.accept().unwrap().1.ip(), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)));
         assert!(!outside.reaches(web.attachment.address, port(&served), SILENCE));
+        let names = TcpListener::bind((machine.network.resolver(3), 53)).unwrap();
+        assert!(
+            !outside.reaches(machine.network.resolver(3), port(&names), SILENCE),
+            "the names of services"
+        );
+        TcpStream::connect_timeout(&names.local_addr().unwrap(), PATIENCE).unwrap();
 
         // Nobody sends in another environment's name.
         let receiver = outside.run(|| UdpSocket::bind((Ipv4Addr::new(198, 51, 100, 2), 4000)).unwrap());

@@ -11,11 +11,11 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::answer::{is_web_page, next_chunk};
-use super::checksum::Checksum;
 use super::fault::Fault;
 use super::link::{Link, Question};
 use super::manifest::Descriptor;
 use super::retry::Tries;
+use crate::hash::Hasher;
 
 /// What has to arrive within one stall timeout, so that a trickle counts as a stall.
 const TRICKLE_BYTES: u64 = 16 << 10;
@@ -69,7 +69,7 @@ struct Transfer<'a> {
     repository: &'a Repository,
     blob: &'a Descriptor,
     sink: BlobSink,
-    checksum: Checksum,
+    hasher: Hasher,
     received: u64,
     /// Whether this registry is still trusted to send parts of blobs.
     ranges: bool,
@@ -83,8 +83,8 @@ impl<'a> Transfer<'a> {
         blob: &'a Descriptor,
         sink: BlobSink,
     ) -> Self {
-        let checksum = Checksum::new(blob.digest.algorithm());
-        Self { link, host, repository, blob, sink, checksum, received: 0, ranges: true }
+        let hasher = Hasher::new(blob.digest.algorithm());
+        Self { link, host, repository, blob, sink, hasher, received: 0, ranges: true }
     }
 
     /// One request, from where the last one broke off. It always starts at the registry: addresses it
@@ -157,7 +157,7 @@ impl<'a> Transfer<'a> {
             if chunk.is_empty() {
                 continue;
             }
-            self.checksum.update(&chunk);
+            self.hasher.update(&chunk);
             self.received = received;
             self.sink.arrived.store(received, Ordering::Relaxed);
             // A reader that has seen enough is no reason to stop; see `BlobSink`.
@@ -174,7 +174,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn verify(self) -> Result<(), Fault> {
-        let (expected, actual) = (&self.blob.digest, self.checksum.finish());
+        let (expected, actual) = (&self.blob.digest, self.hasher.finish());
         match *expected == actual {
             true => Ok(()),
             false => Err(Fault::WrongDigest { expected: expected.clone(), actual }),

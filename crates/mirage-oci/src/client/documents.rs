@@ -9,7 +9,6 @@ use reqwest::{Method, Response};
 use tokio::task::spawn_blocking;
 
 use super::answer::{body, is_web_page};
-use super::checksum::Checksum;
 use super::fault::{Fault, Refusal};
 use super::link::{Link, Question};
 use super::local::OwnRegistry;
@@ -20,6 +19,7 @@ use super::recent::Recent;
 use super::retry::Tries;
 use super::turns::Turns;
 use crate::content::ContentStore;
+use crate::hash::digest_of;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -133,7 +133,7 @@ impl Documents {
                 verify(&expected, &fetched.bytes)?;
                 expected
             }
-            (None, None) => Checksum::of(DigestAlgorithm::Sha256, &fetched.bytes),
+            (None, None) => digest_of(DigestAlgorithm::Sha256, &fetched.bytes),
         };
         self.recent.keep(&digest, &fetched.bytes);
         Ok((digest, fetched))
@@ -231,7 +231,7 @@ fn told_digest(response: &Response) -> Option<Digest> {
 }
 
 fn verify(expected: &Digest, bytes: &[u8]) -> Result<(), Fault> {
-    let actual = Checksum::of(expected.algorithm(), bytes);
+    let actual = digest_of(expected.algorithm(), bytes);
     match *expected == actual {
         true => Ok(()),
         false => Err(Fault::WrongDigest { expected: expected.clone(), actual }),

@@ -3,7 +3,6 @@
 mod answer;
 mod blob;
 mod challenge;
-mod checksum;
 mod choice;
 mod config;
 mod documents;

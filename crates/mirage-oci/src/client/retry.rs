@@ -126,7 +126,7 @@ mod tests {
     async fn what_will_not_change_is_not_asked_again() {
         let (options, jitter) = (quick(), Jitter::new(7));
         assert!(Tries::brisk(&options, &jitter).pause_after(stalled(), false).await.is_err());
-        let digest = super::super::checksum::Checksum::of(DigestAlgorithm::Sha256, b"x");
+        let digest = crate::hash::digest_of(DigestAlgorithm::Sha256, b"x");
         let wrong = Fault::WrongDigest { expected: digest.clone(), actual: digest };
         assert!(Tries::patient(&options, &jitter).pause_after(wrong, false).await.is_err());
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use mirage_core::{Code, Digest, DigestAlgorithm, Error, Result, human_bytes};
 
-use super::hash::{Hasher, digest_of};
 use super::store::{ContentStore, disk_error, publish};
 use super::temporary::Temporary;
+use crate::hash::{Hasher, digest_of};
 
 impl ContentStore {
     /// The bytes of a blob, or `None` where it is not here. Larger than `limit` bytes is an

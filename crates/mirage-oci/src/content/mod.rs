@@ -16,7 +16,6 @@
 mod blobs;
 mod collect;
 mod format;
-mod hash;
 mod hold;
 mod layers;
 mod loop_device;

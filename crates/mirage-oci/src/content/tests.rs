@@ -7,8 +7,8 @@ use std::path::Path;
 
 use mirage_core::{Code, Digest, DigestAlgorithm};
 
-use super::hash::digest_of;
 use super::{ContentStore, LayerFormat, StoreConfig};
+use crate::hash::digest_of;
 use crate::layer::testing::Archive;
 use crate::layer::{Compression, LayerLimits};
 

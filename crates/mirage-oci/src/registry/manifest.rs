@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mirage_core::{Digest, DigestAlgorithm};
-use ring::digest;
+use mirage_core::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultCode};
@@ -127,20 +126,6 @@ impl Manifest {
             artifact_type: self.artifact_type,
             annotations: self.annotations,
         }
-    }
-}
-
-/// The digest of `bytes`.
-pub(super) fn digest_of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Digest {
-    let kind = match algorithm {
-        DigestAlgorithm::Sha256 => &digest::SHA256,
-        DigestAlgorithm::Sha512 => &digest::SHA512,
-    };
-    let hash = digest::digest(kind, bytes);
-    let hash = hash.as_ref();
-    match algorithm {
-        DigestAlgorithm::Sha256 => Digest::sha256(std::array::from_fn(|at| hash[at])),
-        DigestAlgorithm::Sha512 => Digest::sha512(std::array::from_fn(|at| hash[at])),
     }
 }
 

@@ -11,6 +11,7 @@ use super::fault::{Fault, FaultCode};
 use super::manifest::{self, Descriptor, Manifest, Needs};
 use super::path::ManifestName;
 use super::{CONTENT_DIGEST, Call, RegistryState, header_value, on_disk, receive};
+use crate::hash::digest_of;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
@@ -102,7 +103,7 @@ fn checked_digest(bytes: &[u8], name: &ManifestName) -> Result<Digest, Fault> {
         ManifestName::Digest(digest) => digest.algorithm(),
         ManifestName::Tag(_) => DigestAlgorithm::Sha256,
     };
-    let digest = manifest::digest_of(algorithm, bytes);
+    let digest = digest_of(algorithm, bytes);
     match name {
         ManifestName::Digest(stated) if *stated != digest => Err(Fault::bad_request(
             FaultCode::DigestInvalid,

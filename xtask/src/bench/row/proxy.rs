@@ -1,11 +1,17 @@
 //! The proxy against nginx as a reverse proxy, before the same upstream.
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
 use anyhow::{Result, bail};
+use serde_json::json;
 
 use super::good;
-use crate::bed::{Platform, PlatformOptions, Registry};
+use crate::bed::{Platform, PlatformOptions, Process, Registry, eventually, free_port, http};
 use crate::bench::Setting;
-use crate::bench::contender::nginx::ReverseProxy;
+use crate::bench::contender::nginx::Nginx;
 use crate::bench::contender::wrk::load;
 use crate::bench::image::nginx;
 use crate::bench::report::{Figure, Outcome};
@@ -14,19 +20,59 @@ use crate::bench::rounds::{Runner, Samples, interleave};
 /// Seconds of load a turn.
 const SECONDS: u32 = 6;
 
-/// Answers a second, and the time of the slowest hundredth.
-pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
+/// The host that is asked for.
+const HOST: &str = "up-production.localhost";
+
+/// The proxy process alone, with everything on loopback.
+pub(in super::super) fn alone(setting: &Setting) -> Result<Outcome> {
+    let upstream = Nginx::answering()?;
+    let theirs = Nginx::before(upstream.address())?;
+    let folder = tempfile::Builder::new().prefix("mirage-proxy-").tempdir()?;
+    let (_ours, port) = proxy(&setting.binary, folder.path(), upstream.address())?;
+    let note = format!(
+        "wrk with one thread, {SECONDS} s a turn. The upstream is an nginx with one worker, everything is on loopback. nginx \
+         listens with `reuseport`, keeps its upstream connections and sets the same headers but for `Forwarded`."
+    );
+    race(setting, port, theirs.address().port(), note)
+}
+
+/// The whole platform, before a container.
+pub(in super::super) fn bridged(setting: &Setting) -> Result<Outcome> {
     let registry = Registry::start()?;
     let reference = registry.reference("bench/nginx:1");
     nginx()?.push(&reference)?;
     let platform = Platform::start(&setting.binary, PlatformOptions::default())?;
     good(platform.cli(&["deploy", &reference, "--name", "up"])?)?;
-    let other = ReverseProxy::start(platform.backend("up", 8080)?)?;
-    let host = "up-production.localhost";
+    let theirs = Nginx::before(platform.backend("up", 8080)?)?;
+    let note = "As `proxy`, but the upstream is in a container that Mirage runs; both proxies forward to its address, \
+                through the bridge and the packet filter."
+        .to_owned();
+    let outcome = race(setting, platform.proxy_port(), theirs.address().port(), note)?;
+    Ok(Outcome { what: "the same before a container".into(), ..outcome })
+}
+
+/// `mirage proxy` with one route; answers with its port.
+fn proxy(binary: &Path, folder: &Path, upstream: SocketAddr) -> Result<(Process, u16)> {
+    let id = "0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10";
+    let backends = json!([{"instance": id, "address": upstream}]);
+    let route = json!({"host": HOST, "service": id, "service_name": "up", "backends": backends});
+    let table = json!({"generation": 1, "routes": [route], "zones": []});
+    std::fs::write(folder.join("routes.json"), table.to_string())?;
+    let port = free_port()?;
+    let mut command = Command::new(binary);
+    command.arg("proxy").arg("--run").arg(folder).arg("--listen").arg(format!("127.0.0.1:{port}"));
+    let process = Process::start(&mut command, folder, "proxy")?;
+    let url = format!("http://{HOST}:{port}/");
+    let answer = || http::get(&url).ok().filter(|answer| answer.status == 200);
+    eventually("the proxy's answer", Duration::from_secs(10), answer)?;
+    Ok((process, port))
+}
+
+fn race(setting: &Setting, ours: u16, theirs: u16, note: String) -> Result<Outcome> {
     let mut tails = [Samples::default(), Samples::default()];
-    let [ours, theirs] = &mut tails;
+    let [our_tail, their_tail] = &mut tails;
     let turn = |port: u16, tail: &mut Samples| {
-        let load = load(port, host, SECONDS)?;
+        let load = load(port, HOST, SECONDS)?;
         if load.errors > 0 {
             bail!("{} answers were wrong", load.errors);
         }
@@ -34,17 +80,16 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
         Ok(load.rate)
     };
     // One second of warm-up each: connections, caches, the upstream's file.
-    load(platform.proxy_port(), host, 1)?;
-    load(other.port(), host, 1)?;
+    load(ours, HOST, 1)?;
+    load(theirs, HOST, 1)?;
     let samples = interleave(
         setting.rounds_or(9),
         vec![
-            Runner::new("mirage", |_| turn(platform.proxy_port(), ours)),
-            Runner::new("nginx", |_| turn(other.port(), theirs)),
+            Runner::new("mirage", |_| turn(ours, our_tail)),
+            Runner::new("nginx", |_| turn(theirs, their_tail)),
         ],
     )?;
-    let ratio = samples[0].ratio_to(&samples[1]);
-    let p99 = tails[0].ratio_to(&tails[1]);
+    let (ratio, p99) = (samples[0].ratio_to(&samples[1]), tails[0].ratio_to(&tails[1]));
     Ok(Outcome {
         what: "proxy, 64 connections keep-alive, 1 KiB answers".into(),
         must: "at least nginx (two workers) as a reverse proxy, p99 no worse".into(),
@@ -56,10 +101,7 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
             Figure::new("mirage, p99", &tails[0], "ms"),
             Figure::new("nginx, p99", &tails[1], "ms"),
         ],
-        note: format!(
-            "wrk with one thread, {SECONDS} s a turn. The upstream is an nginx with one worker in a container that Mirage \
-             runs; both proxies forward to its address."
-        ),
+        note,
         ..Outcome::default()
     })
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::rules::{Chain, Hook, Match, Rule, Verdict};
+use crate::network::addressing::Subnet;
 use crate::network::netlink::{Message, Socket};
 
 // Attribute numbers; the C header has them as enumerations and libc does not have them all.
@@ -132,8 +133,9 @@ fn matching(message: Message, what: &Match) -> Message {
         Match::ToNone(start) => {
             compare(meta(message, libc::NFT_META_OIFNAME), libc::NFT_CMP_NEQ, start.as_bytes())
         }
-        Match::Source(block) => source(message, block, equal),
-        Match::ForeignSource(block) => source(message, block, libc::NFT_CMP_NEQ),
+        Match::Source(block) => within(message, IPV4_SOURCE, block, equal),
+        Match::ForeignSource(block) => within(message, IPV4_SOURCE, block, libc::NFT_CMP_NEQ),
+        Match::DestinationIn(block) => within(message, IPV4_DESTINATION, block, equal),
         Match::Destination(address) => {
             let message = network_header(ipv4(message), IPV4_DESTINATION);
             compare(message, equal, &address.octets())
@@ -189,8 +191,9 @@ fn ipv4(message: Message) -> Message {
     compare(meta(message, libc::NFT_META_NFPROTO), libc::NFT_CMP_EQ, &[libc::NFPROTO_IPV4 as u8])
 }
 
-fn source(message: Message, block: &super::super::addressing::Subnet, operator: i32) -> Message {
-    let message = network_header(ipv4(message), IPV4_SOURCE);
+/// Whether the address at this offset is, or is not, in the block.
+fn within(message: Message, offset: u32, block: &Subnet, operator: i32) -> Message {
+    let message = network_header(ipv4(message), offset);
     compare(bitwise(message, &block.mask().octets()), operator, &block.base().octets())
 }
 

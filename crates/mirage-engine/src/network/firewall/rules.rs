@@ -79,6 +79,8 @@ pub(crate) enum Match {
     ForeignSource(Subnet),
     /// Has this IPv4 destination.
     Destination(Ipv4Addr),
+    /// Has an IPv4 destination in this block.
+    DestinationIn(Subnet),
     /// Is IPv6.
     Ipv6,
     /// Is of this transport protocol (`IPPROTO_*`).
@@ -110,7 +112,8 @@ pub(crate) enum Verdict {
 ///   so neither the API nor the proxy nor anything else that listens here;
 /// - to another environment: nothing; within one: everything;
 /// - to the outside: everything, with a source address of its own network only;
-/// - from the outside: answers; from this machine itself: everything (that is not forwarded);
+/// - from the outside: answers, and nothing to this machine's addresses in these networks, where the
+///   name service listens; from this machine itself: everything (that is not forwarded);
 /// - IPv6: nothing.
 pub(crate) fn ruleset(plan: &Plan, networks: &[u16], ability: Ability) -> Vec<Chain> {
     let ours = || plan.bridge_prefix();
@@ -118,7 +121,15 @@ pub(crate) fn ruleset(plan: &Plan, networks: &[u16], ability: Ability) -> Vec<Ch
         regular("to_host", to_host(plan, networks, ability)),
         regular("leaving", leaving(plan, networks)),
         regular("entering", entering(ability)),
-        base("input", libc::NF_INET_LOCAL_IN, vec![rule([Match::FromAny(ours())], Verdict::Jump("to_host"))]),
+        base(
+            "input",
+            libc::NF_INET_LOCAL_IN,
+            vec![
+                rule([Match::FromAny(ours())], Verdict::Jump("to_host")),
+                rule([Match::From("lo".to_owned())], Verdict::Accept),
+                rule([Match::DestinationIn(plan.base())], Verdict::Drop),
+            ],
+        ),
         base(
             "forward",
             libc::NF_INET_FORWARD,

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures_util::stream;
 use mirage_core::{Digest, DigestAlgorithm, Reference, RegistryHost};
 
-use super::checksum::Checksum;
 use super::{RegistryClient, RegistryOptions, RetryOptions};
+use crate::hash::digest_of;
 
 pub(crate) use debian::{DebianRegistry, push};
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
@@ -206,7 +206,7 @@ pub(crate) fn stalled(bytes: &Bytes, after: usize) -> Response {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    Checksum::of(DigestAlgorithm::Sha256, bytes)
+    digest_of(DigestAlgorithm::Sha256, bytes)
 }
 
 /// Settings with the patience of a test.

@@ -15,11 +15,11 @@ use mirage_core::{Digest, DigestAlgorithm};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::super::manifest::digest_of;
 use super::super::{
     Access, Action, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router,
 };
 use crate::content::{ContentStore, StoreConfig};
+use crate::hash::digest_of;
 
 pub(super) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

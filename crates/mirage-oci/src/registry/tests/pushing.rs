@@ -2,8 +2,8 @@ use http::{Method, StatusCode};
 use mirage_core::{Digest, DigestAlgorithm};
 use serde_json::{Value, json};
 
-use super::super::manifest::digest_of;
 use super::bench::{Bench, OCI_IMAGE, OCI_INDEX, sha256};
+use crate::hash::digest_of;
 
 #[tokio::test]
 async fn whatever_has_a_tag_can_be_pulled() {

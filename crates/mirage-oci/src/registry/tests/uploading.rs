@@ -7,8 +7,8 @@ use mirage_core::DigestAlgorithm;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::UploadLimits;
-use super::super::manifest::digest_of;
 use super::bench::{Bench, basic, sha256};
+use crate::hash::digest_of;
 
 #[tokio::test]
 async fn a_blob_arrives_in_chunks_that_follow_each_other() {

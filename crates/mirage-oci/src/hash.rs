@@ -1,15 +1,15 @@
-//! Digests of bytes as they pass.
+//! Digests of bytes as they pass: fetched, pushed, stored.
 
 use mirage_core::{Digest, DigestAlgorithm};
 use ring::digest::{Context, SHA256, SHA512};
 
 /// A digest in the making.
-pub(crate) struct Checksum {
+pub(crate) struct Hasher {
     algorithm: DigestAlgorithm,
     context: Context,
 }
 
-impl Checksum {
+impl Hasher {
     /// Of nothing yet.
     pub(crate) fn new(algorithm: DigestAlgorithm) -> Self {
         let context = Context::new(match algorithm {
@@ -17,13 +17,6 @@ impl Checksum {
             DigestAlgorithm::Sha512 => &SHA512,
         });
         Self { algorithm, context }
-    }
-
-    /// The digest of `bytes`.
-    pub(crate) fn of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Digest {
-        let mut checksum = Self::new(algorithm);
-        checksum.update(bytes);
-        checksum.finish()
     }
 
     /// Adds the next bytes.
@@ -41,6 +34,13 @@ impl Checksum {
     }
 }
 
+/// The digest of `bytes`.
+pub(crate) fn digest_of(algorithm: DigestAlgorithm, bytes: &[u8]) -> Digest {
+    let mut hasher = Hasher::new(algorithm);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
 fn fixed<const N: usize>(hash: &[u8]) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(hash);
@@ -53,9 +53,9 @@ mod tests {
 
     #[test]
     fn both_algorithms_give_the_published_values() {
-        let sha256 = Checksum::of(DigestAlgorithm::Sha256, b"abc").to_string();
+        let sha256 = digest_of(DigestAlgorithm::Sha256, b"abc").to_string();
         assert_eq!(sha256, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        let sha512 = Checksum::of(DigestAlgorithm::Sha512, b"abc").to_string();
+        let sha512 = digest_of(DigestAlgorithm::Sha512, b"abc").to_string();
         assert!(sha512.starts_with("sha512:ddaf35a193617abacc417349ae204131"), "{sha512}");
     }
 }
