@@ -65,6 +65,7 @@ pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
     resolve: Resolve,
     workspace_members: BTreeSet<String>,
+    workspace_default_members: BTreeSet<String>,
 }
 
 /// One package in one version.
@@ -125,6 +126,11 @@ impl Metadata {
     /// The packages of this workspace.
     pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+    }
+
+    /// The packages that a `cargo` command without `--package` means.
+    pub(crate) fn default_members(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| self.workspace_default_members.contains(&package.id))
     }
 
     /// Names of everything that is linked into this package, itself included; what only its tests

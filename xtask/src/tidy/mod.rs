@@ -5,6 +5,7 @@
 
 mod documents;
 mod edges;
+mod front_door;
 mod habits;
 mod joins;
 mod length;
@@ -72,6 +73,7 @@ pub fn findings(root: &Path) -> Result<Vec<Finding>> {
     let metadata = Metadata::load()?;
     let mut found = Vec::new();
     found.extend(edges::check(&metadata));
+    found.extend(front_door::check(&metadata));
     found.extend(joins::check(&tree));
     found.extend(unsafety::check(&tree));
     found.extend(length::check(&tree));

@@ -31,6 +31,18 @@ fn unquoted(value: &str) -> &str {
     ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q)).unwrap_or(value)
 }
 
+/// A span in seconds: a number of them, or with units such as `500ms`, `90s`, `2m`, `1h30m`.
+pub(crate) fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let span = match text.parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) => text
+            .parse::<jiff::SignedDuration>()
+            .map_err(|_| format!("`{text}` is no span; write `30`, `30s` or `2m`"))?
+            .as_secs_f64(),
+    };
+    if span.is_finite() && span > 0.0 { Ok(span) } else { Err(format!("`{text}` is no time to wait")) }
+}
+
 /// A time for `--since`: a timestamp, or a span back from now such as `90s`, `10m`, `2h`, `1d`.
 pub(crate) fn since(text: &str, now: jiff::Timestamp) -> Result<jiff::Timestamp> {
     if let Ok(time) = text.parse() {
@@ -56,6 +68,19 @@ pub(crate) fn since(text: &str, now: jiff::Timestamp) -> Result<jiff::Timestamp>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_take_units_or_none() {
+        let cases =
+            [("30", 30.0), ("0.5", 0.5), ("500ms", 0.5), ("4s", 4.0), ("2m", 120.0), ("1h30m", 5_400.0)];
+        for (text, expected) in cases {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        assert_eq!(seconds("soon"), Err("`soon` is no span; write `30`, `30s` or `2m`".into()));
+        for wrong in ["", "0", "-3s", "inf", "NaN"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn since_takes_times_and_spans() {

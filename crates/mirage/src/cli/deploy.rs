@@ -7,7 +7,7 @@ use clap::Args;
 use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result};
 
 use super::api::segment;
-use super::args::{env_file, pair};
+use super::args::{env_file, pair, seconds};
 use super::wire::{Change, Created, Deployment, Healthcheck, NewService, Resources, Service, Told};
 use super::{Context, follow_deployment};
 
@@ -56,8 +56,8 @@ pub(crate) struct DeployArgs {
     /// Path that answers 200 to 399 when the service is well
     #[arg(long, value_name = "PATH")]
     health_path: Option<String>,
-    /// Seconds until a new instance must be well
-    #[arg(long, value_name = "SECONDS")]
+    /// How long a new instance may take until it is well: seconds, or `90s`, `2m`
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
     health_timeout: Option<f64>,
     /// What happens when the process exits: on-failure, always, never
     #[arg(long, value_name = "POLICY", value_parser = restart_policy)]

@@ -54,12 +54,13 @@ fn show(found: &Inspection, context: &Context) {
     let list = |values: &[String]| values.join(" ");
     let ports: Vec<_> = found.config.exposed_ports.iter().map(u16::to_string).collect();
     let user = if found.config.user.is_empty() { "root".to_owned() } else { found.config.user.clone() };
+    let layers = if found.layers == 1 { "layer" } else { "layers" };
     let rows = [
         ("image", familiar(&found.docker_image)),
         ("digest", found.image_digest.clone()),
         ("platform", found.platform.clone()),
         ("platforms", if found.platforms.len() > 1 { list(&found.platforms) } else { String::new() }),
-        ("size", format!("{} in {} layers", human_bytes(found.size_bytes), found.layers)),
+        ("size", format!("{} in {} {layers}", human_bytes(found.size_bytes), found.layers)),
         (
             "created",
             found.config.created.map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default(),
