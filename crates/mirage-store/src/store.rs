@@ -1,7 +1,11 @@
 //! The database file and its transactions.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mirage_core::{Code, Error, Event, Result};
@@ -12,12 +16,16 @@ use sqlx::{Sqlite, Transaction};
 
 /// Readers at the same time. Each costs a thread and a page cache.
 const READERS: u32 = 3;
+/// Permissions of the database file.
+const OWNER_ONLY: u32 = 0o600;
 
 /// The database: one connection that writes, a few that read.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) reader: SqlitePool,
     writer: SqlitePool,
+    /// The writing connection is to be replaced before it is used again.
+    stale: Arc<AtomicBool>,
 }
 
 /// One decision: everything in it is written, or nothing.
@@ -29,7 +37,16 @@ pub struct Tx {
 
 impl Store {
     /// Opens the database file, makes it if there is none, and brings its schema up to date.
+    ///
+    /// Only its owner can read it, and so the files that SQLite puts beside it: variables are in it.
     pub async fn open(path: &Path) -> Result<Self> {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(OWNER_ONLY)
+            .open(path)
+            .and_then(|file| file.set_permissions(Permissions::from_mode(OWNER_ONLY)))
+            .map_err(|error| cannot_open(path, error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -39,12 +56,21 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
             .pragma("cache_size", "-1024");
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| cannot_open(path, error))?;
+        let stale = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stale);
+        let writer = pool(1)
+            .before_acquire(move |_, _| {
+                let fit = !seen.swap(false, Ordering::SeqCst);
+                Box::pin(async move { Ok(fit) })
+            })
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| cannot_open(path, error))?;
         let reader = pool(READERS)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(|error| cannot_open(path, error))?;
-        Self { reader, writer }.migrated().await
+        Self { reader, writer, stale }.migrated().await
     }
 
     /// A database that lives in memory as long as the value.
@@ -56,7 +82,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| Error::internal("open a database in memory", error))?;
-        Self { reader: only.clone(), writer: only }.migrated().await
+        Self { reader: only.clone(), writer: only, stale: Arc::default() }.migrated().await
     }
 
     async fn migrated(self) -> Result<Self> {
@@ -73,11 +99,16 @@ impl Store {
 
     /// Begins a decision. There is one at a time; others wait.
     pub async fn begin(&self) -> Result<Tx> {
-        let inner = self
-            .writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|error| Error::internal("begin a transaction", error))?;
+        let begin = || self.writer.begin_with("BEGIN IMMEDIATE");
+        let inner = match begin().await {
+            Ok(inner) => inner,
+            // Where SQLite ended a transaction by itself, as it does on a full disk, the connection goes
+            // on counting it as open and begins no other: it is replaced.
+            Err(_) => {
+                self.stale.store(true, Ordering::SeqCst);
+                begin().await.map_err(|error| failed("begin a transaction", error))?
+            }
+        };
         Ok(Tx { inner, events: Vec::new() })
     }
 
@@ -113,7 +144,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-fn cannot_open(path: &Path, error: sqlx::Error) -> Error {
+fn cannot_open(path: &Path, error: impl Into<anyhow::Error>) -> Error {
     Error::new(Code::Internal, format!("the database `{}` cannot be opened", path.display()))
         .hint("check that the folder is writable and the file is a Mirage database")
         .because(error)

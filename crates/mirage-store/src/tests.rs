@@ -166,3 +166,40 @@ async fn a_deleted_service_takes_its_records_along_but_not_its_events() {
     let about = EventFilter { service: Some(web.id), deployment: None };
     assert_eq!(store.events(&about, 0, 10).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_does_not_stop_the_next_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("mirage.db")).await.unwrap();
+    for dropped in [false, true] {
+        let mut tx = store.begin().await.unwrap();
+        // What SQLite does on a full disk.
+        sqlx::query("ROLLBACK").execute(&mut *tx.inner).await.unwrap();
+        match dropped {
+            true => drop(tx),
+            false => assert!(tx.commit().await.is_err()),
+        }
+        let mut tx = store.begin().await.unwrap();
+        tx.append(event(EventKind::ServiceCreated)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let all = EventFilter { service: None, deployment: None };
+    assert_eq!(store.events(&all, 0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn nobody_else_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mirage.db");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = Store::open(&path).await.unwrap();
+    environment(&store).await;
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+    assert!(files.len() > 1, "the log lies beside it");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", file.path().display());
+    }
+}

@@ -33,6 +33,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Images that nobody needs are looked for this often.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
+/// How long after a moment at which images were in motion it is tried again.
+const COLLECT_AGAIN: Duration = Duration::from_secs(30);
 
 pub(crate) struct Reconciler {
     parts: Arc<Parts>,
@@ -203,11 +205,17 @@ impl Reconciler {
     }
 
     async fn collect_images(self: Arc<Self>) {
+        let mut pause = COLLECT_EVERY;
         loop {
-            let _ = tokio::time::timeout(COLLECT_EVERY, self.collect.notified()).await;
-            if let Err(error) = crate::images::collect(&self.parts).await {
-                error!(?error, "images that nobody needs could not be removed");
-            }
+            let _ = tokio::time::timeout(pause, self.collect.notified()).await;
+            pause = match crate::images::collect(&self.parts).await {
+                Ok(Some(_)) => COLLECT_EVERY,
+                Ok(None) => COLLECT_AGAIN,
+                Err(error) => {
+                    error!(?error, "images that nobody needs could not be removed");
+                    COLLECT_EVERY
+                }
+            };
         }
     }
 

@@ -91,6 +91,33 @@ async fn broken_chunks_never_reach_a_backend_as_a_whole_request() {
 }
 
 #[tokio::test]
+async fn trailers_cannot_say_what_only_the_head_may() {
+    let bed = Bed::start().await;
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let noted = seen.clone();
+    let web = Instance::answering(move |request: Request<Incoming>| {
+        let noted = noted.clone();
+        async move {
+            let body = request.into_body().collect().await.unwrap();
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            let mut names: Vec<_> = trailers.keys().map(ToString::to_string).collect();
+            names.sort();
+            noted.lock().await.extend(names);
+            Response::new(full("fine"))
+        }
+    })
+    .await;
+    bed.deploy(1, std::slice::from_ref(&web.backend)).await;
+    let trailers = "X-Sum: 9\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nHost: evil\r\n\
+                    Content-Length: 99\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer x\r\n";
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    let answer = bed.say(&format!("{head}2\r\nab\r\n0\r\n{trailers}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(*seen.lock().await, ["x-sum"]);
+}
+
+#[tokio::test]
 async fn nonsense_is_refused() {
     let bed = Bed::start().await;
     for (text, status) in [

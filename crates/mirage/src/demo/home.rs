@@ -24,14 +24,21 @@ impl Home {
         &self.0
     }
 
-    /// Removes it, and says what stood in the way.
+    /// Removes it, and says what stood in the way. The database goes last: with it, what is left can
+    /// still be taken down.
     pub(super) fn remove(&self) -> Result<()> {
-        match std::fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::internal("remove the folder of the demo", error))
+        let failed = |error| Error::internal("remove the folder of the demo", error);
+        let entries = match std::fs::read_dir(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if entry.file_type().map_err(failed)?.is_dir() {
+                std::fs::remove_dir_all(entry.path()).map_err(failed)?;
             }
-            _ => Ok(()),
         }
+        std::fs::remove_dir_all(&self.0).map_err(failed)
     }
 }
 

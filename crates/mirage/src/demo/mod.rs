@@ -57,14 +57,21 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
         proxy_listen: args.proxy_listen.unwrap_or_else(free_proxy_address),
         ..PlatformOptions::of_folder(data.clone())
     };
-    let platform = Platform::start(options).await?;
+    let platform = match Platform::start(options).await {
+        Ok(platform) => platform,
+        Err(error) => {
+            // The network or the proxy may have come up before the part that did not.
+            Platform::tear_down(PlatformOptions::of_folder(data)).await?;
+            return Err(error);
+        }
+    };
     let text = format!("a platform in {}, API on {}", data.display(), platform.listen);
     printer.step("Started", &text, Some(start.elapsed()));
     let deployed = tokio::select! {
-        deployed = deploy(&args, global, printer, &platform, &data) => deployed,
-        () = ends.wait() => Ok(()),
+        deployed = deploy(&args, global, printer, &platform, &data) => deployed.map(|()| true),
+        () = ends.wait() => Ok(false),
     };
-    if deployed.is_ok() {
+    if let Ok(true) = deployed {
         printer.note("\nCtrl-C stops it and removes everything");
         ends.wait().await;
         printer.note("");

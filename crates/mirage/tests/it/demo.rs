@@ -42,3 +42,39 @@ fn the_demo_prints_an_address_that_answers_and_ctrl_c_leaves_nothing() {
     assert!(left.is_ok(), "{:#?}", residue::carrying(&marks));
     assert!(!home.exists());
 }
+
+#[test]
+fn a_demo_that_does_not_come_up_leaves_nothing_either() {
+    if !may_run_as_root("a demo that does not come up leaves nothing either") {
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("mirage-taken-").tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["demo", "--proxy-listen", &taken.local_addr().unwrap().to_string()]);
+    let mut demo = Process::start(&mut command, folder.path(), "demo").unwrap();
+    let home = std::env::temp_dir().join(format!("mirage-demo-{}", demo.id()));
+    assert_eq!(demo.wait(Duration::from_secs(60)).unwrap(), Some(1), "{}", demo.stderr());
+    assert!(demo.stderr().contains("[CONFLICT]"), "{}", demo.stderr());
+    assert!(!home.exists());
+    assert_eq!(residue::carrying(&residue::marks_of(&home)), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_ends_a_demo_that_is_still_waiting_for_its_image() {
+    if !may_run_as_root("ctrl-c ends a demo that is still waiting for its image") {
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("mirage-waiting-").tempdir().unwrap();
+    // Takes connections and says nothing.
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let reference = format!("{}/acme/web:1", registry.local_addr().unwrap());
+    let mut command = Command::new(BINARY);
+    command.args(["demo", &reference, "--proxy-listen", &format!("127.0.0.1:{}", free_port().unwrap())]);
+    let mut demo = Process::start(&mut command, folder.path(), "demo").unwrap();
+    let asked = registry.accept().unwrap();
+    demo.signal(Signal::SIGINT).unwrap();
+    assert_eq!(demo.wait(Duration::from_secs(60)).unwrap(), Some(0), "{}", demo.stderr());
+    assert!(!std::env::temp_dir().join(format!("mirage-demo-{}", demo.id())).exists());
+    drop(asked);
+}
