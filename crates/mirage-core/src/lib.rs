@@ -46,7 +46,7 @@ pub use project::{Environment, Project};
 pub use resources::Resources;
 pub use revision::{DEFAULT_PORT, Revision};
 pub use rollout::{
-    Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, RestartPolicy, Step, plan,
+    Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Step, plan,
 };
 pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
 pub use service::{Port, Service, ServiceSpec, Source};

@@ -67,6 +67,16 @@ fn terminated(proxy: &Rc<Proxy>) -> Result<impl Future<Output = ()>> {
     })
 }
 
+/// Whether a proxy could listen at this address, for whoever is about to start one: a sentence now
+/// is better than a process that ends.
+///
+/// # Errors
+///
+/// `TARGET_UNAVAILABLE` where the address is taken, is none of this machine, or needs more rights.
+pub fn check_address(address: SocketAddr) -> Result<()> {
+    sockets::claim(address).map_err(|error| cannot_listen(address, error))
+}
+
 async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     let folder = |error| unusable(&config, error);
     DirBuilder::new().recursive(true).mode(0o700).create(&config.run).map_err(folder)?;

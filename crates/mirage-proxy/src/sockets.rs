@@ -75,7 +75,7 @@ pub(crate) fn free_bound(address: SocketAddr, kind: SockType) -> io::Result<Owne
 
 /// Sharing a port is allowed between sockets that both ask for it, even of different programs. A
 /// bind that does not ask for it fails if anybody is there.
-fn claim(address: SocketAddr) -> io::Result<()> {
+pub(crate) fn claim(address: SocketAddr) -> io::Result<()> {
     if address.port() != 0 {
         bind_to(&stream_socket(address)?, address)?;
     }

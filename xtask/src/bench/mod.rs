@@ -70,7 +70,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
             Ok(outcome) => {
                 println!("{outcome}");
                 reached &= outcome.reached;
-                report.add(name, outcome);
+                report.add(name, &outcome);
             }
             Err(error) => {
                 reached = false;

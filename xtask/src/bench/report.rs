@@ -5,14 +5,24 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 
 use super::machine;
 use super::rounds::Samples;
 use crate::workspace::root;
 
+const HEAD: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`; `cargo xtask bench <row>` measures one row anew. Contenders take turns in every \
+round; figures are medians, with the smallest and the largest value; a ratio is the median over the ratios of the \
+rounds. Ratios carry over to other machines better than times do.
+
+| row | what | must | reached | |
+|---|---|---|---|---|
+";
+
 /// What one row came to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
     /// What was measured.
     pub(super) what: String,
@@ -26,16 +36,10 @@ pub(super) struct Outcome {
     pub(super) figures: Vec<Figure>,
     /// How it was measured, and what limits a figure that was not reached.
     pub(super) note: String,
-    /// Day of the measurement.
-    #[serde(default)]
-    pub(super) date: String,
-    /// The machine of the measurement.
-    #[serde(default)]
-    pub(super) machine: String,
 }
 
 /// The values of one contender.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Figure {
     /// Who.
     pub(super) name: String,
@@ -81,67 +85,83 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Every row that was measured, kept below `target` between runs so that one row can be measured anew.
+/// docs/BENCHMARKS.md: every row as it was last measured. Rows that are not measured anew stay as they
+/// are written there, whoever measured them.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Report {
-    rows: BTreeMap<String, Outcome>,
+    rows: BTreeMap<String, Row>,
+}
+
+/// A row as it is written.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    /// Its line in the table.
+    line: String,
+    /// What stands below its heading.
+    section: String,
 }
 
 impl Report {
     /// What earlier runs measured.
     pub(super) fn load() -> Self {
-        let text = std::fs::read_to_string(kept()).unwrap_or_default();
-        Self { rows: serde_json::from_str(&text).unwrap_or_default() }
+        Self::parse(&std::fs::read_to_string(path()).unwrap_or_default())
     }
 
-    /// Takes the outcome of a row, with the machine and the day.
-    pub(super) fn add(&mut self, row: &str, outcome: Outcome) {
-        let outcome = Outcome { date: machine::today(), machine: machine::describe(), ..outcome };
-        self.rows.insert(row.to_owned(), outcome);
+    /// Takes the outcome of a row, measured today on this machine.
+    pub(super) fn add(&mut self, name: &str, outcome: &Outcome) {
+        let line = outcome.line(name);
+        let section = outcome.section(&format!("{}, {}", machine::today(), machine::describe()));
+        self.rows.insert(name.to_owned(), Row { line, section });
     }
 
-    /// Keeps the figures, and writes docs/BENCHMARKS.md with the rows in this order.
+    /// Writes docs/BENCHMARKS.md with the rows in this order.
     pub(super) fn write<'a>(&self, order: impl Iterator<Item = &'a str>) -> Result<()> {
-        std::fs::write(kept(), serde_json::to_string_pretty(&self.rows)?)
-            .context("the figures cannot be kept")?;
-        let rows: Vec<(&str, &Outcome)> =
-            order.filter_map(|name| Some((name, self.rows.get(name)?))).collect();
-        let path = root().join("docs/BENCHMARKS.md");
-        std::fs::write(&path, page(&rows))
+        let path = path();
+        std::fs::write(&path, self.page(order))
             .with_context(|| format!("{} cannot be written", path.display()))?;
         eprintln!("docs/BENCHMARKS.md written");
         Ok(())
     }
-}
 
-fn kept() -> PathBuf {
-    root().join("target/bench.json")
-}
-
-fn page(rows: &[(&str, &Outcome)]) -> String {
-    let mut page = String::from(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`; `cargo xtask bench <row>` measures one row anew. Contenders take \
-         turns in every round; figures are medians, with the smallest and the largest value; a ratio is the median over the ratios of \
-         the rounds. Ratios carry over to \
-         other machines better than times do.\n\n| row | what | must | reached | |\n|---|---|---|---|---|\n",
-    );
-    for (name, row) in rows {
-        let verdict = if row.reached { "yes" } else { "**no**" };
-        page.push_str(&format!("| `{name}` | {} | {} | {} | {verdict} |\n", row.what, row.must, row.got));
+    fn parse(page: &str) -> Self {
+        let mut sections = page.split("\n## ");
+        let head = sections.next().unwrap_or_default();
+        let rows = sections.filter_map(|section| {
+            let (name, section) = section.split_once('\n')?;
+            let start = format!("| `{name}` |");
+            let line = head.lines().find(|line| line.starts_with(&start))?.to_owned();
+            Some((name.to_owned(), Row { line, section: section.trim().to_owned() }))
+        });
+        Self { rows: rows.collect() }
     }
-    for (name, row) in rows {
-        page.push_str(&format!("\n## {name}\n\n{}\n\n", row.note));
-        page.push_str("| | median | smallest | largest |\n|---|---|---|---|\n");
-        for Figure { name, median, least, most, unit } in &row.figures {
-            page.push_str(&format!(
-                "| {name} | {} {unit} | {} | {} |\n",
-                short(*median),
-                short(*least),
-                short(*most)
-            ));
+
+    fn page<'a>(&self, order: impl Iterator<Item = &'a str>) -> String {
+        let rows: Vec<(&str, &Row)> = order.filter_map(|name| Some((name, self.rows.get(name)?))).collect();
+        let mut page = HEAD.to_owned();
+        rows.iter().for_each(|(_, row)| page.push_str(&format!("{}\n", row.line)));
+        rows.iter().for_each(|(name, row)| page.push_str(&format!("\n## {name}\n\n{}\n", row.section)));
+        page
+    }
+}
+
+impl Outcome {
+    fn line(&self, name: &str) -> String {
+        let verdict = if self.reached { "yes" } else { "**no**" };
+        format!("| `{name}` | {} | {} | {} | {verdict} |", self.what, self.must, self.got)
+    }
+
+    fn section(&self, origin: &str) -> String {
+        let mut section = format!("{}\n\n| | median | smallest | largest |\n|---|---|---|---|\n", self.note);
+        for Figure { name, median, least, most, unit } in &self.figures {
+            let (median, least, most) = (short(*median), short(*least), short(*most));
+            section.push_str(&format!("| {name} | {median} {unit} | {least} | {most} |\n"));
         }
-        page.push_str(&format!("\n{}, {}\n", row.date, row.machine));
+        section + "\n" + origin
     }
-    page
+}
+
+fn path() -> PathBuf {
+    root().join("docs/BENCHMARKS.md")
 }
 
 /// Three digits that count.
@@ -151,5 +171,22 @@ fn short(value: f64) -> String {
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_not_measured_anew_stay_as_they_are_written() {
+        let outcome = Outcome { what: "one thing".into(), note: "How.".into(), ..Outcome::default() };
+        let mut report = Report::parse("");
+        report.add("one", &outcome);
+        report.add("two", &Outcome { what: "another".into(), ..outcome });
+        let page = report.page(["one", "two"].into_iter());
+        let read = Report::parse(&page);
+        assert_eq!(read, report);
+        assert_eq!(read.page(["one", "two"].into_iter()), page);
     }
 }

@@ -123,6 +123,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let cause = error.inner().to_string();
         match field(&error.path().to_string(), &cause) {
+            Some(field) if error.inner().is_data() => refuse_field(&field, &cause),
             Some(field) => refuse(&cause).field(field),
             None => refuse(&cause),
         }
@@ -133,6 +134,16 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 
 fn refuse(cause: &str) -> Error {
     Error::new(Code::InvalidRequest, format!("the request body is wrong: {cause}"))
+        .hint("`/api/openapi.json` describes it")
+}
+
+/// A value that is JSON and still not what the field takes. Where in the text it stands helps nobody
+/// who did not write that text, as users of the command line.
+fn refuse_field(field: &str, cause: &str) -> Error {
+    let why = cause.rsplit_once(" at line ").map_or(cause, |(why, _)| why);
+    let why = why.replace("a nonzero u16", "a number from 1 to 65535");
+    Error::new(Code::InvalidRequest, format!("`{field}` is wrong: {why}"))
+        .field(field)
         .hint("`/api/openapi.json` describes it")
 }
 
@@ -194,5 +205,14 @@ mod tests {
             let error = read::<Outer>(json.as_bytes()).unwrap_err();
             assert_eq!(error.at_field(), field, "{json}: {}", error.message());
         }
+    }
+    #[test]
+    fn a_wrong_value_is_told_by_its_field_and_not_by_its_place_in_the_text() {
+        let told = |json: &str| read::<Outer>(json.as_bytes()).unwrap_err().message().to_owned();
+        assert_eq!(told(r#"{"count": "x"}"#), "`count` is wrong: invalid type: string \"x\", expected u32");
+        assert!(
+            told(r#"{"count": 1"#).ends_with("at line 1 column 11"),
+            "a broken text is told by its place"
+        );
     }
 }

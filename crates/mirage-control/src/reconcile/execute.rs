@@ -28,17 +28,25 @@ const PULL_PAUSE: Duration = Duration::from_secs(10);
 /// Bytes of output kept of a service, shared by its instances.
 const LOG_BYTES: u64 = 64 << 20;
 
+/// What the steps of one round have to do with each other.
+struct Notes {
+    /// Why the deployment that is given up failed.
+    diagnosis: Option<Failure>,
+    /// The instances that were recorded and are to be started.
+    starting: Vec<Instance>,
+}
+
 impl Reconciler {
     /// Takes the steps; says whether the service is gone with them.
     pub(super) async fn execute(&self, view: &View, steps: &[Step]) -> Result<bool> {
+        let mut notes = Notes { diagnosis: self.diagnosis(view, steps).await, starting: Vec::new() };
         let mut tx = self.parts.store.begin().await?;
-        let mut starting = Vec::new();
         for step in steps {
             info!(service = %view.service.name, %step, "step");
-            self.record(&mut tx, view, step, &mut starting).await?;
+            self.record(&mut tx, view, step, &mut notes).await?;
         }
         self.parts.announce(tx.commit().await?);
-        for instance in starting {
+        for instance in notes.starting {
             self.begin_start(view, instance);
         }
         for step in steps {
@@ -46,6 +54,7 @@ impl Reconciler {
                 Step::Pull { deployment } => self.begin_pull(view, *deployment),
                 Step::Route { instances } => self.route(view, instances).await?,
                 Step::Retire { instance } => self.begin_retire(view, *instance),
+                Step::Sweep { instance } => self.begin_sweep(view, *instance),
                 Step::Abandon { deployment, .. } => self.ops.abort(Op::Pull(*deployment)),
                 Step::Enter { deployment, phase } if !phase.is_moving() => {
                     self.forget_engine_failures(view);
@@ -66,13 +75,17 @@ impl Reconciler {
         Ok(false)
     }
 
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        view: &View,
-        step: &Step,
-        starting: &mut Vec<Instance>,
-    ) -> Result<()> {
+    /// Why the deployment that is given up failed. Found out before there is a transaction: it reads
+    /// logs and asks the engine, and everybody else who writes would wait for that.
+    async fn diagnosis(&self, view: &View, steps: &[Step]) -> Option<Failure> {
+        let cause = steps.iter().find_map(|step| match step {
+            Step::Abandon { cause, .. } => Some(cause),
+            _ => None,
+        })?;
+        Some(self.diagnose(view, cause).await)
+    }
+
+    async fn record(&self, tx: &mut Tx, view: &View, step: &Step, notes: &mut Notes) -> Result<()> {
         let now = self.parts.clock.now();
         match step {
             Step::Enter { deployment, phase } => self.record_phase(tx, view, *deployment, *phase).await,
@@ -89,19 +102,19 @@ impl Reconciler {
                     stopped: false,
                 };
                 tx.insert_instance(&instance).await?;
-                starting.push(instance);
+                notes.starting.push(instance);
                 Ok(())
             }
             Step::Activate { deployment } => self.record_active(tx, view, *deployment).await,
-            Step::Abandon { deployment, cause } => {
-                let failure = self.diagnose(view, cause).await;
+            Step::Abandon { deployment, .. } => {
+                let Some(failure) = notes.diagnosis.take() else { return Ok(()) };
                 for kind in tx.open_steps(*deployment).await? {
                     self.end_step(tx, view, *deployment, kind, &failure.message, false).await?;
                 }
                 tx.set_failure(*deployment, &failure).await
             }
             Step::Retire { instance } => tx.set_stopped(*instance).await,
-            Step::Pull { .. } | Step::Route { .. } | Step::Forget => Ok(()),
+            Step::Pull { .. } | Step::Route { .. } | Step::Sweep { .. } | Step::Forget => Ok(()),
         }
     }
 
@@ -257,6 +270,17 @@ impl Reconciler {
             }
         };
         self.ops.begin(Op::Retire(id), self.bell(view.service.id), work);
+    }
+
+    fn begin_sweep(&self, view: &View, id: InstanceId) {
+        let (parts, service) = (self.parts.clone(), view.service.name.clone());
+        let work = async move {
+            if let Err(error) = parts.engine.stop(id, Duration::ZERO).await {
+                error!(%service, instance = %id, ?error, "an instance that ended could not be cleaned up");
+                tokio::time::sleep(super::PAUSE).await;
+            }
+        };
+        self.ops.begin(Op::Sweep(id), self.bell(view.service.id), work);
     }
 
     /// A deployment that has ended has said why; what the engine said is not asked for again.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mirage_core::{
     Attempt, Deployment, Desired, Event, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
-    InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Result, Revision, Service, ServiceId,
-    StepKind, Verdict,
+    InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Remains, Result, Revision, Service,
+    ServiceId, StepKind, Verdict,
 };
+
+use tracing::warn;
 
 use super::Reconciler;
 use super::health::Subject;
@@ -73,6 +75,7 @@ impl Reconciler {
         for instance in store.instances(id).await? {
             self.observe_instance(&mut view, instance).await?;
         }
+        view.observed.remains = self.remains(&view).await?;
         Ok(Some(view))
     }
 
@@ -169,6 +172,25 @@ impl Reconciler {
         Ok(())
     }
 
+    /// What the engine has of this service's instances that ended. One that is being started or stopped
+    /// is taken care of already.
+    async fn remains(&self, view: &View) -> Result<Vec<Remains>> {
+        let lives = |id| {
+            let observed = view.observed.instances.iter().find(|observed| observed.id == id);
+            observed.is_some_and(|observed| !matches!(observed.state, InstanceState::Exited(_)))
+        };
+        let in_hand = |id| self.ops.is_running(Op::Start(id)) || self.ops.is_running(Op::Retire(id));
+        let reports = self.parts.engine.list().await?.into_iter();
+        let ended = reports
+            .filter(|report| report.service == view.service.id && !lives(report.id) && !in_hand(report.id));
+        Ok(ended
+            .map(|report| Remains {
+                instance: report.id,
+                sweeping: self.ops.is_running(Op::Sweep(report.id)),
+            })
+            .collect())
+    }
+
     fn engine_failure(&self, id: InstanceId) -> Option<Failure> {
         self.engine_failures.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -208,7 +230,8 @@ impl Reconciler {
         self.health.verdict(instance.id)
     }
 
-    /// Writes down how an instance ended, and lets the engine clean up behind it.
+    /// Writes down how an instance ended, and lets the engine clean up behind it. If it cannot, it is
+    /// asked again as long as it has something of the instance.
     async fn record_exit(&self, view: &View, instance: &Instance, exit: &Exit) -> Result<()> {
         let mut tx = self.parts.store.begin().await?;
         if tx.set_exit(instance.id, exit).await? && !instance.stopped {
@@ -223,7 +246,10 @@ impl Reconciler {
             .await?;
         }
         self.parts.announce(tx.commit().await?);
-        self.parts.engine.stop(instance.id, Duration::ZERO).await
+        if let Err(error) = self.parts.engine.stop(instance.id, Duration::ZERO).await {
+            warn!(service = %view.service.name, instance = %instance.id, ?error, "not cleaned up yet");
+        }
+        Ok(())
     }
 
     /// Ends the record of draining once nothing but the active deployment is left.

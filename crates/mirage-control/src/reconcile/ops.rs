@@ -16,6 +16,8 @@ pub(super) enum Op {
     Start(InstanceId),
     /// Draining and stopping an instance.
     Retire(InstanceId),
+    /// Cleaning up behind an instance that ended.
+    Sweep(InstanceId),
 }
 
 #[derive(Default)]

@@ -68,6 +68,8 @@ pub(super) struct World {
     clock: Arc<dyn Clock>,
     addresses: AtomicU64,
     pub(super) refuse_starts: Mutex<Option<Error>>,
+    /// So many more stops fail, and leave everything as it is.
+    pub(super) failing_stops: AtomicU64,
 }
 
 pub(super) fn digest(n: u8) -> Digest {
@@ -90,6 +92,7 @@ impl World {
             clock,
             addresses: AtomicU64::new(0),
             refuse_starts: Mutex::default(),
+            failing_stops: AtomicU64::default(),
         })
     }
 
@@ -236,6 +239,11 @@ impl InstanceEngine for World {
     }
 
     async fn stop(&self, id: InstanceId, _grace: Duration) -> Result<()> {
+        let left = self.failing_stops.load(Ordering::Relaxed);
+        if left > 0 && self.running.lock().unwrap().contains_key(&id) {
+            self.failing_stops.store(left - 1, Ordering::Relaxed);
+            return Err(Error::new(Code::Internal, "it withstands"));
+        }
         self.running.lock().unwrap().remove(&id);
         self.changed.notify_one();
         Ok(())

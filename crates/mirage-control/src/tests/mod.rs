@@ -76,8 +76,12 @@ impl Stage {
     }
 
     async fn try_create(&self, reference: &str) -> Result<Deployment, Error> {
+        self.create_as("web", reference).await
+    }
+
+    async fn create_as(&self, name: &str, reference: &str) -> Result<Deployment, Error> {
         let request = CreateService {
-            name: Some("web".parse().unwrap()),
+            name: Some(name.parse().unwrap()),
             project: None,
             environment: None,
             spec: ServiceSpec::image(reference.parse().unwrap()),
@@ -320,6 +324,40 @@ async fn a_crashed_process_is_started_again_until_it_has_failed_too_often() {
         }
     }
     assert_eq!(ended, 11, "the first crash, and ten tries in a row");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_cleaned_up_is_cleaned_up_later() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let ended = stage.world.instances()[0];
+    stage.world.failing_stops.store(3, Ordering::Relaxed);
+    stage.world.end(ended, 1);
+    stage.pass(Duration::from_secs(10)).await;
+    assert_eq!(stage.world.failing_stops.load(Ordering::Relaxed), 0);
+    assert!(!stage.world.instances().contains(&ended), "the engine still has an instance that ended");
+    assert_eq!(stage.status().await, ServiceStatus::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_hangs_holds_nobody_else_up() {
+    let stage = Stage::new().await;
+    for (name, n) in [("docker.io/acme/slow:1", 1), ("docker.io/acme/web:1", 2), ("docker.io/acme/api:1", 3)]
+    {
+        stage.world.publish_image(name, n, Behaviour::Serves);
+    }
+    *stage.world.pull_gate.lock().unwrap() = Some(Arc::default());
+    let slow = stage.create_as("slow", "acme/slow:1").await.unwrap();
+    stage.until(slow.id, |deployment| deployment.phase == Phase::Preparing).await;
+    stage.pass(Duration::from_millis(100)).await;
+    *stage.world.pull_gate.lock().unwrap() = None;
+    // What the first one leaves behind is collected, which must not wait for the pull.
+    for name in ["web", "api"] {
+        let deployment = stage.create_as(name, &format!("acme/{name}:1")).await.unwrap();
+        assert_eq!(stage.ended(deployment.id).await.phase, Phase::Active);
+    }
+    assert_eq!(stage.store.deployment(slow.id).await.unwrap().unwrap().phase, Phase::Preparing);
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,6 +127,9 @@ impl FromStr for Reference {
             )
             .hint(format!("to pin a digest, write the repository too: `nginx@sha256:{}…`", &text[..12])));
         }
+        if text.starts_with(['.', '/', '~']) {
+            return Err(refuse("it", "reads like the path of a folder".into()));
+        }
         if text.contains("://") {
             let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
             return Err(refuse("it", "starts like a web address".into())

@@ -60,6 +60,17 @@ pub struct Observed {
     pub active_image: ImageState,
     /// Every instance that is not finished with, and the last finished one of each place.
     pub instances: Vec<ObservedInstance>,
+    /// What the engine still has of instances that ended.
+    pub remains: Vec<Remains>,
+}
+
+/// What the engine still has of an instance that ended: addresses, files, a control group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// Which.
+    pub instance: InstanceId,
+    /// Whether it is being cleaned up already.
+    pub sweeping: bool,
 }
 
 /// Whether an image can be started.
@@ -158,6 +169,11 @@ pub enum Step {
         /// The instance.
         instance: InstanceId,
     },
+    /// Begins to clean up what the engine still has of an instance that ended.
+    Sweep {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// Removes the service itself; nothing of it runs any more.
     Forget,
 }
@@ -207,6 +223,7 @@ impl fmt::Display for Step {
             Step::Activate { deployment } => write!(f, "activate {}", deployment.short()),
             Step::Abandon { deployment, cause } => write!(f, "abandon {}: {cause}", deployment.short()),
             Step::Retire { instance } => write!(f, "retire {}", instance.short()),
+            Step::Sweep { instance } => write!(f, "clean up behind {}", instance.short()),
             Step::Forget => f.write_str("forget the service"),
         }
     }

@@ -22,6 +22,7 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
         planner.keep_active();
         planner.route();
         planner.retire();
+        planner.sweep();
     }
     planner.plan
 }
@@ -47,6 +48,8 @@ impl<'a> Planner<'a> {
                 self.plan.steps.push(Step::Retire { instance: instance.id });
             }
         }
+        left |= !self.observed.remains.is_empty();
+        self.sweep();
         if !left {
             self.step(Step::Forget);
         }
@@ -112,6 +115,8 @@ impl<'a> Planner<'a> {
             }
             let since = match instance.state {
                 InstanceState::Running { since } => since,
+                // How long it takes to start is the engine's business, which has a deadline of its own.
+                InstanceState::Starting => continue,
                 _ => instance.created_at,
             };
             let deadline = later(since, candidate.budget_millis);
@@ -209,6 +214,13 @@ impl<'a> Planner<'a> {
             if !belongs && !instance.routed && instance.is_up() {
                 self.plan.steps.push(Step::Retire { instance: instance.id });
             }
+        }
+    }
+
+    /// Has the engine clean up behind instances that ended.
+    fn sweep(&mut self) {
+        for remains in self.observed.remains.iter().filter(|remains| !remains.sweeping) {
+            self.plan.steps.push(Step::Sweep { instance: remains.instance });
         }
     }
 

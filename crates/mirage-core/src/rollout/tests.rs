@@ -110,6 +110,34 @@ fn the_first_deployment_is_pulled_started_probed_routed_and_active() {
 }
 
 #[test]
+fn a_start_that_has_to_wait_is_not_a_probe_that_failed() {
+    let mut story = Story::new().candidate(Phase::Starting, ImageState::Present).with(0xb1, |i| {
+        i.state = InstanceState::Starting;
+        i.verdict = Verdict::Unknown;
+    });
+    story.now = at(600_000);
+    story.expect(&[]);
+    story.observed.instances[0].state = InstanceState::Running { since: at(590_000) };
+    story.expect(&["enter probing d2"]);
+    assert_eq!(plan(&story.desired, &story.observed, story.now).wake_at, Some(at(650_000)));
+}
+
+#[test]
+fn what_the_engine_still_has_of_an_instance_that_ended_is_cleaned_up() {
+    let mut story = Story::serving();
+    let remains = Remains { instance: InstanceId::from_random([0xa0; 16]), sweeping: false };
+    story.observed.remains = vec![remains];
+    story.expect(&["clean up behind a0a0a0a0"]);
+    story.desired.removed = true;
+    story.observed.instances.clear();
+    story.expect(&["clean up behind a0a0a0a0"]);
+    story.observed.remains = vec![Remains { sweeping: true, ..remains }];
+    story.expect(&[]);
+    story.observed.remains.clear();
+    story.expect(&["forget the service"]);
+}
+
+#[test]
 fn an_image_that_is_here_is_started_at_once() {
     Story::new().candidate(Phase::Queued, ImageState::Present).expect(&["enter starting d2", "start d2/0"]);
 }

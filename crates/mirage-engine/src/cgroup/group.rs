@@ -57,7 +57,7 @@ impl Cgroup {
     /// Makes the group and lets its processes use only the devices that every container has.
     ///
     /// # Errors
-    /// Whatever the kernel says.
+    /// `Unsupported` where no hierarchy can close devices, otherwise whatever the kernel says.
     pub fn create(&self) -> io::Result<()> {
         for directory in self.joined() {
             if directory.unified {
@@ -71,11 +71,15 @@ impl Cgroup {
                 devices::restrict(&directory.path)?;
             }
         }
+        if self.with("devices").is_some() {
+            return Ok(());
+        }
         match self.joined().find(|directory| directory.unified) {
-            Some(unified) if self.with("devices").is_none() => {
-                device_program::attach(&unified.path, devices::ALLOWED)
-            }
-            _ => Ok(()),
+            Some(unified) => device_program::attach(&unified.path, devices::ALLOWED),
+            None => Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "no control group can close devices: neither a v1 `devices` hierarchy nor a unified one is mounted",
+            )),
         }
     }
 

@@ -90,7 +90,6 @@ impl Hierarchies {
     /// `InvalidInput` where the path is not absolute and plain, or deeper than 8 levels.
     pub fn group(&self, path: &str) -> io::Result<Cgroup> {
         let relative = plain(path)?;
-        let only_unified = self.version() == Version::V2;
         let directories = self
             .mounted
             .iter()
@@ -99,9 +98,9 @@ impl Hierarchies {
                 path: hierarchy.mount.join(&relative),
                 controllers: hierarchy.controllers.clone(),
                 unified: hierarchy.unified,
-                // The unified side of a hybrid machine is joined only for a controller that is
-                // there: joining it waits for a grace period.
-                joined: !hierarchy.unified || only_unified || hierarchy.limits(),
+                // The unified side of a hybrid machine is joined only for what is nowhere else, a
+                // controller or the rule on devices: joining it waits for a grace period.
+                joined: !hierarchy.unified || hierarchy.limits() || !self.has("devices"),
             })
             .collect();
         Ok(Cgroup::new(directories))
@@ -188,6 +187,7 @@ mod tests {
 27 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
 28 25 0:24 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
 29 25 0:25 / /sys/fs/cgroup/pids rw,nosuid - cgroup cgroup rw,pids
+32 25 0:27 / /sys/fs/cgroup/devices rw,nosuid - cgroup cgroup rw,devices
 30 25 0:24 / /mnt/again rw - cgroup cgroup rw,memory
 ";
     const UNIFIED: &str = "31 25 0:26 / /sys/fs/cgroup/uni\\040fied rw - cgroup2 cgroup2 rw,nsdelegate\n";
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(found.version(), Version::V1);
         assert!(found.has("memory") && found.has("cpuacct") && found.has("name=systemd"));
         let group = found.group("/mirage-1/a").unwrap();
-        assert_eq!(group.paths().len(), 4);
+        assert_eq!(group.paths().len(), 5);
         assert!(group.paths().contains(&PathBuf::from("/sys/fs/cgroup/cpu,cpuacct/mirage-1/a")));
     }
 
@@ -207,12 +207,16 @@ mod tests {
         let text = format!("{V1}{UNIFIED}");
         let idle = Hierarchies::parse(&text, |_| "hugetlb\n".into());
         assert_eq!(idle.version(), Version::Hybrid);
-        assert_eq!(idle.group("/m/a").unwrap().joined().count(), 4);
+        let unified = Path::new("/sys/fs/cgroup/uni fied/m/a");
+        let joins = |found: Hierarchies| {
+            found.group("/m/a").unwrap().joined().any(|directory| directory.path == unified)
+        };
+        assert!(!joins(idle));
 
         let without_pids = text.replace("rw,pids", "rw,net_cls");
-        let mixed = Hierarchies::parse(&without_pids, |_| "pids\n".into()).group("/m/a").unwrap();
-        let unified = Path::new("/sys/fs/cgroup/uni fied/m/a");
-        assert!(mixed.joined().any(|directory| directory.path == unified));
+        assert!(joins(Hierarchies::parse(&without_pids, |_| "pids\n".into())));
+        let without_devices = text.replace("rw,devices", "rw,net_cls");
+        assert!(joins(Hierarchies::parse(&without_devices, |_| "hugetlb\n".into())), "devices stay open");
     }
 
     #[test]

@@ -76,6 +76,13 @@ fn a_limit_that_the_kernel_cannot_keep_is_refused() {
 }
 
 #[test]
+fn a_machine_that_cannot_close_devices_makes_no_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = fixture(folder.path(), &[("memory", false)]).create().unwrap_err();
+    assert!(error.to_string().contains("no control group can close devices"), "{error}");
+}
+
+#[test]
 fn use_and_kills_are_read_from_either_version() {
     let folder = tempfile::tempdir().unwrap();
     let v1 = fixture(folder.path(), &[("cpuacct", false), ("memory", false), ("pids", false)]);

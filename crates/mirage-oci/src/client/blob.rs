@@ -17,7 +17,8 @@ use super::manifest::Descriptor;
 use super::retry::Tries;
 use crate::hash::Hasher;
 
-/// What has to arrive within one stall timeout, so that a trickle counts as a stall.
+/// What has to arrive within one stall timeout, so that a trickle counts as a stall, and in an attempt
+/// that breaks off, so that it counts as progress.
 const TRICKLE_BYTES: u64 = 16 << 10;
 
 /// Fetches blobs from registries.
@@ -57,7 +58,10 @@ impl BlobFetcher {
             let before = transfer.received;
             match transfer.attempt().await {
                 Ok(()) => return transfer.verify(),
-                Err(fault) => tries.pause_after(fault, transfer.received > before).await?,
+                Err(fault) => {
+                    let progressed = transfer.received - before >= TRICKLE_BYTES;
+                    tries.pause_after(fault, progressed).await?;
+                }
             }
         }
     }

@@ -28,8 +28,12 @@ pub(crate) struct Api {
 
 impl Api {
     /// The platform at this address; the token is the one given, else the readable one of the data folder.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where the address is none.
     pub(crate) fn new(url: Option<String>, token: Option<Token>, data_dir: Option<PathBuf>) -> Result<Self> {
         let base = url.unwrap_or_else(|| DEFAULT_URL.to_owned()).trim_end_matches('/').to_owned();
+        check(&base)?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .no_proxy()
@@ -110,6 +114,15 @@ impl Api {
         Error::new(Code::TargetUnavailable, format!("no platform answers at `{at}`"))
             .hint(format!("start one with `mirage serve`, or set {} to where it is", env::URL))
             .because(error)
+    }
+}
+
+/// Refuses what is not the address of a web server, before it reads like a platform that is down.
+fn check(base: &str) -> Result<()> {
+    match reqwest::Url::parse(base) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err(Error::new(Code::InvalidRequest, format!("`{base}` is not the address of a platform"))
+            .hint(format!("{} takes one such as `{DEFAULT_URL}`", env::URL))),
     }
 }
 

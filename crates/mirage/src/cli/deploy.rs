@@ -30,7 +30,7 @@ pub(crate) struct DeployArgs {
     #[arg(long, default_value = "production")]
     environment: String,
     /// Port the process listens on (default: the image's, else PORT); several times for several
-    #[arg(long = "port", value_name = "PORT")]
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
     /// The service listens on nothing
     #[arg(long, conflicts_with = "ports")]

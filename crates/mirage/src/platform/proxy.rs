@@ -1,15 +1,21 @@
 //! The proxy process: found running, or started.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_core::port::Router;
 use mirage_core::{Code, Error, Result};
 use mirage_proxy::ProxyHandle;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::sync::oneshot;
 
 /// How long a new proxy may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -19,32 +25,56 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Proxy {
     pub(crate) handle: Arc<dyn Router>,
     pub(crate) listen: SocketAddr,
-    pid: u32,
+    /// Heard of when its process has ended.
+    ended: oneshot::Receiver<()>,
 }
-
-/// How often a proxy is looked after. A look is one system call.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Starts another proxy whenever the one that runs has died. It serves from the table on disk at once.
 pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy) {
     loop {
-        tokio::time::sleep(LOOK).await;
-        if is_alive(proxy.pid) {
-            continue;
-        }
-        tracing::error!(pid = proxy.pid, "the proxy died; another one is started");
-        match start(&run, proxy.listen).await {
-            Ok(next) => proxy = next,
-            Err(error) => {
-                tracing::error!(?error, "the proxy could not be started again");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+        let _ = proxy.ended.await;
+        tracing::error!("the proxy ended; another one is started");
+        proxy = loop {
+            match start(&run, proxy.listen).await {
+                Ok(next) => break next,
+                Err(error) => tracing::error!(?error, "the proxy could not be started again"),
             }
-        }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
     }
 }
 
-fn is_alive(pid: u32) -> bool {
-    i32::try_from(pid).is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok())
+/// Takes hold of the process that answers: its number may be another one's by the time it has ended.
+async fn hold(handle: &ProxyHandle, pid: u32) -> Result<OwnedFd> {
+    let process = open(pid)?;
+    // Had it ended in between and its number gone to another process, it would not answer now.
+    match handle.status().await {
+        Ok(status) if status.pid == pid => Ok(process),
+        _ => Err(Error::internal("watch the proxy", std::io::Error::from(ErrorKind::NotFound))),
+    }
+}
+
+fn open(pid: u32) -> Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let opened =
+        pid.ok_or(ErrorKind::InvalidInput.into()).and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+    opened.map_err(|error: std::io::Error| Error::internal("watch the proxy", error))
+}
+
+/// Waits for the end of a process in a thread of its own, and collects it if it is ours: it is not to
+/// stay a zombie.
+fn watch(process: OwnedFd, child: Option<Child>) -> oneshot::Receiver<()> {
+    let (sender, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // A process becomes readable when it ends.
+        let mut ends = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut ends, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        if let Some(mut child) = child {
+            let _ = child.wait();
+        }
+        let _ = sender.send(());
+    });
+    ended
 }
 
 /// Takes up the proxy that runs, if it listens where it should; otherwise starts one, which takes over.
@@ -52,10 +82,13 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
     let handle = ProxyHandle::new(run);
     if let Ok(status) = handle.status().await
         && let Some(found) = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)
+        && let Ok(process) = hold(&handle, status.pid).await
     {
-        return Ok(Proxy { listen: *found, pid: status.pid, handle: Arc::new(handle) });
+        return Ok(Proxy { listen: *found, ended: watch(process, None), handle: Arc::new(handle) });
     }
+    mirage_proxy::check_address(listen)?;
     let mut child = spawn(run, listen)?;
+    let process = open(child.id())?;
     let start = std::time::Instant::now();
     loop {
         if let Some(status) =
@@ -67,9 +100,11 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
             && status.pid == child.id()
             && let Some(found) = status.listen.first()
         {
-            // Its end is none of this process's business any more, but it must not stay a zombie.
-            std::thread::spawn(move || child.wait());
-            return Ok(Proxy { listen: *found, pid: status.pid, handle: Arc::new(handle) });
+            return Ok(Proxy {
+                listen: *found,
+                ended: watch(process, Some(child)),
+                handle: Arc::new(handle),
+            });
         }
         if start.elapsed() > START_LIMIT {
             return Err(not_started(run, listen, "it does not answer"));
@@ -102,5 +137,5 @@ fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
 
 fn not_started(run: &Path, listen: SocketAddr, why: &str) -> Error {
     Error::new(Code::Conflict, format!("the proxy on `{listen}` did not start: {why}"))
-        .hint(format!("`{}` says more; is the address in use?", run.join("proxy.log").display()))
+        .hint(format!("`{}` says more", run.join("proxy.log").display()))
 }

@@ -55,7 +55,8 @@ fn a_demo_that_does_not_come_up_leaves_nothing_either() {
     let mut demo = Process::start(&mut command, folder.path(), "demo").unwrap();
     let home = std::env::temp_dir().join(format!("mirage-demo-{}", demo.id()));
     assert_eq!(demo.wait(Duration::from_secs(60)).unwrap(), Some(1), "{}", demo.stderr());
-    assert!(demo.stderr().contains("[CONFLICT]"), "{}", demo.stderr());
+    let told = format!("The proxy cannot listen on `{}`", taken.local_addr().unwrap());
+    assert!(demo.stderr().contains(&told), "{}", demo.stderr());
     assert!(!home.exists());
     assert_eq!(residue::carrying(&residue::marks_of(&home)), Vec::<String>::new());
 }

@@ -1,5 +1,7 @@
 //! How processes live and end.
 
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +22,35 @@ fn a_process_that_dies_is_started_again() {
     let second = || pid(&stage, "web").filter(|pid| *pid != first);
     eventually("another process", Duration::from_secs(30), second).unwrap();
     assert_eq!(stage.served("web"), "again");
+}
+
+#[test]
+fn a_platform_whose_disk_ran_full_goes_on_when_there_is_room() {
+    let Some(stage) =
+        Stage::set_on_small_disk("a platform whose disk ran full goes on when there is room", 64)
+    else {
+        return;
+    };
+    let reference = pushed(&stage.registry, "acme/web:1", &web("still here"));
+    stage.done(&["deploy", &reference, "--name", "web"]);
+    let filler = stage.platform.data().join("filler");
+    fill(&filler);
+    stage.refused(&["deploy", &reference, "--name", "other"], "DISK_FULL");
+    assert_eq!(stage.served("web"), "still here");
+    kill(Pid::from_raw(pid(&stage, "web").unwrap()), Signal::SIGKILL).unwrap();
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(stage.served("web"), "still here");
+    stage.done(&["deploy", &reference, "--name", "other"]);
+}
+
+/// Takes what room the disk has.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).unwrap();
+    for size in [1 << 20, 4096] {
+        let chunk = vec![0; size];
+        while file.write_all(&chunk).is_ok() {}
+    }
+    file.sync_all().unwrap();
 }
 
 /// The first process of a service's first instance.

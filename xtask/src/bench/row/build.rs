@@ -28,7 +28,6 @@ pub(in super::super) fn rebuild(setting: &Setting) -> Result<Outcome> {
         reached: samples[0].most() < 40.0,
         figures: vec![Figure::new("cargo build --release", &samples[0], "s")],
         note: format!("One of {} is touched in each round.", ADAPTERS.join(", ")),
-        ..Outcome::default()
     })
 }
 
@@ -43,7 +42,6 @@ pub(in super::super) fn first(_setting: &Setting) -> Result<Outcome> {
         reached: seconds < 600.0,
         figures: vec![Figure::once("cargo build --release", seconds, "s")],
         note: "An empty target folder; the crates have been downloaded before.".into(),
-        ..Outcome::default()
     })
 }
 

@@ -38,7 +38,6 @@ pub(in super::super) fn present(setting: &Setting) -> Result<Outcome> {
         note: "busybox httpd with limits on memory and CPU, asked every 0.5 ms. Docker and Podman publish a port; Mirage \
                resolves the tag at the registry, writes the revision, starts, probes and routes."
             .into(),
-        ..Outcome::default()
     })
 }
 
@@ -61,7 +60,6 @@ pub(in super::super) fn with_pull(setting: &Setting) -> Result<Outcome> {
         reached: ratio <= 0.30,
         figures: figures(&samples),
         note: "As `present`, but every round has an image that nobody has yet.".into(),
-        ..Outcome::default()
     })
 }
 

@@ -56,7 +56,6 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
             "Eight clients create the services at once; each is asked through the proxy. Private memory is \
                `Private_Clean` + `Private_Dirty` of smaps_rollup."
                 .into(),
-        ..Outcome::default()
     })
 }
 

@@ -40,7 +40,6 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
         note: format!(
             "One service with its probe, {SECONDS} s, from ten seconds after the deploy; processor time includes the shim's."
         ),
-        ..Outcome::default()
     })
 }
 

@@ -102,6 +102,5 @@ fn race(setting: &Setting, ours: u16, theirs: u16, note: String) -> Result<Outco
             Figure::new("nginx, p99", &tails[1], "ms"),
         ],
         note,
-        ..Outcome::default()
     })
 }

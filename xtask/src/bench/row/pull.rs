@@ -42,7 +42,6 @@ pub(in super::super) fn gzip(setting: &Setting) -> Result<Outcome> {
         reached: to_docker <= 0.25 && to_podman <= 0.30,
         figures: figures(&["mirage deploy", "docker pull", "podman pull"], &samples),
         note: NOTE.into(),
-        ..Outcome::default()
     })
 }
 
@@ -66,7 +65,6 @@ pub(in super::super) fn zstd(setting: &Setting) -> Result<Outcome> {
         reached: ratio <= 0.25,
         figures: figures(&["mirage deploy", "podman pull"], &samples),
         note: NOTE.into(),
-        ..Outcome::default()
     })
 }
 

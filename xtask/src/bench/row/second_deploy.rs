@@ -33,7 +33,6 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
             Figure::once("blobs of the second deploy", second.len() as f64, "blobs"),
         ],
         note: "Counted in the access log of `docker-registry`; the configuration of the image is one of the blobs.".into(),
-        ..Outcome::default()
     })
 }
 

@@ -80,7 +80,8 @@ fn each_refusal_says_which_part_is_wrong() {
         ("acme/Web", "the repository `acme/Web` has upper-case letters"),
         ("a//b", "the repository `a//b` has an empty part"),
         ("a/b/", "the repository `a/b/` has an empty part"),
-        ("/web", "the repository `/web` has an empty part"),
+        ("./", "it reads like the path of a folder"),
+        ("/web", "it reads like the path of a folder"),
         ("host.io:0/web", "the registry has the port `0`, which is not a number from 1 to 65535"),
         ("host.io:port/web", "the registry has the port `port`, which is not a number from 1 to 65535"),
         (

@@ -126,6 +126,13 @@ async fn a_registry_that_stalls_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_registry_that_trickles_is_given_up_as_one_that_stalls() {
+    let script = registry(|seen, all| Some(stalled_part(all, 100 * seen.nth, 100))).await;
+    assert!(matches!(fetch(&script).await, Err(Fault::Stalled(_))));
+    assert_eq!(ranges(&script), [None, Some("bytes=100-".into()), Some("bytes=200-".into())]);
+}
+
+#[tokio::test]
 async fn wrong_bytes_are_refused_and_not_asked_for_again() {
     let script = registry(|_, all| Some(Bytes::from(vec![0; all.len()]).into_response())).await;
     assert!(matches!(fetch(&script).await, Err(Fault::WrongDigest { .. })));
