@@ -63,6 +63,7 @@ fn container<'a>(ready: &'a Ready<'_>, reader: Reader) -> Container<'a> {
         environment: ready.environment,
         working_directory: ready.working_directory,
         open_files: ready.open_files,
+        masked: ready.masked,
         reader,
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Ready<'a> {
     pub(crate) version: Version,
     /// The most open files that this process may grant.
     pub(crate) open_files: u64,
+    /// Folders of this machine that are masked besides those that every machine has.
+    pub(crate) masked: &'a [String],
     /// Where the process writes.
     pub(crate) output: Output,
 }

@@ -33,6 +33,7 @@ impl Runtime for Program {
             environment: ready.environment,
             working_directory: ready.working_directory,
             open_files: ready.open_files,
+            masked: ready.masked,
             reader,
         });
         write_config(ready.scratch, &config)?;

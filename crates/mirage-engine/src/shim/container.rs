@@ -55,8 +55,17 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
         group: job.group,
         version: job.version,
         open_files,
+        masked: &heat_folders(Path::new("/sys/devices/system/cpu")),
         output,
     })
+}
+
+/// Where processors tell how often they were too hot: what neighbours do can be read from it, so
+/// Docker masks it too.
+fn heat_folders(processors: &Path) -> Vec<String> {
+    let entries = fs::read_dir(processors).into_iter().flatten().flatten();
+    let folders = entries.map(|processor| processor.path().join("thermal_throttle"));
+    folders.filter(|folder| folder.is_dir()).filter_map(|folder| folder.to_str().map(str::to_owned)).collect()
 }
 
 fn could_not(what: &str, error: &io::Error) -> String {
@@ -153,6 +162,17 @@ mod tests {
         assert_eq!(environment_of(&[]).unwrap(), [path.as_str(), "HOSTNAME=web-1", "HOME=/root"]);
         let own = environment_of(&[("HOME", "/app"), ("A", "1"), ("PATH", "/bin"), ("A", "2=3")]).unwrap();
         assert_eq!(own, ["PATH=/bin", "HOSTNAME=web-1", "HOME=/app", "A=2=3"]);
+    }
+
+    #[test]
+    fn the_heat_of_each_processor_is_found_where_the_machine_tells_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["cpu0/thermal_throttle", "cpu1/cache", "cpufreq"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let heat = folder.path().join("cpu0/thermal_throttle").to_str().unwrap().to_owned();
+        assert_eq!(heat_folders(folder.path()), [heat]);
+        assert_eq!(heat_folders(Path::new("/nowhere")), Vec::<String>::new());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) struct Container<'a> {
     pub(crate) working_directory: &'a Path,
     /// The most open files that this process may grant.
     pub(crate) open_files: u64,
+    /// Folders of this machine that are masked besides those that every machine has.
+    pub(crate) masked: &'a [String],
     /// Who will read it.
     pub(crate) reader: Reader,
 }
@@ -100,6 +102,8 @@ fn process(container: &Container<'_>) -> Value {
 }
 
 fn linux(container: &Container<'_>) -> Value {
+    let masked: Vec<&str> =
+        confinement::MASKED.into_iter().chain(container.masked.iter().map(String::as_str)).collect();
     let mut linux = json!({
         "namespaces": confinement::namespaces(container),
         "cgroupsPath": container.spec.cgroup,
@@ -107,7 +111,7 @@ fn linux(container: &Container<'_>) -> Value {
             "net.ipv4.ip_unprivileged_port_start": "0",
             "net.ipv4.ping_group_range": "0 2147483647",
         },
-        "maskedPaths": confinement::MASKED,
+        "maskedPaths": masked,
         "readonlyPaths": confinement::READ_ONLY,
     });
     if let Reader::Program { seccomp, .. } = &container.reader {

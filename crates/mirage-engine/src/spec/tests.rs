@@ -43,6 +43,7 @@ fn built(spec: &ShimSpec, reader: Reader) -> Value {
         environment: &["PATH=/bin".into()],
         working_directory: Path::new("/srv"),
         open_files: 20_000,
+        masked: &["/sys/devices/system/cpu/cpu0/thermal_throttle".into()],
         reader,
     })
 }
@@ -127,6 +128,15 @@ fn the_process_is_what_the_image_and_the_user_said() {
     );
     assert_eq!(built["root"], json!({ "path": "/scratch/root", "readonly": false }));
     assert_eq!(built["hostname"], "web-1");
+}
+
+#[test]
+fn what_tells_of_the_machine_and_its_neighbours_is_masked() {
+    let built = built(&spec(), unified());
+    let masked = built["linux"]["maskedPaths"].as_array().unwrap();
+    for path in ["/proc/kcore", "/sys/firmware", "/sys/devices/system/cpu/cpu0/thermal_throttle"] {
+        assert!(masked.contains(&json!(path)), "{path}");
+    }
 }
 
 #[test]

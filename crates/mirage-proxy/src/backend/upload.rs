@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderName, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -64,7 +65,7 @@ impl Body for Upload {
             progress.moved.set(true);
             progress.done.set(frame.is_none() || ended);
         }
-        polled
+        polled.map_ok(without_head_fields)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -74,4 +75,45 @@ impl Body for Upload {
     fn size_hint(&self) -> SizeHint {
         self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
+}
+
+/// The frame without trailer fields that only the head may have.
+fn without_head_fields(frame: Frame<Bytes>) -> Frame<Bytes> {
+    frame.into_trailers().map_or_else(
+        |data| data,
+        |mut trailers| {
+            let refused: Vec<_> = trailers.keys().filter(|name| !is_trailer(name)).cloned().collect();
+            refused.iter().for_each(|name| drop(trailers.remove(name)));
+            Frame::trailers(trailers)
+        },
+    )
+}
+
+/// Whether a field may come after the body. Not what frames or routes a request, says who sent it, or
+/// lets somebody in (RFC 9110, 6.5.1): a backend that merges trailers into its head would believe it.
+fn is_trailer(name: &HeaderName) -> bool {
+    const REFUSED: &[HeaderName] = &[
+        header::HOST,
+        header::AUTHORIZATION,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::FORWARDED,
+        header::MAX_FORWARDS,
+        header::PROXY_AUTHORIZATION,
+        header::RANGE,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    let text = name.as_str();
+    !(REFUSED.contains(name)
+        || text.starts_with("x-forwarded-")
+        || text == "x-real-ip"
+        || text == "keep-alive")
 }

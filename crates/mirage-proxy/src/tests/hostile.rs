@@ -1,8 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -10,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::bed::{Bed, HOST, Instance, PATIENCE, empty, full, read_head};
+use super::protocols::{http2_client, target};
 
 /// A backend that notes the bodies and targets of everything that reaches it.
 async fn noting() -> (Instance, Arc<Mutex<Vec<String>>>) {
@@ -115,6 +119,18 @@ async fn trailers_cannot_say_what_only_the_head_may() {
     let answer = bed.say(&format!("{head}2\r\nab\r\n0\r\n{trailers}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(*seen.lock().await, ["x-sum"]);
+
+    // The way of gRPC, over HTTP/2 to the backend.
+    let fields = [("x-sum", "9"), ("x-forwarded-for", "6.6.6.6"), ("host", "evil"), ("cookie", "a=b")];
+    let fields = fields.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let frames =
+        [Frame::data(Bytes::from_static(b"ab")), Frame::trailers(HeaderMap::from_iter(fields))].map(Ok);
+    let call = Request::post(target("/outer"))
+        .header("content-type", "application/grpc")
+        .body(StreamBody::new(stream::iter(frames)).boxed())
+        .unwrap();
+    assert_eq!(http2_client(&bed).await.send_request(call).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(*seen.lock().await, ["x-sum", "x-sum"]);
 }
 
 #[tokio::test]

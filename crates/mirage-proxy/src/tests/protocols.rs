@@ -16,14 +16,14 @@ use tokio::net::TcpStream;
 
 use super::bed::{Bed, HOST, Instance, PATIENCE, empty, full, nowhere, read_head};
 
-async fn http2_client(bed: &Bed) -> http2::SendRequest<BoxBody<Bytes, hyper::Error>> {
+pub(super) async fn http2_client(bed: &Bed) -> http2::SendRequest<BoxBody<Bytes, hyper::Error>> {
     let stream = TcpStream::connect(bed.address).await.unwrap();
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
 }
 
-fn target(path: &str) -> String {
+pub(super) fn target(path: &str) -> String {
     format!("http://{HOST}{path}")
 }
 

@@ -1,5 +1,7 @@
 //! The folder in which a demo lives, gone when it ends.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mirage_core::{Error, Result};
@@ -15,7 +17,8 @@ impl Home {
     /// A fresh folder, named after this process.
     pub(super) fn make() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| Error::internal("make a folder for the demo", error))?;
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| Error::internal("make a folder for the demo", error))?;
         Ok(Self(path))
     }
 
@@ -57,11 +60,19 @@ pub(super) async fn sweep() {
         let pid =
             name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|pid| pid.parse::<u32>().ok());
         if let Some(pid) = pid
+            && is_own(&entry.path())
             && !Path::new("/proc").join(pid.to_string()).exists()
         {
             take_away(entry.path()).await;
         }
     }
+}
+
+/// Whether this user made the folder. Anybody may make one of this name where temporary files are, and
+/// what it says would be believed: which processes to end, what to remove.
+fn is_own(path: &Path) -> bool {
+    let us = nix::unistd::geteuid().as_raw();
+    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() && meta.uid() == us)
 }
 
 async fn take_away(data: PathBuf) {

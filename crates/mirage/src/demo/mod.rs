@@ -61,7 +61,9 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
         Ok(platform) => platform,
         Err(error) => {
             // The network or the proxy may have come up before the part that did not.
-            Platform::tear_down(PlatformOptions::of_folder(data)).await?;
+            if let Err(left) = Platform::tear_down(PlatformOptions::of_folder(data)).await {
+                tracing::warn!(error = ?left, "something of the demo is left");
+            }
             return Err(error);
         }
     };

