@@ -36,6 +36,7 @@ impl Control {
         let mut tx = self.parts.store.begin().await?;
         service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
         let before = service.replicas;
+        patch.check_seen(&service)?;
         let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
         if service.spec.source != preview.spec.source {
             return Err(Error::new(
@@ -206,6 +207,7 @@ impl Control {
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
         let before = service.replicas;
+        patch.check_seen(&service)?;
         let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
         if !fields.is_empty() {
             service.updated_at = self.parts.clock.now();

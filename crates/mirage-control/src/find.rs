@@ -65,16 +65,8 @@ impl Control {
                 }
             }
             ServiceRef::Path { project, environment, name } => {
-                let shown = format!("{project}/{environment}/{name}");
-                for service in self.services_named(name).await? {
-                    if let Some((p, e)) = self.parts.store.environment(service.environment).await?
-                        && p.name == *project
-                        && e.name == *environment
-                    {
-                        return Ok(service);
-                    }
-                }
-                Err(not_found(&shown))
+                let found = self.parts.store.service_at(project, environment, name).await?;
+                found.ok_or_else(|| not_found(&format!("{project}/{environment}/{name}")))
             }
         }
     }

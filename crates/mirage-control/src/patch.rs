@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use mirage_core::{
-    Code, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, ServiceSpec, Source, VariableName,
-    VariableValue,
+    Code, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Service, ServiceSpec, Source,
+    VariableName, VariableValue,
 };
 
 /// The most instances a service may have here.
@@ -31,9 +32,22 @@ pub struct ServicePatch {
     pub allow_new_privileges: Option<bool>,
     /// Another number of instances.
     pub replicas: Option<u32>,
+    /// When the service had last changed that this was made for, where it builds on what was there.
+    pub seen: Option<Timestamp>,
 }
 
 impl ServicePatch {
+    /// Refuses to change a service that somebody else changed since this was made for it.
+    pub(crate) fn check_seen(&self, service: &Service) -> Result<()> {
+        match self.seen {
+            Some(seen) if seen != service.updated_at => {
+                Err(Error::new(Code::Conflict, format!("`{}` was changed meanwhile", service.name))
+                    .hint(format!("look at it with `mirage status {}`, then change it again", service.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Applies the change, and answers with the names of the settings that are different now.
     pub(crate) fn apply(self, spec: &mut ServiceSpec, replicas: &mut u32) -> Result<Vec<String>> {
         let before = (spec.clone(), *replicas);

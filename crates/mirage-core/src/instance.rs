@@ -72,6 +72,9 @@ pub struct InstanceSpec {
 pub struct LogPolicy {
     /// Bytes kept of this instance.
     pub max_bytes: u64,
+    /// Bytes kept of all instances of the service, those that ended included. Half of it is for those
+    /// that run.
+    pub service_bytes: u64,
 }
 
 /// What an engine knows of an instance.

@@ -61,8 +61,16 @@ impl ProxyRecord {
     }
 }
 
-/// The table that was in force when the last proxy ended. Without one, or where it cannot be
-/// understood, nothing is routed until control publishes.
+/// The table, and the boot of the machine for which it is right: after another one its addresses belong
+/// to other instances, or to none.
+#[derive(Serialize, Deserialize)]
+struct Kept<T> {
+    boot: String,
+    table: T,
+}
+
+/// The table that was in force when the last proxy ended. Without one of this boot, or where it cannot
+/// be understood, nothing is routed until control publishes.
 pub(crate) fn read_routes(run: &Path) -> RouteTable {
     let path = run.join(ROUTES);
     let text = match fs::metadata(&path).and_then(|found| match found.len() {
@@ -76,15 +84,24 @@ pub(crate) fn read_routes(run: &Path) -> RouteTable {
             return RouteTable::default();
         }
     };
-    serde_json::from_slice(&text).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the route table on disk is damaged");
-        RouteTable::default()
-    })
+    match serde_json::from_slice::<Kept<RouteTable>>(&text) {
+        Ok(kept) if kept.boot == boot() => kept.table,
+        Ok(_) => RouteTable::default(),
+        Err(error) => {
+            tracing::warn!(%error, "the route table on disk is damaged");
+            RouteTable::default()
+        }
+    }
+}
+
+/// This boot of the machine.
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// Keeps the table for the next start.
 pub(crate) fn write_routes(run: &Path, table: &RouteTable) -> io::Result<()> {
-    replace(run, ROUTES, &serde_json::to_vec(table)?)
+    replace(run, ROUTES, &serde_json::to_vec(&Kept { boot: boot(), table })?)
 }
 
 /// Writes a file beside its place and moves it there. Not synced to disk: after a crash of the
@@ -129,7 +146,10 @@ mod tests {
         let table = RouteTable { generation: 7, ..RouteTable::default() };
         write_routes(run.path(), &table).unwrap();
         assert_eq!(read_routes(run.path()), table);
-        fs::write(run.path().join(ROUTES), b"{\"generation\":").unwrap();
+        let kept = fs::read_to_string(run.path().join(ROUTES)).unwrap();
+        fs::write(run.path().join(ROUTES), kept.replace(&boot(), "another-boot")).unwrap();
+        assert_eq!(read_routes(run.path()), RouteTable::default(), "its addresses are others' by now");
+        fs::write(run.path().join(ROUTES), b"{\"boot\":").unwrap();
         assert_eq!(read_routes(run.path()), RouteTable::default());
     }
 }

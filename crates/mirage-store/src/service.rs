@@ -35,6 +35,28 @@ impl Store {
         row.as_ref().map(service).transpose()
     }
 
+    /// The service of this name in this environment of this project.
+    pub async fn service_at(
+        &self,
+        project: &Name,
+        environment: &Name,
+        name: &Name,
+    ) -> Result<Option<Service>> {
+        let row = sqlx::query(
+            "SELECT service.* FROM service
+             JOIN environment ON environment.id = service.environment_id
+             JOIN project ON project.id = environment.project_id
+             WHERE project.name = ? AND environment.name = ? AND service.name = ?",
+        )
+        .bind(project.as_str())
+        .bind(environment.as_str())
+        .bind(name.as_str())
+        .fetch_optional(&self.reader)
+        .await
+        .map_err(|error| failed("read a service", error))?;
+        row.as_ref().map(service).transpose()
+    }
+
     /// A page of services.
     pub async fn services(&self, filter: &ServiceFilter, page: &Page) -> Result<Vec<Service>> {
         let (after_name, after_id) = match &page.after {

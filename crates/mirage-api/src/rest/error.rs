@@ -65,8 +65,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
+            // Basic is understood and not asked for: a browser would remember it, and send it along with
+            // whatever another site's page has it ask.
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mirage\""));
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"mirage\""));
         }
         response
     }

@@ -25,6 +25,20 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
+/// Refuses what a browser asks in the name of another site's page: it may come with a login that the
+/// page knows nothing of.
+pub(super) async fn same_site(request: Request, next: Next) -> Response {
+    let from = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    match from {
+        Some("cross-site" | "same-site") => {
+            let error = Error::new(Code::Forbidden, "the request comes from a page of another site")
+                .hint("use the command line, or a page of this platform");
+            Problem::from(error).into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
 /// Answers are for the caller alone and are what they say they are.
 pub(super) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;

@@ -227,6 +227,10 @@ impl Reconciler {
         let resolver = self.parts.engine.resolver(view.network);
         let work = async move {
             let _motion = parts.images_in_motion.read().await;
+            // It may have been let go while it waited for its turn.
+            if !is_wanted(&parts, id).await {
+                return;
+            }
             let start = async {
                 let start = tokio::time::timeout(START_LIMIT, parts.engine.start(&spec));
                 start.await.unwrap_or_else(|_| Err(too_slow("start", START_LIMIT)))
@@ -346,7 +350,10 @@ fn instance_spec(view: &View, revision: &Revision, instance: &Instance) -> Insta
         ports: revision.ports(),
         resources: revision.spec.resources.clone(),
         allow_new_privileges: revision.spec.allow_new_privileges,
-        log: LogPolicy { max_bytes: LOG_BYTES / u64::from(service.replicas.max(1)) },
+        log: LogPolicy {
+            max_bytes: LOG_BYTES / 2 / u64::from(service.replicas.max(1)),
+            service_bytes: LOG_BYTES,
+        },
     }
 }
 
@@ -384,6 +391,14 @@ async fn record_pull(parts: &crate::parts::Parts, deployment: &Deployment, summa
     }
     parts.announce(tx.commit().await?);
     Ok(())
+}
+
+/// Whether an instance is still to run. What the database cannot say counts as yes.
+async fn is_wanted(parts: &crate::parts::Parts, id: InstanceId) -> bool {
+    match parts.store.instance(id).await {
+        Ok(found) => found.is_some_and(|instance| instance.exit.is_none() && !instance.stopped),
+        Err(_) => true,
+    }
 }
 
 /// The engine could not start it: written as the end of the instance, so that the restart policy or

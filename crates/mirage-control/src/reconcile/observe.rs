@@ -141,6 +141,8 @@ impl Reconciler {
         };
         let state = match starting {
             true if !self.ops.is_running(Op::Retire(instance.id)) => InstanceState::Starting,
+            // Let go before it was started: it is gone only when its start has heard of it.
+            false if self.ops.is_running(Op::Start(instance.id)) => InstanceState::Stopping,
             _ => self.state_of(&instance, report.as_ref()),
         };
         if let (InstanceState::Exited(exit), None) = (&state, &instance.exit) {

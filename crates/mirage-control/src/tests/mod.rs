@@ -327,6 +327,58 @@ async fn a_crashed_process_is_started_again_until_it_has_failed_too_often() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_that_builds_on_what_was_there_is_refused_when_that_is_gone() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let seen = Some(stage.control.service(&stage.actor, &web()).await.unwrap().service.updated_at);
+    stage.pass(Duration::from_millis(20)).await;
+    let patch = |replicas| ServicePatch { seen, replicas: Some(replicas), ..ServicePatch::default() };
+    stage.control.update(&stage.actor, &web(), patch(2)).await.unwrap();
+    let error = stage.control.update(&stage.actor, &web(), patch(3)).await.err().unwrap();
+    assert_eq!(error.code(), Code::Conflict);
+    let error = stage.control.deploy(&stage.actor, &web(), patch(3)).await.err().unwrap();
+    assert_eq!(error.code(), Code::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_found_by_its_place_among_any_number_of_its_name() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    for n in 0..120 {
+        let request = CreateService {
+            name: Some("web".parse().unwrap()),
+            project: None,
+            environment: Some(format!("e{n}").parse().unwrap()),
+            spec: ServiceSpec::image("acme/web:1".parse().unwrap()),
+            replicas: 0,
+        };
+        stage.control.create_service(&stage.actor, request).await.unwrap();
+    }
+    for n in 0..120 {
+        let place = format!("default/e{n}/web").parse().unwrap();
+        assert!(stage.control.service(&stage.actor, &place).await.is_ok(), "{n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_removed_before_it_starts_is_not_started_afterwards() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.world.present.lock().unwrap().insert(digest(1));
+    let motion = Arc::clone(&stage.control.parts);
+    let collecting = motion.images_in_motion.write().await;
+    stage.create("acme/web:1").await;
+    stage.settle().await;
+    stage.control.remove(&stage.actor, &web()).await.unwrap();
+    stage.settle().await;
+    drop(collecting);
+    stage.settle().await;
+    assert!(stage.control.service(&stage.actor, &web()).await.is_err(), "the service is gone");
+    assert_eq!((stage.world.instances(), stage.world.behind(HOST)), (vec![], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_cleaned_up_is_cleaned_up_later() {
     let stage = Stage::new().await;
     stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);

@@ -11,6 +11,10 @@ use crate::id::{DeploymentId, InstanceId};
 use crate::instance::InstanceState;
 use crate::probe::Verdict;
 
+/// How often an instance of a candidate may go without anybody having seen it end. What happens more
+/// often than machines restart is a fault, and is reported as one.
+const MAX_MISSED: u32 = 3;
+
 /// What to do now, so that the service becomes what is wanted. Pure: the same question always gets
 /// the same answer, and asking again while a step is under way never begins it twice.
 pub fn plan(desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
@@ -78,15 +82,17 @@ impl<'a> Planner<'a> {
         if let Some(cause) = self.failure_of(candidate) {
             return self.abandon(candidate, cause);
         }
+        let own: Vec<_> = self.standing(candidate).collect();
         let mut waiting = false;
         for ordinal in 0..self.desired.replicas {
-            if !self.of(candidate.deployment).any(|i| i.ordinal == ordinal) {
+            if !own.iter().any(|i| i.ordinal == ordinal) {
+                let before = self.of(candidate.deployment).filter(|i| i.ordinal == ordinal && !i.stopped);
+                let attempt = before.map(|i| i.attempt + 1).max().unwrap_or(0);
                 self.enter(candidate, Phase::Starting);
-                self.step(Step::Start { deployment: candidate.deployment, ordinal, attempt: 0 });
+                self.step(Step::Start { deployment: candidate.deployment, ordinal, attempt });
                 waiting = true;
             }
         }
-        let own: Vec<_> = self.of(candidate.deployment).collect();
         if waiting || own.iter().any(|i| i.state == InstanceState::Starting) {
             return;
         }
@@ -103,7 +109,7 @@ impl<'a> Planner<'a> {
 
     /// The first reason why the candidate cannot become active.
     fn failure_of(&mut self, candidate: &Attempt) -> Option<Cause> {
-        for instance in self.observed.instances.iter().filter(|i| i.deployment == candidate.deployment) {
+        for instance in self.standing(candidate) {
             if let Some(failure) = &instance.engine_failure {
                 return Some(Cause::Engine(failure.clone()));
             }
@@ -186,7 +192,7 @@ impl<'a> Planner<'a> {
             && self.observed.candidate_image == ImageState::Present
             && (0..self.desired.replicas).all(|o| healthy(candidate.deployment).any(|i| i.ordinal == o))
         {
-            return healthy(candidate.deployment).map(|i| i.id).collect();
+            return self.standing(candidate).filter(|i| i.is_healthy()).map(|i| i.id).collect();
         }
         let Some(active) = &self.desired.active else { return BTreeSet::new() };
         healthy(active.deployment)
@@ -234,6 +240,17 @@ impl<'a> Planner<'a> {
         if candidate.phase.may_become(phase) && !said {
             self.step(Step::Enter { deployment: candidate.deployment, phase });
         }
+    }
+
+    /// The candidate's instances by which it is judged. Not those that were let go, as when the service
+    /// is scaled down meanwhile; and not those that nobody saw end, which are started again: the machine
+    /// was restarted, or the control plane was killed before it had them started.
+    fn standing(&self, candidate: &Attempt) -> impl Iterator<Item = &'a ObservedInstance> + use<'a> {
+        let replicas = self.desired.replicas;
+        self.of(candidate.deployment).filter(move |i| {
+            let missed = matches!(&i.state, InstanceState::Exited(exit) if exit.is_vanished());
+            i.ordinal < replicas && !i.stopped && !(missed && i.attempt < MAX_MISSED)
+        })
     }
 
     fn of(&self, deployment: DeploymentId) -> impl Iterator<Item = &'a ObservedInstance> + use<'a> {

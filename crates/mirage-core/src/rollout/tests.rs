@@ -123,6 +123,37 @@ fn a_start_that_has_to_wait_is_not_a_probe_that_failed() {
 }
 
 #[test]
+fn a_candidate_whose_instance_nobody_saw_end_starts_it_again_a_few_times() {
+    let vanished = |attempt| {
+        let exit = Exit { code: None, signal: None, oom: false, start_error: None, at: at(50) };
+        Story::serving().candidate(Phase::Probing, ImageState::Present).with(0xb1, |i| {
+            i.state = InstanceState::Exited(exit);
+            i.attempt = attempt;
+        })
+    };
+    vanished(0).expect(&["start d2/0 again (1)"]);
+    vanished(2).expect(&["start d2/0 again (3)"]);
+    vanished(3).expect(&["abandon d2: b1b1b1b1 ended: vanished"]);
+    vanished(0).with(0xb2, |i| i.attempt = 1).expect(&["enter switching d2", "route to [b2b2b2b2]"]);
+}
+
+#[test]
+fn scaling_down_in_the_middle_of_a_rollout_does_not_end_it() {
+    let mut story = Story::new().candidate(Phase::Probing, ImageState::Present);
+    story = story.with(0xb1, |i| i.verdict = Verdict::Unknown).with(0xb2, |i| i.ordinal = 1);
+    story.expect(&["retire b2b2b2b2"]);
+    story.observed.instances[1].stopped = true;
+    story.observed.instances[1].state = InstanceState::Stopping;
+    story.expect(&[]);
+    story.observed.instances[1].state = exited(143, 60);
+    story.expect(&[]);
+    story.observed.instances[0].verdict = Verdict::Healthy;
+    story.expect(&["enter switching d2", "route to [b1b1b1b1]"]);
+    story.observed.instances[0].routed = true;
+    story.expect(&["enter switching d2", "activate d2"]);
+}
+
+#[test]
 fn what_the_engine_still_has_of_an_instance_that_ended_is_cleaned_up() {
     let mut story = Story::serving();
     let remains = Remains { instance: InstanceId::from_random([0xa0; 16]), sweeping: false };

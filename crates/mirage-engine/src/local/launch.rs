@@ -74,7 +74,8 @@ async fn try_bring_up(
         return Err(Error::new(Code::Conflict, format!("`{}` was stopped before it was started", spec.id)));
     }
     let layers = inner.images.layers(&spec.image).await?;
-    let (owned, service, max_bytes) = (inner.clone(), spec.service, spec.log.max_bytes);
+    // What runs may come to write the other half.
+    let (owned, service, keep) = (inner.clone(), spec.service, spec.log.service_bytes / 2);
     let preparing = owned.clone();
     let folder = blocking("prepare an instance", move || bundle::write(&preparing, &spec, layers)).await??;
     let mut child = spawn(&inner.shim, &folder).map_err(|error| fault("start a shim", error))?;
@@ -86,7 +87,7 @@ async fn try_bring_up(
     match timeout(limit, instance.settled()).await {
         Ok(true) => {
             // What ended earlier makes room for the new instance's log; nobody has to wait for it.
-            tokio::task::spawn_blocking(move || trim(&owned, service, max_bytes));
+            tokio::task::spawn_blocking(move || trim(&owned, service, keep));
             Ok(())
         }
         Ok(false) => Err(broken(&folder)),
@@ -109,6 +110,7 @@ fn spawn(program: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
     let (program, arguments) = program.split_first().ok_or(io::ErrorKind::NotFound)?;
     let log = File::options().append(true).create(true).open(folder.join(SHIM_LOG))?;
     Command::new(program)
+        .arg0("mirage")
         .args(arguments)
         .arg(folder)
         .env_clear()

@@ -15,13 +15,14 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
 use mirage_core::{Code, Error, InstanceId, InstanceReport, InstanceSpec, ResolvedImage, Result};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::AbortHandle;
 
 use crate::cgroup::Hierarchies;
 use crate::finding::Finding;
@@ -33,6 +34,9 @@ use place::Places;
 /// Containers that are on their way up at once: more of them only take turns on the processor and
 /// on the kernel's locks, and make every single one late.
 const STARTS_AT_ONCE: usize = 4;
+
+/// How often the packet filter is looked at: reloading a firewall takes our rules away with its own.
+const MEND_EVERY: Duration = Duration::from_secs(5);
 
 /// What the local engine needs to know.
 pub struct LocalConfig {
@@ -61,6 +65,7 @@ pub struct LocalConfig {
 /// The engine that runs containers on this machine.
 pub struct LocalEngine {
     inner: Arc<Inner>,
+    mending: AbortHandle,
 }
 
 /// What the engine's tasks share.
@@ -91,7 +96,8 @@ impl LocalEngine {
         let inner =
             Arc::new(opened.unwrap_or_else(|broken| Err(Error::internal("open the local engine", broken)))?);
         adopt::adopt(&inner).await?;
-        Ok(Self { inner })
+        let mending = tokio::spawn(mend(Arc::downgrade(&inner))).abort_handle();
+        Ok(Self { inner, mending })
     }
 
     /// The networks of the environments.
@@ -110,14 +116,29 @@ impl LocalEngine {
     /// # Errors
     /// The first thing that could not be removed; the others are.
     pub async fn teardown(&self, grace: Duration) -> Result<()> {
+        self.mending.abort();
         stop::teardown(&self.inner, grace).await
     }
 }
 
 impl Drop for LocalEngine {
     fn drop(&mut self) {
+        self.mending.abort();
         for instance in self.inner.lock().values() {
             instance.let_go();
+        }
+    }
+}
+
+/// Looks after what other programs on the machine may take away.
+async fn mend(engine: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(MEND_EVERY).await;
+        let Some(inner) = engine.upgrade() else { return };
+        match blocking("look after the packet filter", move || inner.network.mend()).await.flatten() {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("somebody removed the rules that keep services apart; they are back"),
+            Err(error) => tracing::error!(?error, "the packet filter could not be looked after"),
         }
     }
 }

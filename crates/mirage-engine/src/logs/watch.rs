@@ -4,12 +4,18 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
+
+/// How often a follower looks for itself where the kernel has no more to give: to root's processes,
+/// those in containers included, it gives so many listeners and watches and no more.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Where followers subscribe. Holds the inotify instance only while there are followers.
 #[derive(Clone, Default)]
@@ -22,19 +28,29 @@ impl Watcher {
         let shared = match slot.upgrade() {
             Some(shared) => shared,
             None => {
-                let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-                // SAFETY: `Source` owns its file descriptor for as long as it lives and never exchanges it.
-                let source = unsafe { AsyncFd::register(Source(inotify)) }?;
+                let source = match Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK) {
+                    // SAFETY: `Source` owns its file descriptor for as long as it lives and never exchanges it.
+                    Ok(inotify) => Some(unsafe { AsyncFd::register(Source(inotify)) }?),
+                    Err(Errno::EMFILE | Errno::ENFILE) => None,
+                    Err(error) => return Err(error.into()),
+                };
                 Arc::new(Shared { source, watches: Mutex::default() })
             }
         };
         *slot = Arc::downgrade(&shared);
-        Ok(Subscription { shared, mailbox: Arc::default() })
+        let blind = AtomicBool::new(shared.source.is_none());
+        Ok(Subscription { shared, mailbox: Arc::default(), blind })
     }
 }
 
 #[cfg(test)]
 impl Watcher {
+    /// A subscription as it is where the kernel gives no listener.
+    pub(crate) fn blind_subscription() -> Subscription {
+        let shared = Arc::new(Shared { source: None, watches: Mutex::default() });
+        Subscription { shared, mailbox: Arc::default(), blind: AtomicBool::new(true) }
+    }
+
     /// Whether nobody follows.
     pub(crate) fn is_idle(&self) -> bool {
         self.0.lock().unwrap().strong_count() == 0
@@ -54,19 +70,26 @@ pub(crate) struct Changes {
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
+    /// The kernel does not tell of every folder.
+    blind: AtomicBool,
 }
 
 impl Subscription {
     /// Watches a folder, from now on and once even if asked again; `false` where it does not exist.
     pub(crate) fn watch(&self, folder: &Path) -> io::Result<bool> {
+        let Some(source) = &self.shared.source else { return Ok(folder.is_dir()) };
         let mut watches = self.shared.watches();
         let mask = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_MODIFY
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_ONLYDIR
             | AddWatchFlags::IN_DONT_FOLLOW;
-        let descriptor = match self.shared.source.get_ref().0.add_watch(folder, mask) {
+        let descriptor = match source.get_ref().0.add_watch(folder, mask) {
             Err(Errno::ENOENT) => return Ok(false),
+            Err(Errno::ENOSPC) => {
+                self.blind.store(true, Ordering::Relaxed);
+                return Ok(true);
+            }
             descriptor => descriptor?,
         };
         let watch = watches
@@ -85,10 +108,15 @@ impl Subscription {
             if changes.everything || !changes.folders.is_empty() {
                 return Ok(changes);
             }
+            let blind = self.blind.load(Ordering::Relaxed);
+            let Some(source) = self.shared.source.as_ref().filter(|_| !blind) else {
+                tokio::time::sleep(LOOK).await;
+                return Ok(Changes { everything: true, ..Changes::default() });
+            };
             // Whichever follower wakes first reads the events for all of them.
             tokio::select! {
                 () = self.mailbox.wake.notified() => {}
-                ready = self.shared.source.readable() => {
+                ready = source.readable() => {
                     let mut ready = ready?;
                     match ready.try_io(|source| Ok(source.get_ref().0.read_events()?)) {
                         Ok(events) => self.shared.deliver(events?),
@@ -102,12 +130,13 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let Some(source) = &self.shared.source else { return };
         let mut watches = self.shared.watches();
         watches.retain(|descriptor, watch| {
             watch.mailboxes.retain(|mailbox| !Arc::ptr_eq(mailbox, &self.mailbox));
             if watch.mailboxes.is_empty() {
                 // EINVAL where the folder is gone, and the watch with it.
-                let _ = self.shared.source.get_ref().0.rm_watch(*descriptor);
+                let _ = source.get_ref().0.rm_watch(*descriptor);
             }
             !watch.mailboxes.is_empty()
         });
@@ -115,7 +144,8 @@ impl Drop for Subscription {
 }
 
 struct Shared {
-    source: AsyncFd<Source>,
+    /// `None` where the kernel gives no more of them.
+    source: Option<AsyncFd<Source>>,
     watches: Mutex<HashMap<WatchDescriptor, Watch>>,
 }
 

@@ -62,6 +62,13 @@ impl Network {
                 "load `nft_masq`: `modprobe nft_masq`",
             );
         }
+        if !firewall::foreign(&self.plan).is_ok_and(|rules| rules.own) {
+            return Finding::warning(
+                SUBJECT,
+                "somebody removed the rules that keep services apart; they are put back within seconds",
+                "if this lasts, look for a program that flushes the ruleset again and again",
+            );
+        }
         Finding::good(SUBJECT, "nf_tables with connection tracking and masquerade")
     }
 

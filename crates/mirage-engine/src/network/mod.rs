@@ -165,6 +165,25 @@ impl Network {
         self.plan.base()
     }
 
+    /// Puts the rules back that somebody took away, as reloading a firewall does, and those for a Docker
+    /// that came up later. Answers whether ours were gone. To be called now and then.
+    ///
+    /// # Errors
+    /// `TARGET_UNAVAILABLE` where the kernel refuses.
+    pub fn mend(&self) -> Result<bool> {
+        let state = self.lock();
+        let mend = || {
+            let gone = !firewall::foreign(&self.plan)?.own;
+            if gone {
+                let networks: Vec<_> = state.bridges.keys().copied().collect();
+                firewall::apply(&self.plan, &networks)?;
+            }
+            firewall::make_way(&self.plan)?;
+            Ok(gone)
+        };
+        mend().map_err(|error| unavailable("the packet filter could not be looked after", error))
+    }
+
     /// Removes everything that [`Self::open`] and [`Self::attach`] made on this machine. Instances
     /// that still run lose their network; nothing can be attached afterwards.
     ///

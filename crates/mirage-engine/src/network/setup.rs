@@ -16,10 +16,11 @@ use super::link::Links;
 use super::namespace::Pins;
 use super::pool::{Pool, discard, pin_name};
 use super::{Network, NetworkConfig, State, firewall, sysctl, unavailable};
+use crate::shim::state::boot;
 
 /// Where the block of addresses is remembered.
 const SUBNET_FILE: &str = "subnet";
-/// There while the machine forwards because we told it to.
+/// Names the boot of the machine in which we told it to forward.
 const FORWARD_FILE: &str = "ip_forward";
 /// Threads that remove links at once.
 const REMOVERS: usize = 16;
@@ -135,7 +136,7 @@ fn bridges(plan: &Plan, networks: &[u16]) -> io::Result<BTreeMap<u16, u32>> {
 /// Has the machine forward packets, and remembers if it did not before.
 fn forward(run: &Path) -> io::Result<()> {
     if sysctl::get(FORWARD)?.as_deref() == Some("0") {
-        fs::write(run.join(FORWARD_FILE), "0")?;
+        fs::write(run.join(FORWARD_FILE), boot()?)?;
         sysctl::set(FORWARD, "1")?;
         tracing::info!("packets are forwarded from now on (net.ipv4.ip_forward was 0)");
     }
@@ -144,7 +145,9 @@ fn forward(run: &Path) -> io::Result<()> {
 
 /// Whether the machine forwards packets because we told it to.
 pub(super) fn forwards_for_us(run: &Path) -> bool {
-    run.join(FORWARD_FILE).exists()
+    let marked = fs::read_to_string(run.join(FORWARD_FILE)).ok();
+    // Whoever had it forward since a later boot is not us.
+    marked.is_some_and(|marked| boot().is_ok_and(|boot| boot == marked))
 }
 
 /// Stops forwarding where we began it and nobody else seems to count on it by now.

@@ -13,6 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::namespace::within;
 use super::*;
+use crate::{Finding, Level};
 
 /// How long a packet that should be dropped may take to arrive after all.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -320,6 +321,25 @@ fn a_firewall_that_refuses_is_reported() {
             "{said}"
         );
         machine.network.teardown().unwrap();
+    });
+}
+
+#[test]
+fn rules_that_somebody_flushed_are_put_back() {
+    on_a_machine("rules_that_somebody_flushed_are_put_back", || {
+        let machine = Machine::new();
+        let [web, stranger] = [machine.attach(1, 3), machine.attach(2, 4)];
+        let listener = web.listen();
+        let to = web.attachment.address;
+        assert!(!machine.network.mend().unwrap(), "nothing is to be done");
+        nft(&["flush", "ruleset"]);
+        assert!(stranger.reaches(to, port(&listener), PATIENCE), "nobody keeps them apart");
+        let filter =
+            |finding: &Finding| finding.subject == "packet filter" && finding.level == Level::Warning;
+        assert!(machine.network.doctor().iter().any(filter));
+        assert!(machine.network.mend().unwrap());
+        assert!(!stranger.reaches(to, port(&listener), SILENCE));
+        assert!(!machine.network.doctor().iter().any(filter));
     });
 }
 

@@ -94,7 +94,7 @@ impl<'a> Shim<'a> {
         let stop_signal =
             spec.process.stop_signal.as_deref().and_then(signal::parse).unwrap_or(libc::SIGTERM);
         let grace = Duration::from_millis(spec.grace_millis);
-        let watch = FolderWatch::new(dir)?;
+        let watch = FolderWatch::new(dir, Instant::now());
         give_up_terminal(&state)?;
         Ok((Self { dir: dir.to_owned(), clock, state, signals, watch, clients, stop_signal, grace }, spec))
     }
@@ -136,16 +136,17 @@ impl<'a> Shim<'a> {
 
     /// Sleeps until something happens or is due.
     fn wait(&self, container: &Container) -> io::Result<()> {
-        let fixed = [self.signals.as_fd(), self.watch.descriptor()];
         let launcher = container.launcher.as_ref().map(Launcher::descriptor);
-        let mut waiting: Vec<PollFd<'_>> = fixed
-            .into_iter()
+        let mut waiting: Vec<PollFd<'_>> = std::iter::once(self.signals.as_fd())
             .chain(self.clients.descriptors())
             .chain(container.streams.descriptors())
             .chain(launcher)
             .map(|descriptor: BorrowedFd<'_>| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
-        match poll(&mut waiting, timeout(container.life.wake_at())) {
+        match poll(
+            &mut waiting,
+            timeout(container.life.wake_at().into_iter().chain(self.watch.wake_at()).min()),
+        ) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -162,7 +163,7 @@ impl<'a> Shim<'a> {
                 actions.extend(container.life.stop(now, self.stop_signal, self.grace));
             }
         }
-        if self.watch.is_gone() {
+        if self.watch.is_gone(now) {
             actions.extend(container.life.stop(now, self.stop_signal, self.grace));
         }
         self.clients.accept(&self.state);
@@ -235,10 +236,10 @@ impl<'a> Shim<'a> {
     /// written, or it could not be removed.
     fn tell(&mut self, phase: Phase) -> io::Result<()> {
         self.state.phase = phase;
-        let written = if self.watch.is_gone() { Ok(()) } else { state::write(&self.dir, &self.state) };
+        let written = if self.watch.look() { Ok(()) } else { state::write(&self.dir, &self.state) };
         self.clients.accept(&self.state);
         self.clients.tell(&self.state);
-        if self.watch.is_gone() { Ok(()) } else { written }
+        if self.watch.look() { Ok(()) } else { written }
     }
 }
 

@@ -1,43 +1,63 @@
 //! Whether the instance's folder is still there: a shim without one ends its container.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::time::{Duration, Instant};
 
 use super::client::SOCKET_FILE;
 
-/// Hears of removals in the folder.
+/// How often it is looked at. The kernel would tell, but to 128 listeners of a user only, among whom
+/// are the programs in containers.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Looks whether the shim's socket is there.
 pub(super) struct FolderWatch {
-    inotify: Inotify,
     socket: PathBuf,
+    next: Instant,
     gone: bool,
 }
 
 impl FolderWatch {
     /// Watches the folder of a shim that listens already.
-    ///
-    /// # Errors
-    /// Whatever the kernel says; `EMFILE` where the user has too many watches.
-    pub(super) fn new(dir: &Path) -> io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        let flags = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
-        inotify.add_watch(dir, flags)?;
-        Ok(Self { inotify, socket: dir.join(SOCKET_FILE), gone: false })
+    pub(super) fn new(dir: &Path, now: Instant) -> Self {
+        Self { socket: dir.join(SOCKET_FILE), next: now + LOOK, gone: false }
     }
 
-    /// What to wait on.
-    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    /// When to look next; there is no need once the folder is gone.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        (!self.gone).then_some(self.next)
     }
 
-    /// Whether the folder, or the socket by which we are found, is gone. Looks only after an event.
-    pub(super) fn is_gone(&mut self) -> bool {
-        let heard = self.inotify.read_events().is_ok_and(|events| !events.is_empty());
-        if heard && !self.gone {
-            self.gone = std::fs::symlink_metadata(&self.socket).is_err();
+    /// Whether the folder, or the socket by which we are found, is gone, looking if it is time to.
+    pub(super) fn is_gone(&mut self, now: Instant) -> bool {
+        if now >= self.next && !self.gone {
+            self.next = now + LOOK;
+            self.look();
         }
         self.gone
+    }
+
+    /// The same, looking at once.
+    pub(super) fn look(&mut self) -> bool {
+        self.gone |= std::fs::symlink_metadata(&self.socket).is_err();
+        self.gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_missed_at_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(SOCKET_FILE), "").unwrap();
+        let start = Instant::now();
+        let mut watch = FolderWatch::new(folder.path(), start);
+        assert!(!watch.is_gone(start + LOOK));
+        std::fs::remove_file(folder.path().join(SOCKET_FILE)).unwrap();
+        assert!(!watch.is_gone(start + LOOK), "one look is enough for a while");
+        assert_eq!(watch.wake_at(), Some(start + 2 * LOOK));
+        assert!(watch.is_gone(start + 2 * LOOK));
+        assert_eq!(watch.wake_at(), None);
     }
 }

@@ -8,7 +8,6 @@ mod options;
 mod proxy;
 mod token;
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,7 +73,7 @@ impl Platform {
             pool: POOL,
             images: Arc::clone(&images),
             clock: Arc::clone(&clock),
-            shim: vec![program()?, "shim".into()],
+            shim: vec![PROGRAM.into(), "shim".into()],
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
@@ -148,7 +147,7 @@ impl Platform {
             pool: 0,
             images: Arc::new(joined.images),
             clock: Arc::new(SystemClock),
-            shim: vec![program()?, "shim".into()],
+            shim: vec![PROGRAM.into(), "shim".into()],
             runtime: options.runtime,
         });
         engine.await?.teardown(GRACE).await?;
@@ -184,12 +183,9 @@ async fn expire_uploads(uploads: Uploads) {
     }
 }
 
-/// This binary, for the processes that are roles of it. The link in `/proc` stays right when the file
-/// is replaced by an upgrade.
-pub(crate) fn program() -> Result<OsString> {
-    let path = std::env::current_exe().map_err(|error| Error::internal("find the own binary", error))?;
-    Ok(path.into_os_string())
-}
+/// This binary, for the processes that are roles of it. It is the very file that runs, also where an
+/// upgrade has put another one in its place or taken it away.
+pub(crate) const PROGRAM: &str = "/proc/self/exe";
 
 pub(crate) async fn bind(address: SocketAddr, option: &str, what: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {

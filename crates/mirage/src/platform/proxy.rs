@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::env;
 use mirage_core::port::Router;
 use mirage_core::{Code, Error, Result};
 use mirage_proxy::ProxyHandle;
@@ -128,8 +129,10 @@ fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
         .append(true)
         .open(run.join("proxy.log"))
         .map_err(|error| Error::internal("open the log of the proxy", error))?;
-    let mut command = Command::new(super::program()?);
-    command.arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
+    let mut command = Command::new(super::PROGRAM);
+    // No variable but the one that says what to log: others may be secret, and strangers talk to it.
+    command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
+    command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
     // A group of its own: Ctrl-C on the control plane's terminal is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().map_err(|error| Error::internal("start the proxy", error))

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use xtask::bed::eventually;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use xtask::bed::{Platform, PlatformOptions, Registry, eventually, may_run_as_root};
 
 use crate::sample::{pushed, script, web};
-use crate::stage::Stage;
+use crate::stage::{BINARY, Stage};
 
 /// Ids of the processes that carry containers.
 fn shims(stage: &Stage) -> BTreeSet<u32> {
@@ -53,6 +55,30 @@ fn lines(stage: &Stage) -> Vec<String> {
     let logs = stage.done(&["logs", "counter"]);
     let all = logs.stdout.lines().filter_map(|line| line.find("line ").map(|at| line[at..].to_owned()));
     all.collect()
+}
+
+#[test]
+fn a_proxy_that_dies_after_its_file_was_replaced_comes_back() {
+    let test = "a proxy that dies after its file was replaced comes back";
+    if !may_run_as_root(test) {
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("mirage-upgrade-").tempdir().unwrap();
+    let binary = folder.path().join("mirage");
+    std::fs::copy(BINARY, &binary).unwrap();
+    let platform = Platform::start(&binary, PlatformOptions::default()).unwrap();
+    let stage = Stage { registry: Registry::start().unwrap(), platform };
+    let reference = pushed(&stage.registry, "acme/web:1", &web("served on"));
+    stage.done(&["deploy", &reference, "--name", "web"]);
+    std::fs::remove_file(&binary).unwrap();
+    std::fs::copy(BINARY, &binary).unwrap();
+
+    let processes = stage.platform.processes();
+    let proxy = processes.iter().find(|(_, line)| line.split(' ').any(|word| word == "proxy")).unwrap().0;
+    kill(Pid::from_raw(proxy.cast_signed()), Signal::SIGKILL).unwrap();
+    assert_eq!(stage.served("web"), "served on");
+    stage.done(&["restart", "web"]);
+    assert_eq!(stage.served("web"), "served on");
 }
 
 #[test]

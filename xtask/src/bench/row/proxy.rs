@@ -58,7 +58,9 @@ fn proxy(binary: &Path, folder: &Path, upstream: SocketAddr) -> Result<(Process,
     let backends = json!([{"instance": id, "address": upstream}]);
     let route = json!({"host": HOST, "service": id, "service_name": "up", "backends": backends});
     let table = json!({"generation": 1, "routes": [route], "zones": []});
-    std::fs::write(folder.join("routes.json"), table.to_string())?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let kept = json!({"boot": boot.trim(), "table": table});
+    std::fs::write(folder.join("routes.json"), kept.to_string())?;
     let port = free_port()?;
     let mut command = Command::new(binary);
     command.arg("proxy").arg("--run").arg(folder).arg("--listen").arg(format!("127.0.0.1:{port}"));

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use mirage_control::Control;
 
+use super::changing;
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::{Body, Wanted};
@@ -34,9 +35,9 @@ pub(crate) async fn deploy(
     Wanted(wanted): Wanted,
     Body(change): Body<ServiceChange>,
 ) -> Result<impl IntoResponse, Problem> {
-    let now = control.service(&actor, &wanted).await?;
-    let patch = change.against(&now.service.spec)?;
-    Ok(begun(&control.deploy(&actor, &wanted, patch).await?))
+    let now = || control.service(&actor, &wanted);
+    let deploy = |patch| control.deploy(&actor, &wanted, patch);
+    Ok(begun(&changing(change, now, deploy).await?))
 }
 
 /// The answer to everything that begins a deployment.

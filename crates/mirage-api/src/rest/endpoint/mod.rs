@@ -19,3 +19,34 @@ pub(super) mod remove_service;
 pub(super) mod restart;
 pub(super) mod rollback;
 pub(super) mod update_service;
+
+use mirage_control::{ServicePatch, ServiceView};
+use mirage_core::{Code, Result};
+
+use super::wire::change::ServiceChange;
+
+/// How often a change is made anew because somebody else made one at the same time.
+const TRIES: u32 = 5;
+
+/// Makes a change for the service as it is `now`, and does `attempt` with it; again, where somebody else
+/// changed the service in between. A part of a health check is given, the whole is written: without
+/// this, one of two changes at once would be lost.
+async fn changing<T, N, A>(
+    change: ServiceChange,
+    now: impl Fn() -> N + Send + Sync,
+    attempt: impl Fn(ServicePatch) -> A + Send + Sync,
+) -> Result<T>
+where
+    N: Future<Output = Result<ServiceView>> + Send,
+    A: Future<Output = Result<T>> + Send,
+{
+    let mut tries = 0;
+    loop {
+        let service = now().await?.service;
+        let patch = change.clone().against(&service.spec, service.updated_at)?;
+        match attempt(patch).await {
+            Err(error) if error.code() == Code::Conflict && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use mirage_control::Control;
 
+use super::changing;
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::{Body, Wanted};
@@ -31,7 +32,7 @@ pub(crate) async fn update_service(
     Wanted(wanted): Wanted,
     Body(change): Body<ServiceChange>,
 ) -> Result<Json<Service>, Problem> {
-    let now = control.service(&actor, &wanted).await?;
-    let patch = change.against(&now.service.spec)?;
-    Ok(Json(control.update(&actor, &wanted, patch).await?.into()))
+    let now = || control.service(&actor, &wanted);
+    let update = |patch| control.update(&actor, &wanted, patch);
+    Ok(Json(changing(change, now, update).await?.into()))
 }

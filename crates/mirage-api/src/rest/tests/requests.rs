@@ -27,7 +27,25 @@ async fn nothing_is_answered_without_the_token() {
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
-    assert_eq!(challenges, ["Bearer realm=\"mirage\"", "Basic realm=\"mirage\""]);
+    assert_eq!(challenges, ["Bearer realm=\"mirage\""], "a browser is not asked for a password to remember");
+}
+
+#[tokio::test]
+async fn a_browser_asks_nothing_in_the_name_of_another_site() {
+    let app = TestApp::new().await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (site, expected) in [
+        (Some("cross-site"), StatusCode::FORBIDDEN),
+        (Some("same-site"), StatusCode::FORBIDDEN),
+        (Some("same-origin"), StatusCode::OK),
+        (Some("none"), StatusCode::OK),
+        (None, StatusCode::OK),
+    ] {
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(site.map(|site| ("sec-fetch-site", site)));
+        let answer = app.send_raw(Method::GET, "/api/services", &headers, "").await;
+        assert_eq!(answer.status, expected, "{site:?}");
+    }
 }
 
 #[tokio::test]

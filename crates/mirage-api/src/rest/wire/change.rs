@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use mirage_control::ServicePatch;
 use mirage_core::{Code, Error, Port, Result, ServiceSpec, Source, VariableName, VariableValue};
 use serde::{Deserialize, Deserializer};
@@ -11,7 +12,7 @@ use super::reference::ImageFields;
 use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
 
 /// What is to change about a service. What is absent stays; null goes back to the default.
-#[derive(Default, Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ServiceChange {
     /// Another image, as a full reference.
@@ -57,8 +58,9 @@ pub(crate) struct ServiceChange {
 }
 
 impl ServiceChange {
-    /// The change in the words of [`mirage_control`], for a service that is `current` now.
-    pub(crate) fn against(self, current: &ServiceSpec) -> Result<ServicePatch> {
+    /// The change in the words of [`mirage_control`], for a service that is `current` now and was last
+    /// changed at `seen`.
+    pub(crate) fn against(self, current: &ServiceSpec, seen: Timestamp) -> Result<ServicePatch> {
         let Source::Image(now) = &current.source;
         let image = ImageFields {
             image: self.image,
@@ -83,6 +85,7 @@ impl ServiceChange {
             restart: self.restart_policy.map(Into::into),
             allow_new_privileges: self.allow_new_privileges,
             replicas: self.replicas,
+            seen: Some(seen),
         })
     }
 }
@@ -135,7 +138,7 @@ mod tests {
         spec.probe.path = Some("/old".into());
         spec.probe.threshold = 7;
         spec.resources.memory_bytes = Some(1 << 30);
-        serde_json::from_str::<ServiceChange>(json).unwrap().against(&spec)
+        serde_json::from_str::<ServiceChange>(json).unwrap().against(&spec, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -257,6 +257,19 @@ async fn many_followers_share_one_inotify_instance_and_leave_none() {
 }
 
 #[tokio::test]
+async fn a_follower_that_the_kernel_tells_nothing_looks_for_itself() {
+    let world = World::new();
+    let (root, blind) = (world.logs.root.clone(), Watcher::blind_subscription());
+    let follower = Follower::start(root, world.service, LogQuery::default(), blind).unwrap();
+    let mut lines = Followed(follower.into_stream().boxed());
+    let (_, mut log) = world.instance(1, 1);
+    for text in ["one", "two"] {
+        log.write(Stdout, format!("{text}\n").as_bytes(), &world.clock);
+        assert_eq!(lines.line().await.text, text);
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_is_removed_and_comes_back_is_followed_on() {
     let world = World::new();
     let (_, mut log) = world.instance(1, 1);

@@ -21,9 +21,11 @@ const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
 const RULE_USERDATA: u16 = 7;
 
-/// What others have set up.
+/// What is set up, by others above all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Foreign {
+    /// Our own table is there.
+    pub(crate) own: bool,
     /// Docker lets others add rules of their own.
     pub(crate) docker_user: bool,
     /// Chains that refuse to forward what nobody accepts, as `table/chain`.
@@ -34,7 +36,7 @@ pub(crate) struct Foreign {
     pub(crate) forwarding_used: bool,
 }
 
-/// Looks at every table but our own.
+/// Looks at every table.
 pub(crate) fn foreign(plan: &Plan) -> io::Result<Foreign> {
     let mut socket = Socket::open(Family::Netfilter)?;
     let chains = socket.dump(&message(libc::NFT_MSG_GETCHAIN, libc::NLM_F_DUMP, libc::NFPROTO_UNSPEC))?;
@@ -99,12 +101,15 @@ fn note(found: &mut Foreign, chain: &Reply, own: &str) -> Option<()> {
     let family = i32::from(*chain.body.first()?);
     let values = attributes(chain.body.get(HEADER..)?);
     let (table, name) = (values.text(CHAIN_TABLE)?, values.text(CHAIN_NAME)?);
-    found.docker_user |= family == libc::NFPROTO_IPV4 && table == TABLE && name == DOCKER_USER;
-    let ipv4 = matches!(family, libc::NFPROTO_IPV4 | libc::NFPROTO_INET);
-    let hook = attributes(values.get(CHAIN_HOOK)?).network_number(HOOK_NUMBER)? as i32;
-    if !ipv4 || table == own {
+    if table == own {
+        found.own = true;
         return None;
     }
+    found.docker_user |= family == libc::NFPROTO_IPV4 && table == TABLE && name == DOCKER_USER;
+    if !matches!(family, libc::NFPROTO_IPV4 | libc::NFPROTO_INET) {
+        return None;
+    }
+    let hook = attributes(values.get(CHAIN_HOOK)?).network_number(HOOK_NUMBER)? as i32;
     found.forwarding_used |= hook == libc::NF_INET_FORWARD;
     if values.network_number(CHAIN_POLICY)? == libc::NF_DROP as u32 {
         match hook {
