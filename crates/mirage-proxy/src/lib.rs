@@ -27,4 +27,4 @@ pub use control::{ProxyHandle, Status};
 pub use load::Open;
 pub use peers::PeerNetwork;
 pub use record::ProxyRecord;
-pub use run::{check_address, run};
+pub use run::{check_address, raise_file_limit, run};

@@ -200,8 +200,9 @@ fn stay_small() {
     }
 }
 
-/// Lets the process have as many open files as it may, and says how many.
-fn raise_file_limit() -> u64 {
+/// Lets the process have as many open files as it may, and says how many: few are allowed at first, for
+/// the sake of programs that still use `select`.
+pub fn raise_file_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
     match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         Ok(()) => hard,

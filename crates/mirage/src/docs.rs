@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, ValueEnum};
 use mirage_core::Result;
 
-use crate::cli::{Cli, Printer};
-use crate::config::env;
+use mirage_cli::Printer;
+
+use crate::verbs::Cli;
+use mirage_cli::config::env;
 
 /// Print a shell completion script
 #[derive(Debug, Args)]
@@ -70,7 +72,7 @@ fn section(name: &str, help: &str) -> String {
 
 fn environment() -> String {
     let mut text = String::from(
-        "# Environment variables\n\nMade by `cargo xtask docs` from `crates/mirage/src/config/env.rs`. \
+        "# Environment variables\n\nMade by `cargo xtask docs` from `crates/mirage-cli/src/config/env.rs`. \
          An option of the command line goes before its variable.\n\n| variable | default | meaning |\n| --- | --- | --- |\n",
     );
     for (name, default, meaning) in env::ALL {

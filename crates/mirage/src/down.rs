@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use mirage_core::{Code, Error, Result};
 
-use crate::cli::{Global, Printer};
-use crate::config;
 use crate::platform::{Platform, PlatformOptions};
 use crate::serve::{needs_root, runtime};
+use mirage_cli::{Global, Printer};
 
 /// Stop the platform of a data folder with everything it runs
 #[derive(Debug, Args)]
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) fn run(_args: DownArgs, global: &Global, printer: &Printer) -> Result<ExitCode> {
     needs_root("down")?;
     let start = Instant::now();
-    let data = config::data_dir(global.data_dir.clone());
+    let data = global.data_dir();
     if !data.join("mirage.db").exists() {
         return Err(Error::new(Code::NotFound, format!("there is no platform in `{}`", data.display()))
             .hint("name its folder with `--data-dir`"));

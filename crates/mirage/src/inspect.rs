@@ -2,20 +2,25 @@
 
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use mirage_control::Inspection;
 use mirage_core::port::Registry;
 use mirage_core::{Error, Platform, Reference, RegistryHost, Result};
 use mirage_oci::client::{Authority, RegistryClient, RegistryOptions};
+use serde_json::Value;
 
-use crate::cli::wire::{InspectImage, Inspection as Answer, Told};
 use crate::clock::SystemRandomness;
-use crate::config::env;
 use crate::platform::seed;
+use mirage_cli::config::env;
 
-/// What an image is, asked from this process.
-pub(crate) async fn locally(request: InspectImage) -> Result<Told<Answer>> {
-    let reference: Reference = request.image.parse()?;
-    let platform = match &request.platform {
+/// What an image is, asked from this process; the answer is the API's.
+pub(crate) fn locally(image: String, platform: Option<String>) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(inspect(image, platform))
+}
+
+async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
+    let reference: Reference = image.parse()?;
+    let platform = match &platform {
         Some(text) => text.parse()?,
         None => Platform::linux(std::env::consts::ARCH),
     };
@@ -31,8 +36,7 @@ pub(crate) async fn locally(request: InspectImage) -> Result<Told<Answer>> {
     let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
     let start = Instant::now();
     let image = client.resolve(&reference, &platform).await?;
-    let found = mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() });
-    serde_json::from_value(found).map_err(|error| Error::internal("show what was found", error))
+    Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
 }
 
 fn listed(name: &str) -> impl Iterator<Item = String> {

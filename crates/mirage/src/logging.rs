@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::env;
+use mirage_cli::config::env;
 
 /// Levels unless somebody says otherwise.
 const DEFAULT: &str =

@@ -1,12 +1,9 @@
 //! Mirage: one binary, four roles. The command line, the control plane (`serve`), the proxy, and a
 //! shim for each container.
 
-mod cli;
 mod clock;
-mod config;
 mod demo;
 mod docs;
-mod doctor;
 mod down;
 mod inspect;
 mod logging;
@@ -14,6 +11,7 @@ mod platform;
 mod proxy;
 mod registry;
 mod serve;
+mod verbs;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,5 +29,5 @@ fn main() -> ExitCode {
     }
     // One TLS stack, chosen once. A second choice in one process would be refused, which is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    cli::run(cli::Cli::parse())
+    verbs::run(verbs::Cli::parse())
 }

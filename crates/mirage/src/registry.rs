@@ -12,11 +12,11 @@ use mirage_core::Result;
 use mirage_oci::content::{ContentStore, StoreConfig};
 use mirage_oci::registry::{Access, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads};
 
-use crate::cli::{Global, Printer};
 use crate::clock::{SystemClock, SystemRandomness};
-use crate::config::{self, env, run_dir};
 use crate::platform::{Node, admin_token, bind};
 use crate::serve::{Ends, runtime};
+use mirage_cli::config::{env, run_dir};
+use mirage_cli::{Global, Printer};
 
 /// Run the image registry alone; needs no root
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) struct RegistryArgs {
 
 pub(crate) fn run(args: RegistryArgs, global: &Global) -> Result<ExitCode> {
     crate::logging::start();
-    let data = config::data_dir(global.data_dir.clone());
+    let data = global.data_dir();
     let node = Node::open(&data)?;
     let token = admin_token(&data, &SystemRandomness)?;
     let store = ContentStore::open(StoreConfig {

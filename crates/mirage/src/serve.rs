@@ -9,9 +9,9 @@ use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Global, Printer};
-use crate::config::{self, env};
 use crate::platform::{Platform, PlatformOptions};
+use mirage_cli::config::env;
+use mirage_cli::{Global, Printer};
 
 /// Run the platform on this machine
 #[derive(Clone, Debug, Args)]
@@ -46,7 +46,7 @@ impl ServeArgs {
     /// The platform these words ask for.
     pub(crate) fn options(&self, global: &Global) -> PlatformOptions {
         PlatformOptions {
-            data: config::data_dir(global.data_dir.clone()),
+            data: global.data_dir(),
             listen: self.listen,
             proxy_listen: self.proxy_listen,
             base_domain: self.base_domain.clone(),

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mirage-store", &["mirage-core"]),
     ("mirage-control", &["mirage-core", "mirage-store"]),
     ("mirage-api", &["mirage-core", "mirage-control"]),
+    ("mirage-cli", &["mirage-core"]),
     (
         "mirage",
         &[
@@ -22,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mirage-store",
             "mirage-control",
             "mirage-api",
+            "mirage-cli",
         ],
     ),
     ("xtask", &[]),

@@ -12,11 +12,10 @@ use std::time::Instant;
 use clap::Args;
 use mirage_core::{Error, Result};
 
-use crate::cli::wire::{Change, Created, NewService};
-use crate::cli::{Api, Context, Global, Printer, Token, follow_deployment, human_duration};
 use crate::demo::home::Home;
 use crate::platform::{Platform, PlatformOptions};
 use crate::serve::{Ends, needs_root, runtime};
+use mirage_cli::{Printer, Token, deploy_new};
 
 /// The repository of the sample image in the built-in registry.
 const REPOSITORY: &str = "demo/hello";
@@ -36,20 +35,20 @@ pub(crate) struct DemoArgs {
     proxy_listen: Option<SocketAddr>,
 }
 
-pub(crate) fn run(args: DemoArgs, global: &Global, printer: &Printer) -> Result<ExitCode> {
+pub(crate) fn run(args: DemoArgs, printer: &Printer) -> Result<ExitCode> {
     needs_root("demo")?;
     quiet_log();
     let runtime = runtime()?;
     runtime.block_on(Box::pin(home::sweep()));
     let home = Home::make()?;
-    runtime.block_on(Box::pin(demonstrate(args, global, printer, home.path().to_owned())))?;
+    runtime.block_on(Box::pin(demonstrate(args, printer, home.path().to_owned())))?;
     drop(runtime);
     home.remove()?;
     printer.note("Stopped; nothing is left behind");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: PathBuf) -> Result<()> {
+async fn demonstrate(args: DemoArgs, printer: &Printer, data: PathBuf) -> Result<()> {
     let mut ends = Ends::listen()?;
     let start = Instant::now();
     let options = PlatformOptions {
@@ -70,7 +69,7 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
     let text = format!("a platform in {}, API on {}", data.display(), platform.listen);
     printer.step("Started", &text, Some(start.elapsed()));
     let deployed = tokio::select! {
-        deployed = deploy(&args, global, printer, &platform, &data) => deployed.map(|()| true),
+        deployed = deploy(&args, printer, &platform, &data) => deployed.map(|()| true),
         () = ends.wait() => Ok(false),
     };
     if let Ok(true) = deployed {
@@ -85,7 +84,6 @@ async fn demonstrate(args: DemoArgs, global: &Global, printer: &Printer, data: P
 /// Puts an image in and deploys it, both as any user would: over HTTP, with the token.
 async fn deploy(
     args: &DemoArgs,
-    global: &Global,
     printer: &Printer,
     platform: &Platform,
     data: &std::path::Path,
@@ -106,15 +104,7 @@ async fn deploy(
             (reference, Some("hello".to_owned()))
         }
     };
-    let start = Instant::now();
-    let api = Api::new(Some(url), Some(token), None)?;
-    let settings = Change { image: Some(reference), ..Change::default() };
-    let request = NewService { name, settings, ..NewService::default() };
-    let made: Created = api.post("/api/services/from-image", &request).await?;
-    let context = Context { api, printer: printer.clone(), global: global.clone() };
-    follow_deployment(&context, &made.service.id, made.deployment, start).await?;
-    printer.note(&format!("it serves, {} after the request", human_duration(start.elapsed())));
-    Ok(())
+    deploy_new(url, token, reference, name, printer).await
 }
 
 /// The usual address where it is free, so that the printed one is pleasant; else any.

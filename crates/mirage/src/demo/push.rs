@@ -4,7 +4,7 @@ use mirage_core::{Code, Error, Result};
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 
 use super::image::{Blob, Image};
-use crate::cli::Token;
+use mirage_cli::Token;
 
 /// Pushes an image to a registry: its blobs, then its manifest under a tag.
 pub(super) async fn push(url: &str, token: &Token, repository: &str, tag: &str, image: Image) -> Result<()> {

@@ -12,7 +12,7 @@ use mirage_oci::pull::Images;
 use mirage_oci::registry::Repositories;
 
 use super::options::PlatformOptions;
-use crate::config::run_dir;
+use mirage_cli::config::run_dir;
 
 /// The parts of a platform that know images.
 pub(crate) struct JoinedImages {

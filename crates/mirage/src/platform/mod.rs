@@ -56,6 +56,8 @@ impl Platform {
     pub(crate) async fn start(options: PlatformOptions) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        // Each instance costs the control plane two, each request one.
+        mirage_proxy::raise_file_limit();
         let node = Node::open(&options.data)?;
         let token = admin_token(&options.data, &*random)?;
         let listener = bind(options.listen, "listen", "the API").await?;

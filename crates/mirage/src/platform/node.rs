@@ -10,7 +10,7 @@ use mirage_core::{Code, Error, Result};
 use mirage_store::Store;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::config::run_dir;
+use mirage_cli::config::run_dir;
 
 const SETTING: &str = "node";
 

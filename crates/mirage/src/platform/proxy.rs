@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::env;
+use mirage_cli::config::env;
 use mirage_core::port::Router;
 use mirage_core::{Code, Error, Result};
 use mirage_proxy::ProxyHandle;

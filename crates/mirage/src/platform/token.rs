@@ -8,7 +8,7 @@ use std::path::Path;
 use mirage_core::port::Randomness;
 use mirage_core::{Code, Error, Result};
 
-use crate::config::env;
+use mirage_cli::config::env;
 
 /// The shortest token somebody may choose.
 const MIN_LENGTH: usize = 16;

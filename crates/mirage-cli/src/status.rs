@@ -1,20 +1,19 @@
 //! `mirage status NAME`
 
 use clap::Args;
+use jiff::Timestamp;
 use mirage_core::Result;
-use mirage_core::port::Clock;
 
 use super::Context;
 use super::api::segment;
 use super::printer::human_age;
 use super::services::meaning;
 use super::wire::{Instance, Service, Told};
-use crate::clock::SystemClock;
 
 /// Show one service
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage status web\n  mirage status shop/staging/web --json")]
-pub(crate) struct StatusArgs {
+pub struct StatusArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
 }
@@ -28,7 +27,8 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
     let printer = &context.printer;
     let mark = meaning(&service.status);
     let state = printer.paint(mark, &format!("{} {}", mark.glyph(), service.status));
-    let age = human_age(SystemClock.now().duration_since(service.updated_at).as_secs());
+    let now = context.surroundings.clock.now();
+    let age = human_age(now.duration_since(service.updated_at).as_secs());
     let ports: Vec<_> = service.ports.iter().map(u16::to_string).collect();
     let rows = [
         ("service", format!("{}/{}/{}", service.project, service.environment, service.name)),
@@ -48,14 +48,14 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         printer.data("");
         let heading = ["INSTANCE", "STATE", "HEALTH", "ADDRESS", "PID", "SINCE"].map(str::to_owned);
         let mut table = vec![heading.to_vec()];
-        table.extend(service.instances.iter().map(instance));
+        table.extend(service.instances.iter().map(|it| instance(it, now)));
         printer.table(&table);
     }
     show_failure(&service, &context);
     Ok(())
 }
 
-fn instance(instance: &Instance) -> Vec<String> {
+fn instance(instance: &Instance, now: Timestamp) -> Vec<String> {
     let health = match &instance.health_failure {
         Some(reason) => format!("{}: {reason}", instance.health),
         None => instance.health.clone(),
@@ -66,10 +66,7 @@ fn instance(instance: &Instance) -> Vec<String> {
         health,
         instance.address.clone().unwrap_or_default(),
         instance.pid.map(|pid| pid.to_string()).unwrap_or_default(),
-        instance
-            .running_since
-            .map(|time| human_age(SystemClock.now().duration_since(time).as_secs()))
-            .unwrap_or_default(),
+        instance.running_since.map(|time| human_age(now.duration_since(time).as_secs())).unwrap_or_default(),
     ]
 }
 

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use clap::Args;
 use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result};
 
+use super::Context;
 use super::api::segment;
 use super::args::{env_file, pair, seconds};
+use super::follow::follow_deployment;
 use super::wire::{Change, Created, Deployment, Healthcheck, NewService, Resources, Service, Told};
-use super::{Context, follow_deployment};
 
 /// Deploy an image and wait until it serves
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  mirage deploy nginx:1.27 --port 80\n  mirage deploy 127.0.0.1:5000/acme/web:1 --name web --env GREETING=hello --health-path /up"
 )]
-pub(crate) struct DeployArgs {
+pub struct DeployArgs {
     /// The image
     #[arg(value_name = "REF")]
     reference: String,
@@ -129,7 +130,7 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
         }
         return Ok(());
     }
-    follow_deployment(&context, &service.id, deployment, start).await
+    follow_deployment(&context.api, &context.printer, &service.id, deployment, start).await
 }
 
 /// A slip in `--name` must not replace somebody else's software.

@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 /// A token as it was given; it can be shown to the API and to nobody else.
 #[derive(Clone)]
-pub(crate) struct Token(String);
+pub struct Token(String);
 
 impl Token {
     /// The token itself, for the header of a request.
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::wire::Finding;
+use super::wire::Finding;
 
 /// Findings about the user and the data folder.
 pub(crate) fn this_machine(data: &Path) -> Vec<Finding> {

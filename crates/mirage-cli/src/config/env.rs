@@ -1,32 +1,32 @@
 //! Every environment variable Mirage reads, once. `docs/ENV.md` is made from this list.
 
 /// Where the API is, for the command line.
-pub(crate) const URL: &str = "MIRAGE_URL";
+pub const URL: &str = "MIRAGE_URL";
 /// The token of whoever asks.
-pub(crate) const TOKEN: &str = "MIRAGE_TOKEN";
+pub const TOKEN: &str = "MIRAGE_TOKEN";
 /// The folder in which the platform keeps everything.
-pub(crate) const DATA_DIR: &str = "MIRAGE_DATA_DIR";
+pub const DATA_DIR: &str = "MIRAGE_DATA_DIR";
 /// Address of API, pages and registry.
-pub(crate) const LISTEN: &str = "MIRAGE_LISTEN";
+pub const LISTEN: &str = "MIRAGE_LISTEN";
 /// Address at which services answer.
-pub(crate) const PROXY_LISTEN: &str = "MIRAGE_PROXY_LISTEN";
+pub const PROXY_LISTEN: &str = "MIRAGE_PROXY_LISTEN";
 /// Services answer below this domain.
-pub(crate) const BASE_DOMAIN: &str = "MIRAGE_BASE_DOMAIN";
+pub const BASE_DOMAIN: &str = "MIRAGE_BASE_DOMAIN";
 /// Addresses of services.
-pub(crate) const NETWORK: &str = "MIRAGE_NETWORK";
+pub const NETWORK: &str = "MIRAGE_NETWORK";
 /// An OCI runtime to use instead of the built-in one.
-pub(crate) const RUNTIME: &str = "MIRAGE_RUNTIME";
+pub const RUNTIME: &str = "MIRAGE_RUNTIME";
 /// The admin token, instead of the one in the data folder.
-pub(crate) const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
+pub const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
 /// Registries that are asked over plain HTTP.
-pub(crate) const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
+pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Certificates of registries with an own authority.
-pub(crate) const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
+pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 /// What is logged.
-pub(crate) const LOG: &str = "MIRAGE_LOG";
+pub const LOG: &str = "MIRAGE_LOG";
 
 /// Name, default, meaning.
-pub(crate) const ALL: &[(&str, &str, &str)] = &[
+pub const ALL: &[(&str, &str, &str)] = &[
     (URL, "`http://127.0.0.1:7070`", "Where the command line finds the API"),
     (TOKEN, "the readable `admin.token`", "The token the command line shows to the API"),
     (
@@ -55,6 +55,6 @@ pub(crate) const ALL: &[(&str, &str, &str)] = &[
 
 /// A variable that no command line option stands for.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub(crate) fn read(name: &str) -> Option<String> {
+pub fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -5,19 +5,18 @@ use std::pin::pin;
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use mirage_core::port::Clock;
+use jiff::Timestamp;
 use mirage_core::{Error, Result};
 
 use super::Context;
 use super::api::segment;
 use super::args::since;
 use super::wire::LogLine;
-use crate::clock::SystemClock;
 
 /// Show what a service wrote
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage logs web -f\n  mirage logs web --since 10m --grep error")]
-pub(crate) struct LogsArgs {
+pub struct LogsArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
     /// Go on with every new line
@@ -44,7 +43,7 @@ pub(crate) struct LogsArgs {
 }
 
 pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
-    let lines = context.api.lines(&path(&args)?).await?;
+    let lines = context.api.lines(&path(&args, context.surroundings.clock.now())?).await?;
     let mut lines = pin!(lines);
     let mut instances = BTreeSet::new();
     while let Some(line) = lines.try_next().await? {
@@ -60,8 +59,7 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
     Ok(())
 }
 
-fn path(args: &LogsArgs) -> Result<String> {
-    let now = SystemClock.now();
+fn path(args: &LogsArgs, now: Timestamp) -> Result<String> {
     let mut path = format!("/api/services/{}/logs?follow={}", segment(&args.name), args.follow);
     let mut add = |name: &str, value: &str| {
         path += &format!("&{name}={}", segment(value));

@@ -11,7 +11,7 @@ use super::wire::{Service, Services, Told};
 /// List services
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage services\n  mirage services --json")]
-pub(crate) struct ServicesArgs {}
+pub struct ServicesArgs {}
 
 pub(crate) async fn run(_args: ServicesArgs, context: Context) -> Result<()> {
     let services = all(&context).await?;

@@ -10,7 +10,7 @@ use super::wire::{Diagnosis, Finding};
 /// Check this machine and the platform
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage doctor\n  mirage doctor --json")]
-pub(crate) struct DoctorArgs {}
+pub struct DoctorArgs {}
 
 pub(crate) async fn run(_args: DoctorArgs, context: Context) -> Result<()> {
     let mut findings = match context.api.get::<Diagnosis>("/api/doctor").await {
@@ -21,7 +21,7 @@ pub(crate) async fn run(_args: DoctorArgs, context: Context) -> Result<()> {
             vec![Finding { subject: "platform".into(), seen, hint }]
         }
     };
-    findings.extend(crate::doctor::this_machine(&crate::config::data_dir(context.global.data_dir.clone())));
+    findings.extend(super::here::this_machine(&context.global.data_dir()));
     if context.printer.json {
         context.printer.json(&findings);
         return Ok(());

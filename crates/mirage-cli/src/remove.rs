@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// Remove a service
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage remove web\n  mirage remove shop/staging/web --detach")]
-pub(crate) struct RemoveArgs {
+pub struct RemoveArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
     /// Do not wait until it is gone

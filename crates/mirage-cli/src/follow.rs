@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use mirage_core::{Error, Phase, Result, StepKind};
 
-use super::Context;
+use super::Api;
+use super::Printer;
 use super::printer::human_duration;
 use super::progress::Bars;
 use super::wire::{Deployment, Service, Step, Told};
@@ -16,18 +17,19 @@ const SLOW: Duration = Duration::from_millis(100);
 
 /// Narrates a deployment until it ends. Failed is an error with what the deployment says about it.
 pub(crate) async fn follow_deployment(
-    context: &Context,
+    api: &Api,
+    printer: &Printer,
     service: &str,
     mut deployment: Told<Deployment>,
     start: Instant,
 ) -> Result<()> {
     let mut said = HashSet::new();
-    let mut bars = Bars::new(&context.printer);
+    let mut bars = Bars::new(printer);
     loop {
         for step in deployment.steps.iter().filter(|step| step.duration_millis.is_some()) {
             if said.insert(step.kind) && !step.failed {
                 bars.clear();
-                say(context, step);
+                say(printer, step);
             }
         }
         bars.show(deployment.progress.as_ref());
@@ -36,13 +38,13 @@ pub(crate) async fn follow_deployment(
         }
         let pause = if start.elapsed() < Duration::from_secs(2) { QUICK } else { SLOW };
         tokio::time::sleep(pause).await;
-        deployment = context.api.get(&format!("/api/deployments/{}", deployment.id)).await?;
+        deployment = api.get(&format!("/api/deployments/{}", deployment.id)).await?;
     }
     bars.clear();
-    conclude(context, service, deployment, start).await
+    conclude(api, printer, service, deployment, start).await
 }
 
-fn say(context: &Context, step: &Step) {
+fn say(printer: &Printer, step: &Step) {
     let verb = match step.kind {
         StepKind::Resolve => "Resolved",
         StepKind::Pull => "Pulled",
@@ -51,19 +53,20 @@ fn say(context: &Context, step: &Step) {
         StepKind::Route => "Routed",
         StepKind::Drain => "Drained",
     };
-    context.printer.step(verb, &step.summary, step.duration_millis.map(Duration::from_millis));
+    printer.step(verb, &step.summary, step.duration_millis.map(Duration::from_millis));
 }
 
 async fn conclude(
-    context: &Context,
+    api: &Api,
+    printer: &Printer,
     service: &str,
     deployment: Told<Deployment>,
     start: Instant,
 ) -> Result<()> {
-    let printer = &context.printer;
+    let printer = &printer;
     match deployment.phase {
         Phase::Active => {
-            let service: Service = context.api.get(&format!("/api/services/{service}")).await?;
+            let service: Service = api.get(&format!("/api/services/{service}")).await?;
             let took = human_duration(start.elapsed());
             let text =
                 format!("{} #{} to {} in {took}", service.name, deployment.revision, service.environment);
@@ -79,13 +82,13 @@ async fn conclude(
             if printer.json {
                 printer.json(&deployment);
             }
-            Err(failed(context, &deployment, phase))
+            Err(failed(printer, &deployment, phase))
         }
     }
 }
 
 /// The error of a deployment that did not become active, after the last lines it wrote.
-fn failed(context: &Context, deployment: &Deployment, phase: Phase) -> Error {
+fn failed(printer: &Printer, deployment: &Deployment, phase: Phase) -> Error {
     let Some(failure) = &deployment.error else {
         return Error::new(
             mirage_core::Code::Conflict,
@@ -94,11 +97,11 @@ fn failed(context: &Context, deployment: &Deployment, phase: Phase) -> Error {
         .hint("`mirage deployments NAME` shows what runs instead");
     };
     if !failure.log_tail.is_empty() {
-        context.printer.note("its last lines:");
+        printer.note("its last lines:");
         for line in &failure.log_tail {
-            context.printer.note(&format!("  | {line}"));
+            printer.note(&format!("  | {line}"));
         }
-        context.printer.note("");
+        printer.note("");
     }
     let error = Error::new(failure.code, failure.message.clone());
     failure.hint.iter().fold(error, |error, hint| error.hint(hint.clone()))

@@ -1,19 +1,18 @@
 //! `mirage deployments NAME`
 
 use clap::Args;
-use mirage_core::port::Clock;
+use jiff::Timestamp;
 use mirage_core::{Digest, Phase, Result};
 
 use super::Context;
 use super::api::segment;
 use super::printer::{Meaning, human_age};
 use super::wire::{Deployment, Deployments, Told};
-use crate::clock::SystemClock;
 
 /// List the deployments of a service
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage deployments web\n  mirage deployments web --limit 5 --json")]
-pub(crate) struct DeploymentsArgs {
+pub struct DeploymentsArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
     /// At most so many
@@ -28,14 +27,15 @@ pub(crate) async fn run(args: DeploymentsArgs, context: Context) -> Result<()> {
         context.printer.json(&list);
         return Ok(());
     }
+    let now = context.surroundings.clock.now();
     let heading = ["REVISION", "PHASE", "WHY", "DIGEST", "AGE", "TOOK", "ID"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
-    rows.extend(list.deployments.iter().map(row));
+    rows.extend(list.deployments.iter().map(|it| row(it, now)));
     context.printer.table(&rows);
     Ok(())
 }
 
-fn row(deployment: &Deployment) -> Vec<String> {
+fn row(deployment: &Deployment, now: Timestamp) -> Vec<String> {
     let digest = deployment.image_digest.as_deref().and_then(|d| d.parse::<Digest>().ok());
     let took = deployment.finished_at.map(|end| {
         let took = end.duration_since(deployment.created_at).unsigned_abs();
@@ -46,7 +46,7 @@ fn row(deployment: &Deployment) -> Vec<String> {
         format!("{} {}", meaning(deployment.phase).glyph(), deployment.phase),
         format!("{:?}", deployment.trigger).to_lowercase(),
         digest.map(|digest| digest.short().to_owned()).unwrap_or_default(),
-        human_age(SystemClock.now().duration_since(deployment.created_at).as_secs()),
+        human_age(now.duration_since(deployment.created_at).as_secs()),
         took.unwrap_or_default(),
         deployment.id.clone(),
     ]

@@ -7,8 +7,9 @@ use mirage_core::Result;
 use serde_json::json;
 
 use super::api::segment;
+use super::follow::follow_deployment;
 use super::wire::{Change, Deployment, Rollback, Service, Told};
-use super::{Context, follow_deployment, wait};
+use super::{Context, wait};
 
 /// The longest that instances may take to come or go.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -16,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// Deploy the current revision once more
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage redeploy web\n  mirage redeploy shop/staging/web")]
-pub(crate) struct RedeployArgs {
+pub struct RedeployArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
 }
@@ -24,7 +25,7 @@ pub(crate) struct RedeployArgs {
 /// Replace the instances of a service by new ones
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage restart web\n  mirage restart shop/staging/web")]
-pub(crate) struct RestartArgs {
+pub struct RestartArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
 }
@@ -32,7 +33,7 @@ pub(crate) struct RestartArgs {
 /// Deploy an older revision again
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage rollback web\n  mirage rollback web 3")]
-pub(crate) struct RollbackArgs {
+pub struct RollbackArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
     /// Number of the revision (default: the one that was active before)
@@ -42,7 +43,7 @@ pub(crate) struct RollbackArgs {
 /// Change the number of instances
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage scale web 3\n  mirage scale web 0")]
-pub(crate) struct ScaleArgs {
+pub struct ScaleArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
     /// How many
@@ -54,7 +55,7 @@ pub(crate) async fn redeploy(args: RedeployArgs, context: Context) -> Result<()>
     let path = format!("/api/services/{}/redeploy", segment(&args.name));
     let deployment: Told<Deployment> = context.api.post(&path, &json!({})).await?;
     let service = deployment.service.clone();
-    follow_deployment(&context, &service, deployment, start).await
+    follow_deployment(&context.api, &context.printer, &service, deployment, start).await
 }
 
 pub(crate) async fn rollback(args: RollbackArgs, context: Context) -> Result<()> {
@@ -63,7 +64,7 @@ pub(crate) async fn rollback(args: RollbackArgs, context: Context) -> Result<()>
     let request = Rollback { revision: args.revision };
     let deployment: Told<Deployment> = context.api.post(&path, &request).await?;
     let service = deployment.service.clone();
-    follow_deployment(&context, &service, deployment, start).await
+    follow_deployment(&context.api, &context.printer, &service, deployment, start).await
 }
 
 pub(crate) async fn restart(args: RestartArgs, context: Context) -> Result<()> {

@@ -1,12 +1,15 @@
 //! The command line: one file a verb. Each turns words into a call of the API and the answer into
-//! text; none decides anything.
+//! text; none decides anything. What takes the parts of the platform itself, such as `mirage serve`, is
+//! in the binary, which adds its verbs to these.
 
 mod api;
 mod args;
+pub mod config;
 mod deploy;
 mod deployments;
 mod doctor;
 mod follow;
+mod here;
 mod inspect;
 mod lifecycle;
 mod logs;
@@ -17,40 +20,29 @@ mod services;
 mod status;
 mod token;
 mod wait;
-pub(crate) mod wire;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
+use futures_util::future::BoxFuture;
+use mirage_core::port::Clock;
 use mirage_core::{Code, Error, Result};
+use serde_json::Value;
 
-pub(crate) use api::Api;
-pub(crate) use follow::follow_deployment;
-pub(crate) use printer::{Printer, human_duration};
-pub(crate) use token::Token;
+pub use printer::{Printer, human_duration};
+pub use token::Token;
 
-use crate::config::env;
-
-/// From a container image to a running, verified, reachable service.
-#[derive(Debug, Parser)]
-#[command(name = "mirage", version, max_term_width = 100, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-    #[command(flatten)]
-    global: Global,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  mirage demo
-  mirage deploy ghcr.io/acme/web:2.1 --name web --env GREETING=hello
-  mirage logs web -f";
+use api::Api;
+use config::env;
+use wire::{Change, Created, NewService};
 
 /// What every verb understands.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Global {
+pub struct Global {
     /// Address of the platform's API
     #[arg(long, global = true, env = env::URL, value_name = "URL", help_heading = "Platform")]
     url: Option<String>,
@@ -59,7 +51,7 @@ pub(crate) struct Global {
     token: Option<Token>,
     /// Folder in which the platform keeps everything
     #[arg(long, global = true, env = env::DATA_DIR, value_name = "DIR", help_heading = "Platform")]
-    pub(crate) data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
     /// Show data as JSON
     #[arg(long, global = true, help_heading = "Output")]
     json: bool,
@@ -68,14 +60,21 @@ pub(crate) struct Global {
     no_progress: bool,
 }
 
+impl Global {
+    /// The folder in which the platform keeps everything: the one named, else the usual one.
+    pub fn data_dir(&self) -> PathBuf {
+        config::data_dir(self.data_dir.clone())
+    }
+
+    /// The terminal, as it is to be written to.
+    pub fn printer(&self) -> Printer {
+        Printer::new(self.json, self.no_progress)
+    }
+}
+
+/// The verbs that talk to a platform.
 #[derive(Debug, Subcommand)]
-enum Verb {
-    /// The whole thing, offline, with a sample image; stays until Ctrl-C
-    Demo(crate::demo::DemoArgs),
-    /// Run the platform on this machine
-    Serve(crate::serve::ServeArgs),
-    /// Stop the platform of a data folder with everything it runs
-    Down(crate::down::DownArgs),
+pub enum Verb {
     /// Show what an image is, and whether it can run here
     Inspect(inspect::InspectArgs),
     /// Deploy an image and wait until it serves
@@ -100,57 +99,40 @@ enum Verb {
     Remove(remove::RemoveArgs),
     /// Check this machine and the platform
     Doctor(doctor::DoctorArgs),
-    /// Run the image registry alone; needs no root
-    Registry(crate::registry::RegistryArgs),
-    /// Print a shell completion script
-    Completion(crate::docs::CompletionArgs),
-    /// Print generated documentation
-    #[command(hide = true)]
-    Docs(crate::docs::DocsArgs),
-    /// The proxy process of a platform
-    #[command(hide = true)]
-    Proxy(crate::proxy::ProxyArgs),
 }
 
-/// What a verb that talks to the platform is given.
-pub(crate) struct Context {
-    pub(crate) api: Api,
-    pub(crate) printer: Printer,
-    pub(crate) global: Global,
+/// Preflight without a platform: from an image and a platform to the API's answer.
+pub type Inspect = fn(String, Option<String>) -> BoxFuture<'static, Result<Value>>;
+
+/// What a verb needs of the process it runs in.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// How an image is judged where no platform is.
+    pub inspect: Inspect,
 }
 
-/// Runs the command line; the exit code says how it went: 0 done, 1 cannot be fulfilled, 2 broke.
-pub(crate) fn run(cli: Cli) -> ExitCode {
-    let printer = Printer::new(cli.global.json, cli.global.no_progress);
-    match dispatch(cli, &printer) {
-        Ok(code) => code,
-        Err(error) => {
-            printer.error(&error);
-            exit_code(&error)
-        }
-    }
+/// What a verb is given.
+struct Context {
+    api: Api,
+    printer: Printer,
+    global: Global,
+    surroundings: Surroundings,
 }
 
-fn dispatch(cli: Cli, printer: &Printer) -> Result<ExitCode> {
-    let Cli { verb, global } = cli;
-    match verb {
-        Verb::Proxy(args) => return crate::proxy::run(args),
-        Verb::Serve(args) => return crate::serve::run(args, &global),
-        Verb::Demo(args) => return crate::demo::run(args, &global, printer),
-        Verb::Down(args) => return crate::down::run(args, &global, printer),
-        Verb::Registry(args) => return crate::registry::run(args, &global),
-        Verb::Docs(args) => return crate::docs::run(args, printer),
-        Verb::Completion(args) => return crate::docs::completion(args),
-        _ => {}
-    }
+/// Does what a verb asks for.
+///
+/// # Errors
+/// What the user is to read; [`exit_code`] says how the process ends then.
+pub fn run(verb: Verb, global: &Global, printer: &Printer, surroundings: Surroundings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::internal("start a runtime", error))?;
     let api = Api::new(global.url.clone(), global.token.clone(), global.data_dir.clone())?;
-    let context = Context { api, printer: printer.clone(), global };
-    runtime.block_on(Box::pin(call(verb, context)))?;
-    Ok(ExitCode::SUCCESS)
+    let context = Context { api, printer: printer.clone(), global: global.clone(), surroundings };
+    runtime.block_on(Box::pin(call(verb, context)))
 }
 
 async fn call(verb: Verb, context: Context) -> Result<()> {
@@ -167,31 +149,34 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Scale(args) => lifecycle::scale(args, context).await,
         Verb::Remove(args) => remove::run(args, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
-        Verb::Demo(_)
-        | Verb::Serve(_)
-        | Verb::Down(_)
-        | Verb::Registry(_)
-        | Verb::Completion(_)
-        | Verb::Docs(_)
-        | Verb::Proxy(_) => Ok(()),
     }
 }
 
-fn exit_code(error: &Error) -> ExitCode {
+/// Makes a service of an image at a platform, tells how it goes, and ends when it serves.
+///
+/// # Errors
+/// What the platform refuses, or why the deployment failed.
+pub async fn deploy_new(
+    url: String,
+    token: Token,
+    image: String,
+    name: Option<String>,
+    printer: &Printer,
+) -> Result<()> {
+    let start = Instant::now();
+    let api = Api::new(Some(url), Some(token), None)?;
+    let settings = Change { image: Some(image), ..Change::default() };
+    let request = NewService { name, settings, ..NewService::default() };
+    let made: Created = api.post("/api/services/from-image", &request).await?;
+    follow::follow_deployment(&api, printer, &made.service.id, made.deployment, start).await?;
+    printer.note(&format!("it serves, {} after the request", human_duration(start.elapsed())));
+    Ok(())
+}
+
+/// How the process ends with this error: 1 where the request cannot be fulfilled, 2 where something broke.
+pub fn exit_code(error: &Error) -> ExitCode {
     match error.code() {
         Code::Internal => ExitCode::from(2),
         _ => ExitCode::from(1),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
     }
 }

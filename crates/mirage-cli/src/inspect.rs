@@ -1,7 +1,7 @@
 //! `mirage inspect REF`
 
 use clap::Args;
-use mirage_core::{Code, Reference, Result, human_bytes};
+use mirage_core::{Code, Error, Reference, Result, human_bytes};
 
 use super::Context;
 use super::wire::{InspectImage, Inspection, Told};
@@ -11,7 +11,7 @@ use super::wire::{InspectImage, Inspection, Told};
 #[command(
     after_help = "Examples:\n  mirage inspect nginx:1.27\n  mirage inspect 127.0.0.1:5000/acme/web:1 --json"
 )]
-pub(crate) struct InspectArgs {
+pub struct InspectArgs {
     /// The image
     #[arg(value_name = "REF")]
     reference: String,
@@ -26,7 +26,10 @@ pub(crate) async fn run(args: InspectArgs, context: Context) -> Result<()> {
     let request = InspectImage { image: args.reference, platform: args.platform };
     let found = match ask_platform(&request, &context).await? {
         Some(found) => found,
-        None => crate::inspect::locally(request).await?,
+        None => {
+            let found = (context.surroundings.inspect)(request.image, request.platform).await?;
+            serde_json::from_value(found).map_err(|error| Error::internal("show what was found", error))?
+        }
     };
     if context.printer.json {
         context.printer.json(&found);

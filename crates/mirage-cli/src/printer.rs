@@ -13,7 +13,7 @@ const VERB: usize = 9;
 
 /// Writes what the user sees.
 #[derive(Clone, Debug)]
-pub(crate) struct Printer {
+pub struct Printer {
     /// Whether data goes out as JSON.
     pub(crate) json: bool,
     /// Whether something may move on the terminal.
@@ -56,14 +56,14 @@ impl Meaning {
 
 impl Printer {
     /// A printer that knows what the terminal can do.
-    pub(crate) fn new(json: bool, no_progress: bool) -> Self {
+    pub fn new(json: bool, no_progress: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::io::stdout().is_terminal() && env::read("NO_COLOR").is_none();
         Self { json, bars: terminal && !no_progress && !json, colour }
     }
 
     /// A line of data.
-    pub(crate) fn data(&self, line: &str) {
+    pub fn data(&self, line: &str) {
         // Nobody reading any more is how `| head` says it has enough.
         if writeln!(std::io::stdout(), "{line}").is_err() {
             std::process::exit(0);
@@ -71,25 +71,25 @@ impl Printer {
     }
 
     /// A value as JSON.
-    pub(crate) fn json(&self, value: &impl serde::Serialize) {
+    pub fn json(&self, value: &impl serde::Serialize) {
         let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("\"{error}\""));
         self.data(&text);
     }
 
     /// A line of narration.
-    pub(crate) fn note(&self, line: &str) {
+    pub fn note(&self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
     /// A finished step: what was done in the past tense, to what, and how long it took.
-    pub(crate) fn step(&self, verb: &str, text: &str, took: Option<Duration>) {
+    pub fn step(&self, verb: &str, text: &str, took: Option<Duration>) {
         let took = took.map(|took| format!("  {}", human_duration(took))).unwrap_or_default();
         let verb = self.paint(Meaning::Ok, &format!("{verb:<VERB$}"));
         self.note(&format!("{verb} {text}{took}"));
     }
 
     /// An error: what, and what now.
-    pub(crate) fn error(&self, error: &Error) {
+    pub fn error(&self, error: &Error) {
         let label = self.paint(Meaning::Bad, "error:");
         let code = match error.code() {
             Code::Internal => String::new(),
@@ -123,7 +123,7 @@ impl Printer {
 }
 
 /// `80 ms`, `6.4 s`, `2 min 5 s`.
-pub(crate) fn human_duration(took: Duration) -> String {
+pub fn human_duration(took: Duration) -> String {
     match took.as_millis() {
         millis @ 0..1_000 => format!("{millis} ms"),
         millis @ 1_000..60_000 => format!("{:.1} s", millis as f64 / 1000.0),

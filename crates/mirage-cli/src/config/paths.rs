@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::env;
 
 /// The data folder: the one named, else `/var/lib/mirage` as root, else below the XDG data folder.
-pub(crate) fn data_dir(named: Option<PathBuf>) -> PathBuf {
+pub fn data_dir(named: Option<PathBuf>) -> PathBuf {
     if let Some(named) = named {
         return std::path::absolute(&named).unwrap_or(named);
     }
@@ -19,6 +19,6 @@ pub(crate) fn data_dir(named: Option<PathBuf>) -> PathBuf {
 
 /// Sockets, mount points and the state of what runs; below the data folder, so that two platforms
 /// of one machine never meet.
-pub(crate) fn run_dir(data: &Path) -> PathBuf {
+pub fn run_dir(data: &Path) -> PathBuf {
     data.join("run")
 }
