@@ -9,6 +9,12 @@ use mirage_control::Control;
 
 pub use rest::{inspection, openapi, token_of};
 
+/// Everything behind one address, with what holds for all of it: a browser is not answered what it asks
+/// in the name of another site's page.
+pub fn guarded(app: Router) -> Router {
+    rest::guarded(app)
+}
+
 /// All faces as one router, to be merged into a larger one. It has no fallback of its own.
 pub fn router(control: Control) -> Router {
     rest::router(control)

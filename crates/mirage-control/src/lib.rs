@@ -64,6 +64,15 @@ impl Control {
         self.parts.store.close().await;
     }
 
+    /// Tells a proxy that was started in the place of another one what is routed. It has read that from
+    /// its folder, if the one before was of the same version and could write it down.
+    ///
+    /// # Errors
+    /// Where the proxy does not take it.
+    pub async fn introduce_proxy(&self) -> Result<()> {
+        self.reconciler.introduce_proxy().await
+    }
+
     fn ring(&self, service: ServiceId) {
         self.reconciler.ring(service);
     }

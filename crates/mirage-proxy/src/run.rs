@@ -34,6 +34,8 @@ const OTHER_FILES: u64 = 256;
 /// `TARGET_UNAVAILABLE` where an address cannot be listened on or the folder cannot be used;
 /// `CONFLICT` where a running proxy does not hand over.
 pub fn run(config: ProxyConfig) -> Result<()> {
+    // It was executed by a path that names it something else.
+    let _ = nix::sys::prctl::set_name(c"mirage");
     stay_small();
     let runtime = Builder::new_current_thread()
         .enable_all()

@@ -28,15 +28,20 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
 /// Refuses what a browser asks in the name of another site's page: it may come with a login that the
 /// page knows nothing of.
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
-    let from = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    match from {
-        Some("cross-site" | "same-site") => {
-            let error = Error::new(Code::Forbidden, "the request comes from a page of another site")
-                .hint("use the command line, or a page of this platform");
-            Problem::from(error).into_response()
-        }
-        _ => next.run(request).await,
+    if is_foreign(&request) {
+        let error = Error::new(Code::Forbidden, "the request comes from a page of another site")
+            .hint("use the command line, or a page of this platform");
+        return Problem::from(error).into_response();
     }
+    next.run(request).await
+}
+
+/// Whether a browser asks this for a page of another site. A link there may lead here; what it may not
+/// do is change something.
+fn is_foreign(request: &Request) -> bool {
+    let told = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let follows_a_link = request.method() == Method::GET && told("sec-fetch-mode") == Some("navigate");
+    matches!(told("sec-fetch-site"), Some("cross-site" | "same-site")) && !follows_a_link
 }
 
 /// Answers are for the caller alone and are what they say they are.

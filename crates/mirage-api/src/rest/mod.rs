@@ -28,9 +28,13 @@ pub(crate) fn router(control: Control) -> Router {
         .route("/api/{*rest}", any(guard::no_such_address))
         .method_not_allowed_fallback(guard::wrong_method)
         .layer(from_fn(guard::deadline))
-        .layer(from_fn(guard::same_site))
         .layer(from_fn(guard::headers))
         .with_state(control)
+}
+
+/// See [`crate::guarded`].
+pub(crate) fn guarded(app: Router) -> Router {
+    app.layer(from_fn(guard::same_site))
 }
 
 /// The description of this face as OpenAPI 3.1, in JSON.

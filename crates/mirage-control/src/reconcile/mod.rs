@@ -94,6 +94,11 @@ impl Reconciler {
         tasks.shutdown().await;
     }
 
+    /// See [`crate::Control::introduce_proxy`].
+    pub(crate) async fn introduce_proxy(&self) -> Result<()> {
+        self.routes.publish().await
+    }
+
     /// Says that something about a service may be different.
     pub(crate) fn ring(self: &Arc<Self>, service: ServiceId) {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);

@@ -101,6 +101,15 @@ impl RouteBook {
         Ok(())
     }
 
+    /// Hands the table out once more, for a proxy that may have another one.
+    pub(super) async fn publish(&self) -> Result<()> {
+        let mut table = self.table.lock().await;
+        let next = RouteTable { generation: table.generation + 1, ..table.clone() };
+        self.parts.router.publish(&next).await?;
+        *table = next;
+        Ok(())
+    }
+
     /// Takes out what belongs to services that are no more.
     pub(super) async fn forget_strangers(&self, services: &[ServiceId]) -> Result<()> {
         let known: HashSet<_> = services.iter().collect();

@@ -289,6 +289,16 @@ async fn a_deployment_goes_on_where_a_killed_control_plane_left_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_proxy_that_knows_nothing_is_told_everything() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    *stage.world.table.lock().unwrap() = mirage_core::RouteTable::default();
+    stage.control.introduce_proxy().await.unwrap();
+    assert_eq!(stage.world.behind(HOST), [digest(1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_reboot_everything_is_started_again() {
     let mut stage = Stage::new().await;
     stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);

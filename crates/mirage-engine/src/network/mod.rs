@@ -79,6 +79,8 @@ struct State {
     /// Where the search for a free address goes on, by number of the network. An address that was
     /// just given back is the last to be given out again: somebody may still be talking to it.
     cursors: HashMap<u16, usize>,
+    /// It is being taken down.
+    closed: bool,
 }
 
 impl Network {
@@ -171,9 +173,13 @@ impl Network {
     /// # Errors
     /// `TARGET_UNAVAILABLE` where the kernel refuses.
     pub fn mend(&self) -> Result<bool> {
-        let state = self.lock();
         let mend = || {
+            // The look may take a while where others have many rules; nobody waits for it.
             let gone = !firewall::foreign(&self.plan)?.own;
+            let state = self.lock();
+            if state.closed {
+                return Ok(false);
+            }
             if gone {
                 let networks: Vec<_> = state.bridges.keys().copied().collect();
                 firewall::apply(&self.plan, &networks)?;

@@ -70,6 +70,7 @@ pub(crate) fn require_root() -> Result<()> {
 /// See [`Network::teardown`].
 pub(super) fn teardown(network: &Network) -> Result<()> {
     let Network { plan, run, pins, leases, pool, .. } = network;
+    network.lock().closed = true;
     pool.close();
     let steps: [(&str, &dyn Fn() -> io::Result<()>); 7] = [
         ("links", &|| clear(plan, pins, &HashSet::new())),
@@ -86,7 +87,7 @@ pub(super) fn teardown(network: &Network) -> Result<()> {
             step().map_err(|error| unavailable(&format!("the network's {what} could not be removed"), error));
         outcome = outcome.and(done);
     }
-    *network.lock() = State::default();
+    *network.lock() = State { closed: true, ..State::default() };
     outcome
 }
 

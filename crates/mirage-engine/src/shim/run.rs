@@ -71,6 +71,8 @@ impl<'a> Shim<'a> {
         umask(Mode::from_bits_truncate(0o077));
         // Refused where our parent has made us the leader of a group already, which will do.
         let _ = nix::unistd::setsid();
+        // It was executed by a path that names it something else.
+        let _ = nix::sys::prctl::set_name(c"mirage");
         nix::sys::prctl::set_dumpable(false)?;
         nix::sys::prctl::set_child_subreaper(true)?;
         let mut mask = SigSet::empty();

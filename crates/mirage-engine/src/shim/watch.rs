@@ -1,5 +1,6 @@
 //! Whether the instance's folder is still there: a shim without one ends its container.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,9 @@ impl FolderWatch {
 
     /// The same, looking at once.
     pub(super) fn look(&mut self) -> bool {
-        self.gone |= std::fs::symlink_metadata(&self.socket).is_err();
+        // A disk that answers badly for a moment is no reason to end a container.
+        let seen = std::fs::symlink_metadata(&self.socket).map_err(|error| error.kind());
+        self.gone |= matches!(seen, Err(ErrorKind::NotFound | ErrorKind::NotADirectory));
         self.gone
     }
 }

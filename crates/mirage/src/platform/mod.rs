@@ -106,14 +106,16 @@ impl Platform {
             uploads: uploads.clone(),
             on_push: None,
         });
-        let app = mirage_api::router(control.clone()).merge(registry);
+        let app = mirage_api::guarded(mirage_api::router(control.clone()).merge(registry));
         let api = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::error!(%error, "the API stopped");
             }
         });
-        let housekeeping =
-            vec![tokio::spawn(expire_uploads(uploads)), tokio::spawn(proxy::keep(node.run.clone(), router))];
+        let housekeeping = vec![
+            tokio::spawn(expire_uploads(uploads)),
+            tokio::spawn(proxy::keep(node.run.clone(), router, control.clone())),
+        ];
         Ok(Self {
             control,
             engine,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_cli::config::env;
+use mirage_control::Control;
 use mirage_core::port::Router;
 use mirage_core::{Code, Error, Result};
 use mirage_proxy::ProxyHandle;
@@ -31,7 +32,7 @@ pub(crate) struct Proxy {
 }
 
 /// Starts another proxy whenever the one that runs has died. It serves from the table on disk at once.
-pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy) {
+pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy, control: Control) {
     loop {
         let _ = proxy.ended.await;
         tracing::error!("the proxy ended; another one is started");
@@ -42,6 +43,9 @@ pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy) {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         };
+        if let Err(error) = control.introduce_proxy().await {
+            tracing::error!(?error, "the new proxy does not take the routes; it has those of its folder");
+        }
     }
 }
 
@@ -89,6 +93,25 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
     }
     mirage_proxy::check_address(listen)?;
     let mut child = spawn(run, listen)?;
+    match come_up(run, listen, &handle, &mut child).await {
+        Ok((process, found)) => {
+            Ok(Proxy { listen: found, ended: watch(process, Some(child)), handle: Arc::new(handle) })
+        }
+        Err(error) => {
+            // Nobody would look after it.
+            let _ = child.kill().and_then(|()| child.wait());
+            Err(error)
+        }
+    }
+}
+
+/// Waits until a proxy answers that was just started.
+async fn come_up(
+    run: &Path,
+    listen: SocketAddr,
+    handle: &ProxyHandle,
+    child: &mut Child,
+) -> Result<(OwnedFd, SocketAddr)> {
     let process = open(child.id())?;
     let start = std::time::Instant::now();
     loop {
@@ -101,11 +124,7 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
             && status.pid == child.id()
             && let Some(found) = status.listen.first()
         {
-            return Ok(Proxy {
-                listen: *found,
-                ended: watch(process, Some(child)),
-                handle: Arc::new(handle),
-            });
+            return Ok((process, *found));
         }
         if start.elapsed() > START_LIMIT {
             return Err(not_started(run, listen, "it does not answer"));

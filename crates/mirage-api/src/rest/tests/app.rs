@@ -42,7 +42,7 @@ impl TestApp {
         };
         let store = Store::in_memory().await.unwrap();
         let control = Control::start(store, ports, settings).await.unwrap();
-        Self { world, router: crate::router(control) }
+        Self { world, router: crate::guarded(crate::router(control)) }
     }
 
     /// Sends a request with the token.

@@ -41,10 +41,19 @@ async fn a_browser_asks_nothing_in_the_name_of_another_site() {
         (Some("none"), StatusCode::OK),
         (None, StatusCode::OK),
     ] {
-        let mut headers = vec![("authorization", bearer.as_str())];
+        let mut headers = vec![("authorization", bearer.as_str()), ("sec-fetch-mode", "no-cors")];
         headers.extend(site.map(|site| ("sec-fetch-site", site)));
         let answer = app.send_raw(Method::GET, "/api/services", &headers, "").await;
         assert_eq!(answer.status, expected, "{site:?}");
+    }
+    for (method, expected) in [(Method::GET, StatusCode::OK), (Method::POST, StatusCode::FORBIDDEN)] {
+        let link = [
+            ("authorization", bearer.as_str()),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+        ];
+        let path = if method == Method::GET { "/api/services" } else { "/api/services/web/restart" };
+        assert_eq!(app.send_raw(method, path, &link, "").await.status, expected, "{path}");
     }
 }
 
