@@ -9,6 +9,7 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod credential;
 mod deployment;
 mod error;
 mod event;
@@ -25,10 +26,12 @@ mod resources;
 mod revision;
 mod rollout;
 mod route;
+mod secret;
 mod service;
 mod size;
 mod variable;
 
+pub use credential::{CredentialChange, CredentialOutcome, CredentialOwner, Login, check_rollback};
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
@@ -49,6 +52,7 @@ pub use rollout::{
     Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Step, plan,
 };
 pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
+pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
 pub use variable::{VariableName, VariableValue};
