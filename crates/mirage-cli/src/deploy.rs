@@ -10,7 +10,11 @@ use super::Context;
 use super::api::segment;
 use super::args::{env_file, pair, seconds};
 use super::follow::follow_deployment;
-use super::wire::{Change, Created, Deployment, Healthcheck, NewService, Resources, Service, Told};
+use super::login::LoginArgs;
+use super::progress::show_plan;
+use super::wire::{
+    Change, Created, Deployment, Healthcheck, InspectImage, NewService, Password, Resources, Service, Told,
+};
 
 /// Deploy an image and wait until it serves
 #[derive(Debug, Args)]
@@ -42,6 +46,11 @@ pub struct DeployArgs {
     /// Set the environment variables of a file
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// Set the variables of a file so that nobody can read them back
+    #[arg(long, value_name = "FILE")]
+    sealed_env_file: Option<PathBuf>,
+    #[command(flatten)]
+    login: LoginArgs,
     /// Number of instances
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
@@ -103,8 +112,15 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
         refuse_another_image(service, &reference, &args)?;
     }
     if args.plan {
-        return super::progress::show_plan(existing.as_ref(), &reference, &name, &args.environment, &context)
-            .await;
+        let request = InspectImage {
+            image: reference.to_string(),
+            platform: None,
+            registry_credentials: args.login.credentials()?,
+            project: Some(args.project),
+            environment: Some(args.environment.clone()),
+        };
+        let place = args.environment;
+        return show_plan(existing.as_ref(), &reference, &name, &place, request, &context).await;
     }
     let (service, deployment) = match existing {
         Some(service) => {
@@ -149,7 +165,9 @@ fn change(args: &DeployArgs) -> Result<Change> {
     Ok(Change {
         image: Some(args.reference.clone()),
         ports: ports(args),
+        registry_credentials: args.login.credentials()?,
         variables: variables(args)?,
+        sealed_variables: sealed_variables(args)?,
         healthcheck: healthcheck(args),
         replicas: args.replicas,
         resources: resources(args),
@@ -178,6 +196,11 @@ fn variables(args: &DeployArgs) -> Result<BTreeMap<String, String>> {
         all.insert(name, value);
     }
     Ok(all)
+}
+
+fn sealed_variables(args: &DeployArgs) -> Result<BTreeMap<String, Password>> {
+    let Some(file) = &args.sealed_env_file else { return Ok(BTreeMap::new()) };
+    Ok(env_file(file)?.into_iter().map(|(name, value)| (name, Password(value.into()))).collect())
 }
 
 fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {

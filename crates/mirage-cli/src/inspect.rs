@@ -1,9 +1,10 @@
 //! `mirage inspect REF`
 
 use clap::Args;
-use mirage_core::{Code, Error, Reference, Result, human_bytes};
+use mirage_core::{Code, CredentialChange, Error, Reference, Result, human_bytes};
 
 use super::Context;
+use super::login::LoginArgs;
 use super::wire::{InspectImage, Inspection, Told};
 
 /// Show what an image is, and whether it can run here
@@ -18,16 +19,36 @@ pub struct InspectArgs {
     /// Judge for this platform instead of the target's
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
+    /// Ask with what a service of this project would pull with
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// Ask with what a service of this environment would pull with
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 pub(crate) async fn run(args: InspectArgs, context: Context) -> Result<()> {
     // A wrong reference is refused here with the same words as there.
     args.reference.parse::<Reference>()?;
-    let request = InspectImage { image: args.reference, platform: args.platform };
+    let request = InspectImage {
+        image: args.reference,
+        platform: args.platform,
+        registry_credentials: args.login.credentials()?,
+        project: args.project,
+        environment: args.environment,
+    };
     let found = match ask_platform(&request, &context).await? {
         Some(found) => found,
         None => {
-            let found = (context.surroundings.inspect)(request.image, request.platform).await?;
+            let login = request.registry_credentials.map(|login| (login.username, login.password));
+            let login = login.map(|(username, password)| CredentialChange {
+                username,
+                password: password.map(|password| password.0),
+            });
+            let login = login.unwrap_or_default();
+            let found = (context.surroundings.inspect)(request.image, request.platform, login).await?;
             serde_json::from_value(found).map_err(|error| Error::internal("show what was found", error))?
         }
     };

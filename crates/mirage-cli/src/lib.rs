@@ -5,6 +5,7 @@
 mod api;
 mod args;
 pub mod config;
+mod credential;
 mod deploy;
 mod deployments;
 mod doctor;
@@ -12,13 +13,17 @@ mod follow;
 mod here;
 mod inspect;
 mod lifecycle;
+mod login;
 mod logs;
 mod printer;
 mod progress;
 mod remove;
+mod secret;
 mod services;
 mod status;
 mod token;
+mod variables;
+mod vault;
 mod wait;
 mod wire;
 
@@ -30,7 +35,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use futures_util::future::BoxFuture;
 use mirage_core::port::Clock;
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, CredentialChange, Error, Result};
 use serde_json::Value;
 
 pub use printer::{Printer, human_duration};
@@ -97,12 +102,21 @@ pub enum Verb {
     Scale(lifecycle::ScaleArgs),
     /// Remove a service
     Remove(remove::RemoveArgs),
+    /// Manage the logins that services share
+    #[command(subcommand)]
+    Credential(credential::CredentialVerb),
+    /// Manage variables of services and environments
+    #[command(subcommand)]
+    Variables(variables::VariablesVerb),
+    /// Manage the key that secrets are sealed with
+    #[command(subcommand)]
+    Vault(vault::VaultVerb),
     /// Check this machine and the platform
     Doctor(doctor::DoctorArgs),
 }
 
-/// Preflight without a platform: from an image and a platform to the API's answer.
-pub type Inspect = fn(String, Option<String>) -> BoxFuture<'static, Result<Value>>;
+/// Preflight without a platform: from an image, a platform and a login to the API's answer.
+pub type Inspect = fn(String, Option<String>, CredentialChange) -> BoxFuture<'static, Result<Value>>;
 
 /// What a verb needs of the process it runs in.
 #[derive(Clone)]
@@ -148,6 +162,9 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Rollback(args) => lifecycle::rollback(args, context).await,
         Verb::Scale(args) => lifecycle::scale(args, context).await,
         Verb::Remove(args) => remove::run(args, context).await,
+        Verb::Credential(verb) => credential::run(verb, context).await,
+        Verb::Variables(verb) => variables::run(verb, context).await,
+        Verb::Vault(verb) => vault::run(verb, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
     }
 }

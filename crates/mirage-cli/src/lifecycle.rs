@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::api::segment;
 use super::follow::follow_deployment;
+use super::login::LoginArgs;
 use super::wire::{Change, Deployment, Rollback, Service, Told};
 use super::{Context, wait};
 
@@ -38,6 +39,8 @@ pub struct RollbackArgs {
     name: String,
     /// Number of the revision (default: the one that was active before)
     revision: Option<u32>,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 /// Change the number of instances
@@ -61,7 +64,7 @@ pub(crate) async fn redeploy(args: RedeployArgs, context: Context) -> Result<()>
 pub(crate) async fn rollback(args: RollbackArgs, context: Context) -> Result<()> {
     let start = Instant::now();
     let path = format!("/api/services/{}/rollback", segment(&args.name));
-    let request = Rollback { revision: args.revision };
+    let request = Rollback { revision: args.revision, registry_credentials: args.login.credentials()? };
     let deployment: Told<Deployment> = context.api.post(&path, &request).await?;
     let service = deployment.service.clone();
     follow_deployment(&context.api, &context.printer, &service, deployment, start).await

@@ -60,9 +60,9 @@ pub(crate) async fn show_plan(
     reference: &Reference,
     name: &Name,
     environment: &str,
+    request: InspectImage,
     context: &Context,
 ) -> Result<()> {
-    let request = InspectImage { image: reference.to_string(), platform: None };
     let found: Inspection = context.api.post("/api/images/inspect", &request).await?;
     let printer = &context.printer;
     let new = format!("{} ({})", reference.familiar(), short(&found.image_digest));

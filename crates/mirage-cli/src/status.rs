@@ -36,6 +36,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("address", service.url.clone().unwrap_or_default()),
         ("image", service.image()),
         ("digest", service.image_digest.clone().unwrap_or_default()),
+        ("login", service.registry_username.clone().unwrap_or_default()),
         ("revision", service.revision.map(|number| format!("#{number}")).unwrap_or_default()),
         ("replicas", format!("{} of {} healthy", service.healthy(), service.replicas)),
         ("ports", ports.join(" ")),

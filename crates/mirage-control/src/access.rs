@@ -36,6 +36,10 @@ pub enum Action {
     PullImages,
     /// Write to the built-in registry.
     PushImages,
+    /// Give and take credentials.
+    ManageCredentials,
+    /// Change the key of the vault.
+    ManageVault,
     /// Look at the machine.
     Diagnose,
 }
@@ -97,6 +101,8 @@ impl Control {
                 | Action::Remove
                 | Action::PullImages
                 | Action::PushImages
+                | Action::ManageCredentials
+                | Action::ManageVault
                 | Action::Diagnose,
             ) => Ok(()),
         }

@@ -1,23 +1,27 @@
 //! Making a service from an image.
 
+use std::collections::BTreeMap;
+
 use mirage_core::{
-    Code, Deployment, DeploymentId, Environment, EnvironmentId, Error, Event, EventKind, Name, Project,
-    ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger, host_label,
+    Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, Event, EventKind,
+    Name, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
+    VariableInput, VariableName, host_label,
 };
 use mirage_store::{NewDeployment, Tx};
 
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::deploy::Resolution;
-use crate::patch::check;
+use crate::login::Puller;
+use crate::patch::{check, kept};
 use crate::read::ServiceView;
 
 /// The project and environment that exist without being made.
-const DEFAULT_PROJECT: &str = "default";
-const DEFAULT_ENVIRONMENT: &str = "production";
+pub(crate) const DEFAULT_PROJECT: &str = "default";
+pub(crate) const DEFAULT_ENVIRONMENT: &str = "production";
 
 /// A service that is to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CreateService {
     /// Its name; by default the last part of the image's repository.
     pub name: Option<Name>,
@@ -25,10 +29,29 @@ pub struct CreateService {
     pub project: Option<Name>,
     /// Its environment; `production` by default.
     pub environment: Option<Name>,
-    /// What it consists of.
+    /// What it consists of, but for its variables.
     pub spec: ServiceSpec,
+    /// Its variables.
+    pub variables: BTreeMap<VariableName, VariableInput>,
+    /// The credential for its image's registry.
+    pub credentials: CredentialChange,
     /// How many instances are wanted.
     pub replicas: u32,
+}
+
+impl CreateService {
+    /// One instance of this, everything else by default.
+    pub fn new(spec: ServiceSpec) -> Self {
+        Self {
+            name: None,
+            project: None,
+            environment: None,
+            spec,
+            variables: BTreeMap::new(),
+            credentials: CredentialChange::default(),
+            replicas: 1,
+        }
+    }
 }
 
 impl Control {
@@ -48,7 +71,11 @@ impl Control {
         let project = named(request.project, DEFAULT_PROJECT)?;
         let environment = named(request.environment, DEFAULT_ENVIRONMENT)?;
         self.refuse_taken(&project, &environment, &name).await?;
-        let resolution = self.resolve(&request.spec.source).await?;
+        let Source::Image(image) = &request.spec.source;
+        let credential = request.credentials.decide(None, image.host())?;
+        let there = self.puller_at(&project, &environment).await?;
+        let login = self.parts.login(there, &credential, image).await?;
+        let resolution = self.resolve(&request.spec.source, login.as_ref()).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
@@ -56,12 +83,18 @@ impl Control {
         if tx.service_by_name(environment.id, &name).await?.is_some() {
             return Err(taken(&name, &environment.name));
         }
+        let id = ServiceId::from_random(self.parts.random.bytes16());
+        let mut spec = request.spec;
+        for (name, input) in request.variables {
+            let value = kept(&self.parts.vault, &name.binding(id), input, false)?;
+            spec.variables.insert(name, value);
+        }
         let service = Service {
-            id: ServiceId::from_random(self.parts.random.bytes16()),
+            id,
             environment: environment.id,
             host: free_host(&mut tx, &name, &environment.name, &project.name).await?,
             name,
-            spec: request.spec,
+            spec,
             replicas: request.replicas,
             generation: 0,
             removed: false,
@@ -78,6 +111,7 @@ impl Control {
             kind: EventKind::ServiceCreated,
         })
         .await?;
+        self.keep_credential(&mut tx, actor, service.id, None, credential).await?;
         let deployment = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
@@ -99,18 +133,24 @@ impl Control {
         }
     }
 
+    /// Who pulls for a service that is to be made there.
+    pub(crate) async fn puller_at(&self, project: &Name, environment: &Name) -> Result<Puller> {
+        let store = &self.parts.store;
+        Ok(match store.environment_at(project, environment).await? {
+            Some((project, environment)) => Puller::Place(Some(project.id), Some(environment.id)),
+            None => Puller::Place(store.project_by_name(project).await?.map(|project| project.id), None),
+        })
+    }
+
     /// The project and environment of these names, made if they are not there.
-    async fn place(&self, tx: &mut Tx, project: Name, environment: Name) -> Result<(Project, Environment)> {
+    pub(crate) async fn place(
+        &self,
+        tx: &mut Tx,
+        project: Name,
+        environment: Name,
+    ) -> Result<(Project, Environment)> {
         let now = self.parts.clock.now();
-        let project = match tx.project_by_name(&project).await? {
-            Some(project) => project,
-            None => {
-                let id = ProjectId::from_random(self.parts.random.bytes16());
-                let project = Project { id, name: project, created_at: now };
-                tx.insert_project(&project).await?;
-                project
-            }
-        };
+        let project = self.project(tx, project).await?;
         let environment = match tx.environment_by_name(project.id, &environment).await? {
             Some(environment) => environment,
             None => {
@@ -128,6 +168,17 @@ impl Control {
         Ok((project, environment))
     }
 
+    /// The project of this name, made if it is not there.
+    pub(crate) async fn project(&self, tx: &mut Tx, name: Name) -> Result<Project> {
+        if let Some(project) = tx.project_by_name(&name).await? {
+            return Ok(project);
+        }
+        let id = ProjectId::from_random(self.parts.random.bytes16());
+        let project = Project { id, name, created_at: self.parts.clock.now() };
+        tx.insert_project(&project).await?;
+        Ok(project)
+    }
+
     /// Writes the next revision of a service and a deployment of it.
     pub(crate) async fn begin_deployment(
         &self,
@@ -140,7 +191,10 @@ impl Control {
         let number = tx.newest_revision(service.id).await? + 1;
         let spec = service.spec.clone();
         let Resolution { image, started_at, summary } = resolution;
-        tx.insert_revision(&Revision { service: service.id, number, spec, image, created_at: now }).await?;
+        let own = tx.own_credential(service.id).await?.map(|own| own.owner);
+        let credential = own.filter(|own| own.host == *image.reference.host());
+        let revision = Revision { service: service.id, number, spec, image, credential, created_at: now };
+        tx.insert_revision(&revision).await?;
         let id = self.queue(tx, service.id, number, trigger).await?;
         tx.begin_step(id, mirage_core::StepKind::Resolve, started_at).await?;
         tx.end_step(id, mirage_core::StepKind::Resolve, &summary, true, now).await?;
@@ -163,7 +217,7 @@ impl Control {
     }
 }
 
-fn named(name: Option<Name>, default: &str) -> Result<Name> {
+pub(crate) fn named(name: Option<Name>, default: &str) -> Result<Name> {
     name.map_or_else(|| default.parse(), Ok)
 }
 

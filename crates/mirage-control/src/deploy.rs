@@ -2,14 +2,19 @@
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, Deployment, DeploymentId, Error, Event, EventKind, ResolvedImage, Result, Service, Source, Trigger,
-    human_bytes,
+    Code, CredentialChange, CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Login,
+    Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback, human_bytes,
 };
+use mirage_store::Tx;
 
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
+use crate::login::Puller;
 use crate::patch::ServicePatch;
+
+/// How credentials are named among the settings that changed.
+const CREDENTIALS: &str = "registryCredentials";
 
 /// An image that was judged, and when judging began.
 pub(crate) struct Resolution {
@@ -28,22 +33,30 @@ impl Control {
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let mut service = self.find(wanted).await?;
+        let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
         let mut preview = service.clone();
-        patch.clone().apply(&mut preview.spec, &mut preview.replicas)?;
-        let resolution = self.resolve(&preview.spec.source).await?;
+        self.apply(patch.clone(), &mut preview)?;
+        let Source::Image(image) = &preview.spec.source;
+        let credential = patch.credentials.clone().decide(stored.as_ref(), image.host())?;
+        let puller = Puller::Service(service.id, service.environment);
+        let login = self.parts.login(puller, &credential, image).await?;
+        let resolution = self.resolve(&preview.spec.source, login.as_ref()).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
         service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
         let before = service.replicas;
         patch.check_seen(&service)?;
-        let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
+        let mut fields = self.apply(patch, &mut service)?;
         if service.spec.source != preview.spec.source {
             return Err(Error::new(
                 Code::Conflict,
                 format!("the image of `{}` was changed meanwhile", service.name),
             )
             .hint("look at it with `mirage status`, then deploy again"));
+        }
+        if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
+            fields.push(CREDENTIALS.to_owned());
         }
         if !fields.is_empty() {
             service.updated_at = now;
@@ -71,12 +84,14 @@ impl Control {
         self.again(&service, revision, Trigger::Redeploy).await
     }
 
-    /// Deploys an older revision's exact content; without a number, the one before the active one.
+    /// Deploys an older revision's exact content; without a number, the one before the active one. It runs
+    /// with the credential that is stored, which has to be of the user it was made with.
     pub async fn rollback(
         &self,
         actor: &Actor,
         wanted: &ServiceRef,
         revision: Option<u32>,
+        credentials: CredentialChange,
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let service = self.find(wanted).await?;
@@ -84,12 +99,31 @@ impl Control {
             Some(number) => number,
             None => self.previous_revision(&service).await?,
         };
-        let Some(_) = self.parts.store.revision(service.id, revision).await? else {
+        let Some(old) = self.parts.store.revision(service.id, revision).await? else {
             return Err(Error::new(Code::NotFound, format!("`{}` has no revision {revision}", service.name))
                 .field("revision")
                 .hint(format!("`mirage deployments {}` lists them", service.name)));
         };
-        self.again(&service, revision, Trigger::Rollback).await
+        let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
+        let image = &old.image.reference;
+        let credential = credentials.decide(stored.as_ref(), image.host())?;
+        let current = match &credential {
+            CredentialOutcome::Keep => stored.as_ref(),
+            CredentialOutcome::Replace(login) => Some(&login.owner),
+            CredentialOutcome::Remove => None,
+        };
+        check_rollback(current, old.credential.as_ref())?;
+        self.try_login(&credential, image).await?;
+        let mut tx = self.parts.store.begin().await?;
+        let mut service =
+            tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
+        if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
+            service.updated_at = self.parts.clock.now();
+            tx.update_service(&service).await?;
+            self.tell_changes(&mut tx, actor, &service, service.replicas, vec![CREDENTIALS.to_owned()])
+                .await?;
+        }
+        self.queue_again(tx, &service, revision, Trigger::Rollback).await
     }
 
     /// Deploys the revision that an earlier deployment had.
@@ -98,6 +132,7 @@ impl Control {
         actor: &Actor,
         wanted: &ServiceRef,
         id: DeploymentId,
+        credentials: CredentialChange,
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let service = self.find(wanted).await?;
@@ -107,7 +142,7 @@ impl Control {
                 .field("deploymentId")
                 .hint(format!("`mirage deployments {}` lists them", service.name)));
         };
-        self.rollback(actor, wanted, Some(deployment.revision)).await
+        self.rollback(actor, wanted, Some(deployment.revision), credentials).await
     }
 
     /// Asks for the end of a deployment that is on its way.
@@ -128,10 +163,10 @@ impl Control {
     }
 
     /// Asks the registry what a source means now, and pins it.
-    pub(crate) async fn resolve(&self, source: &Source) -> Result<Resolution> {
+    pub(crate) async fn resolve(&self, source: &Source, login: Option<&Login>) -> Result<Resolution> {
         let started_at = self.parts.clock.now();
         let Source::Image(reference) = source;
-        let image = self.parts.registry.resolve(reference, &self.parts.settings.platform).await?;
+        let image = self.parts.registry.resolve(reference, &self.parts.settings.platform, login).await?;
         let summary = format!(
             "{} → {}  {}, {}",
             image.reference.familiar(),
@@ -145,10 +180,34 @@ impl Control {
     async fn again(&self, service: &Service, revision: u32, trigger: Trigger) -> Result<Deployment> {
         let mut tx = self.parts.store.begin().await?;
         tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
+        self.queue_again(tx, service, revision, trigger).await
+    }
+
+    async fn queue_again(
+        &self,
+        mut tx: Tx,
+        service: &Service,
+        revision: u32,
+        trigger: Trigger,
+    ) -> Result<Deployment> {
         let id = self.queue(&mut tx, service.id, revision, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
+    }
+
+    fn apply(&self, patch: ServicePatch, service: &mut Service) -> Result<Vec<String>> {
+        patch.apply(&self.parts.vault, service.id, &mut service.spec, &mut service.replicas)
+    }
+
+    /// Refuses a new login that its registry refuses. One that cannot be tried now is taken: a registry
+    /// that is down must not keep anybody from writing down its password.
+    async fn try_login(&self, credential: &CredentialOutcome, image: &Reference) -> Result<()> {
+        let CredentialOutcome::Replace(login) = credential else { return Ok(()) };
+        match self.parts.registry.resolve(image, &self.parts.settings.platform, Some(login)).await {
+            Err(error) if error.code() == Code::RegistryAuthError => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The revision of the newest deployment that was active before the one that is.
@@ -170,7 +229,7 @@ impl Control {
 
     async fn tell_changes(
         &self,
-        tx: &mut mirage_store::Tx,
+        tx: &mut Tx,
         actor: &Actor,
         service: &Service,
         replicas_before: u32,
@@ -204,11 +263,20 @@ impl Control {
     ) -> Result<crate::ServiceView> {
         self.allow(actor, Action::Deploy)?;
         let found = self.find(wanted).await?;
+        let stored = self.parts.store.own_credential(found.id).await?.map(|own| own.owner);
+        let mut preview = found.clone();
+        self.apply(patch.clone(), &mut preview)?;
+        let Source::Image(image) = &preview.spec.source;
+        let credential = patch.credentials.clone().decide(stored.as_ref(), image.host())?;
+        self.try_login(&credential, image).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
         let before = service.replicas;
         patch.check_seen(&service)?;
-        let fields = patch.apply(&mut service.spec, &mut service.replicas)?;
+        let mut fields = self.apply(patch, &mut service)?;
+        if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
+            fields.push(CREDENTIALS.to_owned());
+        }
         if !fields.is_empty() {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;

@@ -42,6 +42,14 @@ impl Control {
                 hint: error.next_step().map(str::to_owned),
             },
         });
+        findings.push(match self.parts.vault.locked() {
+            None => Finding { subject: "vault".into(), seen: "open".into(), hint: None },
+            Some(error) => Finding {
+                subject: "vault".into(),
+                seen: error.message().to_owned(),
+                hint: error.next_step().map(str::to_owned),
+            },
+        });
         findings.extend((self.parts.machine)());
         Ok(findings)
     }

@@ -7,6 +7,7 @@
 
 pub mod access;
 mod create;
+mod credential;
 mod deploy;
 mod doctor;
 mod events;
@@ -14,11 +15,13 @@ mod find;
 mod images;
 mod inspect;
 mod lifecycle;
+mod login;
 mod logs;
 mod parts;
 mod patch;
 mod read;
 mod reconcile;
+mod variable;
 
 #[cfg(test)]
 mod tests;
@@ -26,19 +29,21 @@ mod tests;
 use std::sync::Arc;
 
 use mirage_core::{Result, ServiceId};
-use mirage_store::Store;
+use mirage_store::{Store, Vault};
 
 pub use access::{Action, Actor};
 pub use create::CreateService;
+pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
 pub use events::EventFeed;
 pub use find::ServiceRef;
-pub use inspect::Inspection;
+pub use inspect::{InspectImage, Inspection};
 pub use logs::LogLines;
 pub use mirage_store::{Page, ServiceFilter};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
+pub use variable::SharedVariableView;
 
 use parts::Parts;
 use reconcile::Reconciler;
@@ -52,8 +57,8 @@ pub struct Control {
 
 impl Control {
     /// Puts the parts together, adopts what already runs, and begins to reconcile.
-    pub async fn start(store: Store, ports: Ports, settings: Settings) -> Result<Self> {
-        let parts = Arc::new(Parts::new(store, ports, settings));
+    pub async fn start(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Result<Self> {
+        let parts = Arc::new(Parts::new(store, vault, ports, settings));
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
         Ok(Self { parts, reconciler })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
 use mirage_core::{Event, Platform, Service};
-use mirage_store::Store;
+use mirage_store::{Store, Vault};
 use tokio::sync::{RwLock, broadcast};
 
 use crate::access::AdminToken;
@@ -35,6 +35,7 @@ pub struct Ports {
 /// What a platform is put together from.
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    pub(crate) vault: Vault,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) images: Arc<dyn ImageStore>,
     pub(crate) engine: Arc<dyn InstanceEngine>,
@@ -63,12 +64,13 @@ pub struct Settings {
 }
 
 impl Parts {
-    pub(crate) fn new(store: Store, ports: Ports, settings: Settings) -> Self {
+    pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
         let Ports { registry, images, engine, router, clock, random, machine } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
             store,
+            vault,
             registry,
             images,
             engine,

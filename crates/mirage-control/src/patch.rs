@@ -4,22 +4,25 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Service, ServiceSpec, Source,
-    VariableName, VariableValue,
+    Code, CredentialChange, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Service,
+    ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue,
 };
+use mirage_store::Vault;
 
 /// The most instances a service may have here.
 const MAX_REPLICAS: u32 = 1_000;
 
 /// What is to change about a service; what is absent stays.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ServicePatch {
     /// Another image.
     pub image: Option<Reference>,
+    /// Another credential for its registry.
+    pub credentials: CredentialChange,
     /// Other ports; `Some(None)` goes back to the image's.
     pub ports: Option<Option<Vec<Port>>>,
     /// Variables to set, and with `None` to take away; others stay.
-    pub variables: BTreeMap<VariableName, Option<VariableValue>>,
+    pub variables: BTreeMap<VariableName, Option<VariableInput>>,
     /// Another command; `Some(None)` goes back to the image's.
     pub command: Option<Option<Vec<String>>>,
     /// Another way to judge health.
@@ -48,8 +51,15 @@ impl ServicePatch {
         }
     }
 
-    /// Applies the change, and answers with the names of the settings that are different now.
-    pub(crate) fn apply(self, spec: &mut ServiceSpec, replicas: &mut u32) -> Result<Vec<String>> {
+    /// Applies the change to the settings of `service`, and answers with the names of those that are
+    /// different now. Credentials are no settings.
+    pub(crate) fn apply(
+        self,
+        vault: &Vault,
+        service: ServiceId,
+        spec: &mut ServiceSpec,
+        replicas: &mut u32,
+    ) -> Result<Vec<String>> {
         let before = (spec.clone(), *replicas);
         if let Some(image) = self.image {
             spec.source = Source::Image(image);
@@ -57,7 +67,11 @@ impl ServicePatch {
         set(&mut spec.ports, self.ports);
         for (name, value) in self.variables {
             match value {
-                Some(value) => spec.variables.insert(name, value),
+                Some(input) => {
+                    let was_sealed = matches!(spec.variables.get(&name), Some(VariableValue::Sealed { .. }));
+                    let value = kept(vault, &name.binding(service), input, was_sealed)?;
+                    spec.variables.insert(name, value)
+                }
                 None => spec.variables.remove(&name),
             };
         }
@@ -69,6 +83,20 @@ impl ServicePatch {
         set(replicas, self.replicas);
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
+    }
+}
+
+/// A value as it is kept. One that takes the place of a sealed one is sealed too: nobody shows a secret by
+/// setting it anew.
+pub(crate) fn kept(
+    vault: &Vault,
+    binding: &str,
+    input: VariableInput,
+    was_sealed: bool,
+) -> Result<VariableValue> {
+    match input.seal || was_sealed {
+        true => Ok(VariableValue::Sealed { sealed: vault.seal(binding, input.text.reveal())? }),
+        false => Ok(VariableValue::Plain(input.text)),
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Code, Error, Result};
-use crate::image::reference::RegistryHost;
+use crate::id::{CredentialId, EnvironmentId, ProjectId, ServiceId};
+use crate::image::reference::{Reference, RegistryHost, Repository};
 use crate::secret::Secret;
 
 /// The longest user name, in bytes. Those of robots at Google and Quay have some 100.
@@ -14,8 +18,36 @@ const MAX_PASSWORD: usize = 64 << 10;
 const USERNAME_FIELD: &str = "registryCredentials.username";
 const PASSWORD_FIELD: &str = "registryCredentials.password";
 
+/// What is known of a stored password, without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Identity.
+    pub id: CredentialId,
+    /// Who pulls with it.
+    pub scope: CredentialScope,
+    /// Whose it is, and for which registry.
+    pub owner: CredentialOwner,
+    /// Only for repositories at or below this one.
+    pub prefix: Option<Repository>,
+    /// When it was first given.
+    pub created_at: Timestamp,
+    /// When its password was last replaced.
+    pub updated_at: Timestamp,
+}
+
+/// Who pulls with a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialScope {
+    /// One service alone.
+    Service(ServiceId),
+    /// The services of an environment.
+    Environment(EnvironmentId),
+    /// The services of a project.
+    Project(ProjectId),
+}
+
 /// A user name at a registry. Its password is kept elsewhere, and is sent to no other host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CredentialOwner {
     /// The registry.
     pub host: RegistryHost,
@@ -30,6 +62,54 @@ pub struct Login {
     pub owner: CredentialOwner,
     /// The password or token.
     pub password: Secret,
+}
+
+impl Credential {
+    /// Which of these is for pulling `image`: the service's own first, then those of its environment, then
+    /// those of its project, and of several the one for the fewest repositories.
+    pub fn choose<'a>(all: &'a [Self], image: &Reference) -> Option<&'a Self> {
+        all.iter().filter(|one| one.is_for(image)).max_by_key(|one| (one.scope.closeness(), one.narrowness()))
+    }
+
+    /// What the vault binds its password to: moved to another owner, it cannot be opened.
+    pub fn binding(&self) -> String {
+        let Self { id, scope, owner, .. } = self;
+        format!("the password of {owner}, credential {id} of {scope}")
+    }
+
+    fn is_for(&self, image: &Reference) -> bool {
+        let repository = image.repository().as_str();
+        let below = |prefix: &Repository| {
+            repository
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.owner.host == *image.host() && self.prefix.as_ref().is_none_or(below)
+    }
+
+    fn narrowness(&self) -> usize {
+        self.prefix.as_ref().map_or(0, |prefix| prefix.as_str().len())
+    }
+}
+
+impl CredentialScope {
+    fn closeness(self) -> u8 {
+        match self {
+            Self::Service(_) => 2,
+            Self::Environment(_) => 1,
+            Self::Project(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for CredentialScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(id) => write!(f, "service {id}"),
+            Self::Environment(id) => write!(f, "environment {id}"),
+            Self::Project(id) => write!(f, "project {id}"),
+        }
+    }
 }
 
 /// What a request says about credentials. Absent and empty differ for the user name: empty takes the
@@ -98,7 +178,16 @@ pub fn check_rollback(stored: Option<&CredentialOwner>, revision: Option<&Creden
         .hint(format!("give the service user name and password of `{wanted}`, then roll back")))
 }
 
-/// Refuses what no registry takes, and a user name that would end early: Basic joins both by a colon.
+impl Login {
+    /// Refuses what no registry takes, and a user name that would end early: Basic joins both by a colon.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST`.
+    pub fn check(&self) -> Result<()> {
+        check(&self.owner.username, Some(&self.password))
+    }
+}
+
 fn check(username: &str, password: Option<&Secret>) -> Result<()> {
     let refuse = |field: &str, why: &str| {
         Err(Error::new(Code::InvalidRequest, why)

@@ -45,6 +45,30 @@ pub enum EventKind {
     ServiceRestarted,
     /// Removal was asked for.
     ServiceRemoved,
+    /// A credential was given, or its password replaced.
+    CredentialSet {
+        /// The registry.
+        registry: String,
+        /// The user.
+        username: String,
+    },
+    /// A credential was taken away.
+    CredentialRemoved {
+        /// The registry.
+        registry: String,
+        /// The user.
+        username: String,
+    },
+    /// Variables that the services of an environment share were set or taken away.
+    SharedVariablesChanged {
+        /// The names of those variables.
+        names: Vec<String>,
+    },
+    /// Everything that is sealed was sealed anew.
+    VaultRotated {
+        /// How many records there are.
+        records: usize,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.

@@ -61,6 +61,8 @@ ids! {
     ServiceId "service";
     /// Names one attempt to make a revision live.
     DeploymentId "deployment";
+    /// Names the credential of a service, or one that services of an environment or a project share.
+    CredentialId "credential";
     /// Names one running (or once running) container of a deployment.
     InstanceId "instance";
 }

@@ -11,7 +11,7 @@ use crate::image::resolved::ResolvedImage;
 use crate::name::Name;
 use crate::resources::Resources;
 use crate::service::Port;
-use crate::variable::VariableValue;
+use crate::variable::VariableText;
 
 /// What Mirage remembers of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct InstanceSpec {
     /// What is executed.
     pub arguments: Vec<String>,
     /// The whole environment of the process.
-    pub variables: Vec<(String, VariableValue)>,
+    pub variables: Vec<(String, VariableText)>,
     /// Ports the process listens on.
     pub ports: Vec<Port>,
     /// Limits.

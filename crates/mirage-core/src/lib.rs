@@ -26,17 +26,20 @@ mod resources;
 mod revision;
 mod rollout;
 mod route;
+mod sealed;
 mod secret;
 mod service;
 mod size;
 mod variable;
 
-pub use credential::{CredentialChange, CredentialOutcome, CredentialOwner, Login, check_rollback};
+pub use credential::{
+    Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
+};
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
 pub use host::host_label;
-pub use id::{DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId};
+pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::platform::Platform;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
@@ -52,7 +55,8 @@ pub use rollout::{
     Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Step, plan,
 };
 pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
+pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
-pub use variable::{VariableName, VariableValue};
+pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};

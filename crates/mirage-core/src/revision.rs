@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::credential::CredentialOwner;
+use crate::error::Result;
 use crate::id::ServiceId;
 use crate::image::resolved::ResolvedImage;
 use crate::service::{Port, ServiceSpec};
-use crate::variable::VariableValue;
+use crate::variable::{VariableName, VariableText, VariableValue};
 
 /// The port a process is told to use where its image exposes none.
 pub const DEFAULT_PORT: Port = Port::new(8080).expect("not zero");
@@ -22,6 +24,10 @@ pub struct Revision {
     pub spec: ServiceSpec,
     /// The image.
     pub image: ResolvedImage,
+    /// Whose credential the service had for the image's registry. The password is none of it: a rotated one
+    /// is used for older revisions too.
+    #[serde(default)]
+    pub credential: Option<CredentialOwner>,
     /// When it was written.
     pub created_at: Timestamp,
 }
@@ -46,16 +52,22 @@ impl Revision {
         self.spec.probe.port.and_then(Port::new).or_else(|| self.routed_port())
     }
 
-    /// The whole environment of the process: the image's, `PORT` where the image exposes no port,
-    /// then the service's own, later ones winning.
-    pub fn environment(&self) -> Vec<(String, VariableValue)> {
-        let mut all: Vec<(String, VariableValue)> = Vec::new();
-        let mut set = |name: &str, value: VariableValue| match all.iter_mut().find(|(known, _)| known == name)
+    /// The whole environment of the process: the image's, `PORT` where the image exposes no port, then the
+    /// service's own, later ones winning. `open` opens what is sealed.
+    ///
+    /// # Errors
+    /// That of `open`.
+    pub fn environment(
+        &self,
+        open: impl Fn(&VariableName, &VariableValue) -> Result<VariableText>,
+    ) -> Result<Vec<(String, VariableText)>> {
+        let mut all: Vec<(String, VariableText)> = Vec::new();
+        let mut set = |name: &str, value: VariableText| match all.iter_mut().find(|(known, _)| known == name)
         {
             Some((_, old)) => *old = value,
             None => all.push((name.to_owned(), value)),
         };
-        set("PATH", VariableValue::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+        set("PATH", VariableText::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
         for pair in &self.image.config.environment {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             set(name, value.into());
@@ -66,9 +78,9 @@ impl Revision {
             set("PORT", port.to_string().as_str().into());
         }
         for (name, value) in &self.spec.variables {
-            set(name.as_str(), value.clone());
+            set(name.as_str(), open(name, value)?);
         }
-        all
+        Ok(all)
     }
 
     /// The words that are executed: the image's entrypoint, then the spec's command or the image's.
@@ -78,6 +90,10 @@ impl Revision {
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
-        self.spec.variables.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| value.reveal())
+        self.spec
+            .variables
+            .iter()
+            .find(|(known, _)| known.as_str() == name)
+            .and_then(|(_, value)| value.plain())
     }
 }

@@ -1,9 +1,11 @@
 //! What Mirage remembers, in SQLite.
 //!
 //! Reads are methods of [`Store`]; everything that changes is a method of [`Tx`], so that one
-//! decision is one transaction: the rows and the events that tell of them, or neither.
+//! decision is one transaction: the rows and the events that tell of them, or neither. Secrets are sealed
+//! by the [`Vault`], whose key is kept elsewhere.
 
 mod column;
+mod credential;
 mod deployment;
 mod event;
 mod instance;
@@ -14,8 +16,11 @@ mod setting;
 mod store;
 #[cfg(test)]
 mod tests;
+mod variable;
+mod vault;
 
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
+pub use vault::{KeySource, Vault};

@@ -26,6 +26,27 @@ impl Store {
         rows.iter().map(project).collect()
     }
 
+    /// The environment of this name in the project of that name.
+    pub async fn environment_at(
+        &self,
+        project: &Name,
+        environment: &Name,
+    ) -> Result<Option<(Project, Environment)>> {
+        let id: Option<String> = sqlx::query_scalar(
+            "SELECT environment.id FROM environment JOIN project ON project.id = environment.project_id
+             WHERE project.name = ? AND environment.name = ?",
+        )
+        .bind(project.as_str())
+        .bind(environment.as_str())
+        .fetch_optional(&self.reader)
+        .await
+        .map_err(|error| failed("read an environment", error))?;
+        match id.and_then(|id| id.parse().ok()) {
+            Some(id) => self.environment(id).await,
+            None => Ok(None),
+        }
+    }
+
     /// Every environment.
     pub async fn environments(&self) -> Result<Vec<Environment>> {
         let rows = sqlx::query("SELECT * FROM environment ORDER BY project_id, name")

@@ -48,12 +48,13 @@ impl Tx {
     /// Adds a revision.
     pub async fn insert_revision(&mut self, revision: &Revision) -> Result<()> {
         sqlx::query(
-            "INSERT INTO revision (service_id, number, spec, image, created_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO revision (service_id, number, spec, image, credential, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(text(revision.service))
         .bind(revision.number)
         .bind(to_json(&revision.spec)?)
         .bind(to_json(&revision.image)?)
+        .bind(revision.credential.as_ref().map(to_json).transpose()?)
         .bind(micros(revision.created_at))
         .execute(&mut *self.inner)
         .await
@@ -68,6 +69,7 @@ fn revision(row: &SqliteRow) -> Result<Revision> {
         number: row.number("number")?,
         spec: row.json("spec")?,
         image: row.json("image")?,
+        credential: row.maybe_json("credential")?,
         created_at: row.time("created_at")?,
     })
 }

@@ -1,11 +1,11 @@
-//! Preflight without a platform: the registry is asked from here, anonymously.
+//! Preflight without a platform: the registry is asked from here.
 
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use mirage_control::Inspection;
 use mirage_core::port::Registry;
-use mirage_core::{Error, Platform, Reference, RegistryHost, Result};
+use mirage_core::{CredentialChange, CredentialOutcome, Error, Platform, Reference, RegistryHost, Result};
 use mirage_oci::client::{Authority, RegistryClient, RegistryOptions};
 use serde_json::Value;
 
@@ -14,11 +14,15 @@ use crate::platform::seed;
 use mirage_cli::config::env;
 
 /// What an image is, asked from this process; the answer is the API's.
-pub(crate) fn locally(image: String, platform: Option<String>) -> BoxFuture<'static, Result<Value>> {
-    Box::pin(inspect(image, platform))
+pub(crate) fn locally(
+    image: String,
+    platform: Option<String>,
+    login: CredentialChange,
+) -> BoxFuture<'static, Result<Value>> {
+    Box::pin(inspect(image, platform, login))
 }
 
-async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
+async fn inspect(image: String, platform: Option<String>, login: CredentialChange) -> Result<Value> {
     let reference: Reference = image.parse()?;
     let platform = match &platform {
         Some(text) => text.parse()?,
@@ -35,7 +39,11 @@ async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
     };
     let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
     let start = Instant::now();
-    let image = client.resolve(&reference, &platform).await?;
+    let login = match login.decide(None, reference.host())? {
+        CredentialOutcome::Replace(login) => Some(login),
+        CredentialOutcome::Keep | CredentialOutcome::Remove => None,
+    };
+    let image = client.resolve(&reference, &platform, login.as_ref()).await?;
     Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
 }
 

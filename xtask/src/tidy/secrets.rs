@@ -10,8 +10,7 @@ use super::source::Source;
 use super::tree::Tree;
 
 /// Types that are a secret.
-const SECRET: &[&str] =
-    &["Secret", "VariableValue", "Token", "AdminToken", "Password", "Credential", "ApiToken"];
+const SECRET: &[&str] = &["Secret", "VariableText", "Login", "Token", "AdminToken", "Password", "ApiToken"];
 
 /// Field names under which plain text would be a secret.
 const FIELDS: &[&str] = &["password", "secret", "token", "passphrase", "private_key"];
@@ -20,8 +19,16 @@ const FIELDS: &[&str] = &["password", "secret", "token", "passphrase", "private_
 const SETTINGS: &[&str] = &["variables", "environment_variables", "env"];
 
 /// Types with a secret that may be written as JSON, and where that JSON goes.
-const WRITTEN: &[(&str, &str)] =
-    &[("VariableValue", "a revision in the database"), ("ServiceSpec", "a revision in the database")];
+const WRITTEN: &[(&str, &str)] = &[
+    ("VariableText", "a plain variable of a revision in the database"),
+    ("VariableValue", "a revision in the database, where it is sealed or plain"),
+    ("ServiceSpec", "a revision in the database"),
+    ("RegistryCredentials", "the command line's request to the platform"),
+    ("NewCredential", "the command line's request to the platform"),
+    ("SharedVariables", "the command line's request to the platform"),
+    ("ServiceVariables", "the command line's request to the platform"),
+    ("Change", "the command line's request to the platform"),
+];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -67,7 +74,7 @@ impl Item {
             || words.into_iter().any(|word| SECRET.contains(&word))
     }
 
-    /// `password: String`, `token: Option<String>`, `secret: Vec<u8>`; but not `variables: Vec<(String, VariableValue)>`.
+    /// `password: String`, `token: Option<String>`, `secret: Vec<u8>`; but not `variables: Vec<(String, VariableText)>`.
     fn has_plain(&self, fields: &[&str]) -> bool {
         let open = self.body.lines().filter(|line| !SECRET.iter().any(|hidden| line.contains(hidden)));
         open.flat_map(|line| line.split([',', '{'])).any(|field| {

@@ -23,6 +23,8 @@ use utoipa::{Modify, OpenApi};
         (name = "images", description = "What an image is, before anything runs"),
         (name = "services", description = "What runs"),
         (name = "deployments", description = "Attempts to make a revision live"),
+        (name = "credentials", description = "Who pulls from which registry"),
+        (name = "variables", description = "What the services of an environment share"),
         (name = "platform", description = "The platform itself")
     )
 )]

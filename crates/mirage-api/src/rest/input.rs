@@ -4,13 +4,16 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use mirage_control::{Control, ServiceRef};
-use mirage_core::{Code, DeploymentId, Error};
+use mirage_core::{Code, CredentialId, DeploymentId, Error};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
 
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Fields whose values are never quoted, and those below and around them.
+const SECRET_FIELDS: [&str; 4] = ["registryCredentials", "password", "variables", "Variables"];
 
 /// A JSON body; an empty one counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -20,6 +23,9 @@ pub(crate) struct Filter<T>(pub(crate) T);
 
 /// The service that the path names.
 pub(crate) struct Wanted(pub(crate) ServiceRef);
+
+/// The credential that the path names.
+pub(crate) struct WantedCredential(pub(crate) CredentialId);
 
 /// The deployment that the path names.
 pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
@@ -70,6 +76,14 @@ impl<T: DeserializeOwned> FromRequestParts<Control> for Filter<T> {
 }
 
 impl FromRequestParts<Control> for Wanted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedCredential {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
@@ -140,6 +154,12 @@ fn refuse(cause: &str) -> Error {
 /// A value that is JSON and still not what the field takes. Where in the text it stands helps nobody
 /// who did not write that text, as users of the command line.
 fn refuse_field(field: &str, cause: &str) -> Error {
+    // The parser quotes what it found, and here that may be a password.
+    if SECRET_FIELDS.iter().any(|secret| field.contains(secret)) {
+        return Error::new(Code::InvalidRequest, format!("`{field}` has another shape than it takes"))
+            .field(field)
+            .hint("`/api/openapi.json` describes it");
+    }
     let why = cause.rsplit_once(" at line ").map_or(cause, |(why, _)| why);
     let why = why.replace("a nonzero u16", "a number from 1 to 65535");
     Error::new(Code::InvalidRequest, format!("`{field}` is wrong: {why}"))

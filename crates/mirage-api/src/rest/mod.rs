@@ -61,6 +61,17 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::list_deployments::list_deployments))
         .routes(routes!(endpoint::get_deployment::get_deployment))
         .routes(routes!(endpoint::cancel_deployment::cancel_deployment))
+        .routes(routes!(
+            endpoint::list_credentials::list_credentials,
+            endpoint::set_credential::set_credential
+        ))
+        .routes(routes!(endpoint::remove_credential::remove_credential))
+        .routes(routes!(endpoint::test_credential::test_credential))
+        .routes(routes!(
+            endpoint::shared_variables::list_shared_variables,
+            endpoint::shared_variables::change_shared_variables
+        ))
+        .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::logs::logs))
         .routes(routes!(endpoint::events::events))
         .routes(routes!(endpoint::doctor::doctor))

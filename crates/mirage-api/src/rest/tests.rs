@@ -1,6 +1,7 @@
 //! The face as its clients see it, over the real control plane; only the world behind it is small.
 
 mod app;
+mod credentials;
 mod deployments;
 mod requests;
 mod services;

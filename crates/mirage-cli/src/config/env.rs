@@ -18,6 +18,8 @@ pub const NETWORK: &str = "MIRAGE_NETWORK";
 pub const RUNTIME: &str = "MIRAGE_RUNTIME";
 /// The admin token, instead of the one in the data folder.
 pub const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
+/// The keys of the vault, instead of the file in the data folder.
+pub const VAULT_KEY: &str = "MIRAGE_VAULT_KEY";
 /// Registries that are asked over plain HTTP.
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Certificates of registries with an own authority.
@@ -44,6 +46,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         "Path of an OCI runtime (`runc`, `crun`, `runsc`) to run containers with",
     ),
     (ADMIN_TOKEN, "made at the first start", "The token that may do everything"),
+    (
+        VAULT_KEY,
+        "`vault.key` in the data folder, made at the first start",
+        "The key that secrets are sealed with: 64 hexadecimal digits; several, the newest first, separated by commas",
+    ),
     (
         INSECURE_REGISTRIES,
         "none",

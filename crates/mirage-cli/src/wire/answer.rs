@@ -1,5 +1,7 @@
 //! What the API answers, as far as it is shown.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use mirage_core::{Code, Error, Phase, StepKind, Trigger};
 use serde::Deserialize;
@@ -21,7 +23,7 @@ impl Problem {
 }
 
 /// A service.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Service {
     pub(crate) id: String,
@@ -32,6 +34,9 @@ pub(crate) struct Service {
     pub(crate) image_name: String,
     pub(crate) image_tag: Option<String>,
     pub(crate) image_digest: Option<String>,
+    pub(crate) registry_username: Option<String>,
+    pub(crate) environment_variables: BTreeMap<String, String>,
+    pub(crate) sealed_variables: Vec<String>,
     pub(crate) ports: Vec<u16>,
     pub(crate) replicas: u32,
     pub(crate) status: String,
@@ -58,6 +63,24 @@ impl Service {
     }
 }
 
+/// A credential, without its password.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Credential {
+    pub(crate) id: String,
+    pub(crate) registry: String,
+    pub(crate) repository: Option<String>,
+    pub(crate) username: String,
+    pub(crate) project: String,
+    pub(crate) environment: Option<String>,
+    pub(crate) service: Option<String>,
+}
+
+/// Every credential.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Credentials {
+    pub(crate) credentials: Vec<super::Told<Credential>>,
+}
+
 /// A container of a service.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,14 +96,14 @@ pub(crate) struct Instance {
 }
 
 /// A page of services.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Services {
     pub(crate) services: Vec<super::Told<Service>>,
     pub(crate) next: Option<String>,
 }
 
 /// A service that was just made.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Created {
     pub(crate) service: Service,
     pub(crate) deployment: super::Told<Deployment>,

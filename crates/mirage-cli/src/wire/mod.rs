@@ -10,10 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub(crate) use answer::{
-    Created, Deployment, Deployments, Diagnosis, Finding, Inspection, Instance, LogLine, Problem, Progress,
-    Service, Services, Step,
+    Created, Credential, Credentials, Deployment, Deployments, Diagnosis, Finding, Inspection, Instance,
+    LogLine, Problem, Progress, Service, Services, Step,
 };
-pub(crate) use request::{Change, Healthcheck, InspectImage, NewService, Resources, Rollback};
+pub(crate) use request::{
+    Change, Healthcheck, InspectImage, NewCredential, NewService, Password, RegistryCredentials, Resources,
+    Rollback, ServiceVariables, SharedVariables,
+};
 
 /// An answer: what is read of it, and the whole of it for `--json`.
 #[derive(Clone, Debug)]

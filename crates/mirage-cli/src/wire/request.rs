@@ -2,16 +2,71 @@
 
 use std::collections::BTreeMap;
 
-use mirage_core::RestartPolicy;
-use serde::Serialize;
+use mirage_core::{RestartPolicy, Secret};
+use serde::{Serialize, Serializer};
+
+/// A secret on its way to the platform.
+pub(crate) struct Password(pub(crate) Secret);
+
+impl Serialize for Password {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.reveal())
+    }
+}
+
+/// The login at an image's registry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RegistryCredentials {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<Password>,
+}
+
+/// Body of `POST /api/credentials`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewCredential {
+    pub(crate) registry: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repository: Option<String>,
+    pub(crate) username: String,
+    pub(crate) password: Password,
+    pub(crate) project: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<String>,
+}
+
+/// Body of `PATCH /api/projects/{project}/environments/{environment}/variables`.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SharedVariables {
+    pub(crate) variables: BTreeMap<String, Option<String>>,
+    pub(crate) sealed_variables: BTreeMap<String, Password>,
+}
+
+/// Body of `PATCH /api/services/{service}` where variables alone change.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServiceVariables {
+    pub(crate) environment_variables: BTreeMap<String, Option<String>>,
+    pub(crate) sealed_variables: BTreeMap<String, Password>,
+}
 
 /// Body of `POST /api/images/inspect`.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InspectImage {
     pub(crate) image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_credentials: Option<RegistryCredentials>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<String>,
 }
 
 /// Body of `POST /api/services/from-image`.
@@ -36,8 +91,12 @@ pub(crate) struct Change {
     pub(crate) image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ports: Option<Vec<u16>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_credentials: Option<RegistryCredentials>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", rename = "environmentVariables")]
     pub(crate) variables: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) sealed_variables: BTreeMap<String, Password>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) healthcheck: Option<Healthcheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,9 +134,11 @@ pub(crate) struct Resources {
 }
 
 /// Body of `POST /api/services/{service}/rollback`.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rollback {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) revision: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registry_credentials: Option<RegistryCredentials>,
 }

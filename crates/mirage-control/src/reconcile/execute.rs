@@ -5,10 +5,11 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use mirage_core::{
-    Code, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance, InstanceId, InstanceSpec,
-    InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, human_bytes,
+    Code, CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance,
+    InstanceId, InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind,
+    VariableName, VariableValue, human_bytes,
 };
-use mirage_store::Tx;
+use mirage_store::{Tx, Vault};
 use tracing::{error, info};
 
 use super::Reconciler;
@@ -16,6 +17,7 @@ use super::observe::View;
 use super::ops::Op;
 use super::routes::Entry;
 use crate::access::Actor;
+use crate::login::Puller;
 
 /// The longest that bringing an image may take.
 const PULL_LIMIT: Duration = Duration::from_secs(1800);
@@ -186,9 +188,13 @@ impl Reconciler {
     fn begin_pull(&self, view: &View, id: DeploymentId) {
         let Some((deployment, revision)) = view.deployment(id).cloned() else { return };
         let (parts, pulls) = (self.parts.clone(), self.pulls.clone());
+        let puller = Puller::Service(view.service.id, view.service.environment);
         let work = async move {
             let _motion = parts.images_in_motion.read().await;
-            let pull = parts.engine.pull(&revision.image, pulls.listener(id));
+            let pull = async {
+                let login = parts.login(puller, &CredentialOutcome::Keep, &revision.image.reference).await?;
+                parts.engine.pull(&revision.image, login.as_ref(), pulls.listener(id)).await
+            };
             let result = tokio::time::timeout(PULL_LIMIT, pull)
                 .await
                 .unwrap_or_else(|_| Err(too_slow("pull", PULL_LIMIT)));
@@ -221,7 +227,7 @@ impl Reconciler {
     fn begin_start(&self, view: &View, instance: Instance) {
         let Some((_, revision)) = view.deployment(instance.deployment).cloned() else { return };
         let id = instance.id;
-        let spec = instance_spec(view, &revision, &instance);
+        let spec = instance_spec(view, &revision, &instance, &self.parts.vault);
         let failures = self.engine_failures.clone();
         let (parts, routes, service) = (self.parts.clone(), self.routes.clone(), view.service.clone());
         let resolver = self.parts.engine.resolver(view.network);
@@ -232,6 +238,7 @@ impl Reconciler {
                 return;
             }
             let start = async {
+                let spec = spec?;
                 let start = tokio::time::timeout(START_LIMIT, parts.engine.start(&spec));
                 start.await.unwrap_or_else(|_| Err(too_slow("start", START_LIMIT)))
             };
@@ -335,9 +342,16 @@ fn summary_of(view: &View, revision: &Revision, kind: StepKind) -> String {
     }
 }
 
-fn instance_spec(view: &View, revision: &Revision, instance: &Instance) -> InstanceSpec {
+/// What is started. Sealed variables are opened here, and nowhere else.
+fn instance_spec(
+    view: &View,
+    revision: &Revision,
+    instance: &Instance,
+    vault: &Vault,
+) -> Result<InstanceSpec> {
     let service = &view.service;
-    InstanceSpec {
+    let open = |name: &VariableName, value: &VariableValue| vault.variable(&name.binding(service.id), value);
+    Ok(InstanceSpec {
         id: instance.id,
         service: service.id,
         service_name: service.name.clone(),
@@ -346,7 +360,7 @@ fn instance_spec(view: &View, revision: &Revision, instance: &Instance) -> Insta
         network: view.network,
         image: revision.image.clone(),
         arguments: revision.arguments(),
-        variables: revision.environment(),
+        variables: revision.environment(open)?,
         ports: revision.ports(),
         resources: revision.spec.resources.clone(),
         allow_new_privileges: revision.spec.allow_new_privileges,
@@ -354,7 +368,7 @@ fn instance_spec(view: &View, revision: &Revision, instance: &Instance) -> Insta
             max_bytes: LOG_BYTES / 2 / u64::from(service.replicas.max(1)),
             service_bytes: LOG_BYTES,
         },
-    }
+    })
 }
 
 fn too_slow(doing: &str, limit: Duration) -> Error {

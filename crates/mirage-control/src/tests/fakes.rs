@@ -12,7 +12,8 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
-    Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress, Randomness, Registry, Router,
+    Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry,
+    Router,
 };
 use mirage_core::*;
 use tokio::sync::Notify;
@@ -70,6 +71,10 @@ pub(super) struct World {
     pub(super) refuse_starts: Mutex<Option<Error>>,
     /// So many more stops fail, and leave everything as it is.
     pub(super) failing_stops: AtomicU64,
+    /// Registries that let nobody in but this user with this password.
+    pub(super) doors: Mutex<HashMap<String, (String, String)>>,
+    /// Environments of started processes.
+    pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
 
 pub(super) fn digest(n: u8) -> Digest {
@@ -93,6 +98,8 @@ impl World {
             addresses: AtomicU64::new(0),
             refuse_starts: Mutex::default(),
             failing_stops: AtomicU64::default(),
+            doors: Mutex::default(),
+            environments: Mutex::default(),
         })
     }
 
@@ -100,6 +107,19 @@ impl World {
     pub(super) fn publish_image(&self, reference: &str, n: u8, behaviour: Behaviour) {
         self.tags.lock().unwrap().insert(reference.to_owned(), digest(n));
         self.behaviour.lock().unwrap().insert(digest(n), behaviour);
+    }
+
+    /// What a registry says to whoever shows this login.
+    fn knock(&self, host: &RegistryHost, login: Option<&Login>) -> Result<()> {
+        let doors = self.doors.lock().unwrap();
+        let Some((user, password)) = doors.get(host.as_str()) else { return Ok(()) };
+        match login {
+            Some(login) if login.owner.host != *host => {
+                panic!("a password of {} went to {host}", login.owner)
+            }
+            Some(login) if login.owner.username == *user && login.password.reveal() == password => Ok(()),
+            _ => Err(Error::new(Code::RegistryAuthError, format!("`{host}` is closed"))),
+        }
     }
 
     /// The digests that run, in order.
@@ -146,7 +166,13 @@ impl World {
 
 #[async_trait]
 impl Registry for World {
-    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage> {
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<ResolvedImage> {
+        self.knock(reference.host(), login)?;
         let tags = self.tags.lock().unwrap();
         let Some(found) = tags.get(&reference.to_string()) else {
             return Err(Error::new(Code::ImageNotFound, format!("there is no `{reference}`")));
@@ -162,11 +188,22 @@ impl Registry for World {
             config: ImageConfig { ports: vec![Port::new(80).unwrap()], ..ImageConfig::default() },
         })
     }
+
+    async fn check_login(&self, login: &Login) -> Result<LoginCheck> {
+        self.knock(&login.owner.host, Some(login))?;
+        Ok(LoginCheck::Accepted)
+    }
 }
 
 #[async_trait]
 impl ImageStore for World {
-    async fn pull(&self, image: &ResolvedImage, _progress: Arc<dyn Progress>) -> Result<PullProgress> {
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        _progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress> {
+        self.knock(image.reference.host(), login)?;
         self.pulls.fetch_add(1, Ordering::Relaxed);
         let gate = self.pull_gate.lock().unwrap().clone();
         if let Some(gate) = gate {
@@ -199,8 +236,13 @@ impl ImageStore for World {
 
 #[async_trait]
 impl InstanceEngine for World {
-    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress> {
-        ImageStore::pull(self, image, progress).await
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress> {
+        ImageStore::pull(self, image, login, progress).await
     }
 
     async fn is_present(&self, image: &ResolvedImage) -> bool {
@@ -211,6 +253,8 @@ impl InstanceEngine for World {
         if let Some(error) = self.refuse_starts.lock().unwrap().clone() {
             return Err(error);
         }
+        let pairs = spec.variables.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned()));
+        self.environments.lock().unwrap().push(pairs.collect());
         let n = self.addresses.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::new(10, 0, (n / 250) as u8, (n % 250) as u8 + 2);
         let digest = spec.image.manifest.clone();

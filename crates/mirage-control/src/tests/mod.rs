@@ -1,6 +1,7 @@
 //! The story of a platform: what a user asks for, and what runs and is routed in the end. The
 //! database is real (in memory), the world is [`fakes`], and time is tokio's, moved by the test.
 
+mod credentials;
 mod fakes;
 
 use std::sync::Arc;
@@ -8,8 +9,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mirage_core::port::Clock;
-use mirage_core::{Code, Deployment, DeploymentId, Error, EventKind, Phase, Platform, ServiceSpec};
-use mirage_store::Store;
+use mirage_core::{
+    Code, CredentialChange, Deployment, DeploymentId, Error, EventKind, Phase, Platform, ServiceSpec,
+};
+use mirage_store::{KeySource, Store, Vault};
 
 use crate::access::AdminToken;
 use crate::{Actor, Control, CreateService, Ports, ServicePatch, ServiceRef, ServiceStatus, Settings};
@@ -82,10 +85,7 @@ impl Stage {
     async fn create_as(&self, name: &str, reference: &str) -> Result<Deployment, Error> {
         let request = CreateService {
             name: Some(name.parse().unwrap()),
-            project: None,
-            environment: None,
-            spec: ServiceSpec::image(reference.parse().unwrap()),
-            replicas: 1,
+            ..CreateService::new(ServiceSpec::image(reference.parse().unwrap()))
         };
         self.control.create_service(&self.actor, request).await.map(|(_, deployment)| deployment)
     }
@@ -141,7 +141,9 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         proxy_port: 8080,
         admin_token: AdminToken::new(TOKEN),
     };
-    Control::start(store.clone(), ports, settings).await.unwrap()
+    let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
+    let vault = Vault::open(store, keys, random.clone()).await.unwrap();
+    Control::start(store.clone(), vault, ports, settings).await.unwrap()
 }
 
 fn web() -> ServiceRef {
@@ -358,10 +360,9 @@ async fn a_service_is_found_by_its_place_among_any_number_of_its_name() {
     for n in 0..120 {
         let request = CreateService {
             name: Some("web".parse().unwrap()),
-            project: None,
             environment: Some(format!("e{n}").parse().unwrap()),
-            spec: ServiceSpec::image("acme/web:1".parse().unwrap()),
             replicas: 0,
+            ..CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()))
         };
         stage.control.create_service(&stage.actor, request).await.unwrap();
     }
@@ -434,7 +435,7 @@ async fn rollback_runs_the_old_digest_although_the_tag_has_moved() {
     assert_eq!(stage.world.behind(HOST), [digest(2)]);
 
     stage.world.tags.lock().unwrap().clear();
-    let back = stage.control.rollback(&stage.actor, &web(), None).await.unwrap();
+    let back = stage.control.rollback(&stage.actor, &web(), None, CredentialChange::default()).await.unwrap();
     assert_eq!(back.revision, 1);
     assert_eq!(stage.ended(back.id).await.phase, Phase::Active);
     assert_eq!(stage.world.behind(HOST), [digest(1)]);

@@ -113,3 +113,38 @@ fn a_rollback_needs_the_user_that_the_revision_was_made_with() {
     }
     assert_eq!(check_rollback(Some(&bob), Some(&alice)).unwrap_err().code(), Code::CredentialIncomplete);
 }
+
+#[test]
+fn the_closest_and_narrowest_credential_pulls() {
+    let number = |n: u8| [n; 16];
+    let service = CredentialScope::Service(ServiceId::from_random(number(1)));
+    let environment = CredentialScope::Environment(EnvironmentId::from_random(number(2)));
+    let project = CredentialScope::Project(ProjectId::from_random(number(3)));
+    let credential = |scope, username: &str, host: &str, prefix: &str| Credential {
+        id: CredentialId::from_random(number(4)),
+        scope,
+        owner: owner(username, host),
+        prefix: prefix.parse().ok(),
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    };
+    let all = [
+        credential(project, "p", "ghcr.io", ""),
+        credential(project, "p-web", "ghcr.io", "acme/web"),
+        credential(environment, "e-team", "ghcr.io", "team"),
+        credential(environment, "e", "quay.io", ""),
+        credential(service, "s", "quay.io", ""),
+    ];
+    for (image, expected) in [
+        ("ghcr.io/acme/web", Some("p-web")),
+        ("ghcr.io/acme/web/api", Some("p-web")),
+        ("ghcr.io/acme/website", Some("p")),
+        ("ghcr.io/team/web", Some("e-team")),
+        ("quay.io/acme/web", Some("s")),
+        ("quay.io:443/acme/web", None),
+        ("nginx", None),
+    ] {
+        let chosen = Credential::choose(&all, &image.parse().unwrap());
+        assert_eq!(chosen.map(|one| one.owner.username.as_str()), expected, "{image}");
+    }
+}

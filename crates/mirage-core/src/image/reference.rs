@@ -27,7 +27,8 @@ pub struct Reference {
 }
 
 /// The host (and port) of a registry, as written: `docker.io`, `localhost:5000`, `[::1]:5000`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RegistryHost(String);
 
 /// The path of an image within its registry: `library/nginx`. At most 255 characters.
@@ -375,6 +376,20 @@ impl TryFrom<String> for Reference {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse().map_err(|error: Error| error.message().to_owned())
+    }
+}
+
+impl TryFrom<String> for RegistryHost {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|error: Error| error.message().to_owned())
+    }
+}
+
+impl From<RegistryHost> for String {
+    fn from(host: RegistryHost) -> Self {
+        host.0
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::credential::Login;
 use crate::error::Result;
 use crate::id::{InstanceId, ServiceId};
 use crate::image::resolved::ResolvedImage;
@@ -18,7 +19,12 @@ use crate::port::images::{Progress, PullProgress};
 #[async_trait]
 pub trait InstanceEngine: Send + Sync {
     /// Brings the image to where instances run.
-    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress>;
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress>;
 
     /// Whether the image is there already.
     async fn is_present(&self, image: &ResolvedImage) -> bool;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::credential::Login;
 use crate::error::Result;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
@@ -16,7 +17,28 @@ use crate::image::resolved::ResolvedImage;
 #[async_trait]
 pub trait Registry: Send + Sync {
     /// Tag to digest, platform chosen, configuration read. Transfers no layer and writes nothing.
-    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage>;
+    /// Without a `login` the registry is asked as anybody.
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<ResolvedImage>;
+
+    /// Shows a login to its registry.
+    ///
+    /// # Errors
+    /// `REGISTRY_AUTH_ERROR` where it is not accepted.
+    async fn check_login(&self, login: &Login) -> Result<LoginCheck>;
+}
+
+/// What a registry says to a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginCheck {
+    /// It is taken.
+    Accepted,
+    /// The registry lets everybody in, and looks at no password.
+    NotAsked,
 }
 
 /// The images that are on this machine.
@@ -24,7 +46,12 @@ pub trait Registry: Send + Sync {
 pub trait ImageStore: Send + Sync {
     /// Makes every layer of the image present and usable. Two calls for one image share the work;
     /// dropping the future stops it without leaving anything half-made under a final name.
-    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress>;
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress>;
 
     /// Whether every layer is present.
     async fn is_present(&self, image: &ResolvedImage) -> bool;

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use mirage_core::{InstanceSpec, Result};
+use zeroize::Zeroizing;
 
 use super::place::private;
 use super::{Inner, fault};
@@ -73,7 +74,7 @@ fn shim_spec(
         deployment: spec.deployment,
         process: Process {
             arguments: spec.arguments.clone(),
-            variables: revealed(&spec.variables),
+            variables: Vec::new(),
             user: image.user.clone(),
             working_directory: image.working_directory.clone(),
             stop_signal: image.stop_signal.clone(),
@@ -110,7 +111,10 @@ fn create(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
-/// The variables in the clear, for the one process that is to have them.
-fn revealed(variables: &[(String, mirage_core::VariableValue)]) -> Vec<(String, String)> {
-    variables.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
+/// The variables in the clear, as the shim reads them from its standard input. They often are secret, so
+/// they never lie on a disk.
+pub(super) fn variables(spec: &InstanceSpec) -> io::Result<Zeroizing<Vec<u8>>> {
+    let all: Vec<(&str, &str)> =
+        spec.variables.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    Ok(Zeroizing::new(serde_json::to_vec(&all)?))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_core::{Code, Error, InstanceReport, InstanceSpec, Result, ServiceId};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -76,10 +76,13 @@ async fn try_bring_up(
     let layers = inner.images.layers(&spec.image).await?;
     // What runs may come to write the other half.
     let (owned, service, keep) = (inner.clone(), spec.service, spec.log.service_bytes / 2);
+    let variables =
+        bundle::variables(&spec).map_err(|error| fault("write down what a process needs", error))?;
     let preparing = owned.clone();
     let folder = blocking("prepare an instance", move || bundle::write(&preparing, &spec, layers)).await??;
     let mut child = spawn(&inner.shim, &folder).map_err(|error| fault("start a shim", error))?;
-    await_socket(&mut child, &folder).await?;
+    await_socket(&mut child, &folder, &variables).await?;
+    drop(variables);
     let stream = supervise::connect(&folder).await.map_err(|error| fault("reach a shim", error))?;
     let task = tokio::spawn(supervise::supervise(inner.clone(), instance.clone(), care, stream, Some(child)));
     instance.looked_after_by(task.abort_handle());
@@ -115,20 +118,28 @@ fn spawn(program: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
         .arg(folder)
         .env_clear()
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
 }
 
-/// Waits for the line that a shim writes as soon as its socket is there.
-async fn await_socket(child: &mut Child, folder: &Path) -> Result<()> {
+/// Gives a shim the variables, and waits for the line that it writes as soon as its socket is there.
+async fn await_socket(child: &mut Child, folder: &Path, variables: &[u8]) -> Result<()> {
     let mut byte = [0];
+    let given = child.stdin.take();
     let mut written = match child.stdout.take() {
         Some(stdout) => stdout,
         None => return Err(broken(folder)),
     };
-    match timeout(SHIM_START, written.read(&mut byte)).await {
+    let exchange = async {
+        if let Some(mut given) = given {
+            // A shim that did not read on says why in its log.
+            let _ = given.write_all(variables).await;
+        }
+        written.read(&mut byte).await
+    };
+    match timeout(SHIM_START, exchange).await {
         Ok(Ok(1)) => Ok(()),
         Ok(_) => Err(broken(folder)),
         Err(_) => Err(Error::new(Code::DeadlineExceeded, "a shim did not come up in time")

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
-use mirage_core::{Code, Error, InstanceId, InstanceReport, InstanceSpec, ResolvedImage, Result};
+use mirage_core::{Code, Error, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage, Result};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 
@@ -205,8 +205,13 @@ impl Inner {
 
 #[async_trait]
 impl InstanceEngine for LocalEngine {
-    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress> {
-        self.inner.images.pull(image, progress).await
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress> {
+        self.inner.images.pull(image, login, progress).await
     }
 
     async fn is_present(&self, image: &ResolvedImage) -> bool {

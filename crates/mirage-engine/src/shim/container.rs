@@ -137,18 +137,19 @@ mod tests {
 
     fn spec(variables: &[(&str, &str)]) -> ShimSpec {
         let id = "00000000-0000-4000-8000-000000000000";
-        let variables: Vec<(&str, &str)> = variables.to_vec();
-        serde_json::from_value(serde_json::json!({
+        let mut spec: ShimSpec = serde_json::from_value(serde_json::json!({
             "instance": id, "service": id, "deployment": id, "layers": ["/l"], "writable": "/w",
             "process": {
-                "arguments": ["web"], "variables": variables, "user": "", "working_directory": "",
-                "stop_signal": null,
+                "arguments": ["web"], "user": "", "working_directory": "", "stop_signal": null,
             },
             "network_namespace": "/n", "hostname": "web-1", "files": [], "resources": {},
             "allow_new_privileges": false, "log": { "directory": "/l", "max_bytes": 1 },
             "cgroup": "/m/1", "start_seconds": 1, "grace_millis": 1,
         }))
-        .unwrap()
+        .unwrap();
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        spec.process.variables = pairs.collect();
+        spec
     }
 
     fn environment_of(variables: &[(&str, &str)]) -> Result<Vec<String>, String> {

@@ -82,7 +82,7 @@ impl<'a> Shim<'a> {
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
 
-        let spec = ShimSpec::take(dir)?;
+        let spec = ShimSpec::read(dir, io::stdin().lock())?;
         let clients = Clients::listen(dir)?;
         let state = ShimState {
             instance: spec.instance,

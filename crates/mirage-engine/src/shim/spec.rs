@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use mirage_core::{DeploymentId, InstanceId, Resources, ServiceId};
 use serde::{Deserialize, Serialize};
-
-use super::state;
+use zeroize::Zeroizing;
 
 /// Everything a shim needs to run one container. Control writes it as `spec.json` (mode 0600) into
-/// the instance's folder before it starts the shim; the shim empties [`Process::variables`] in that
-/// file as soon as it has read them, because they often are secret and a shim never starts twice.
+/// the instance's folder before it starts the shim, all but [`Process::variables`]: those often are
+/// secret, and come by the shim's standard input as a JSON list of pairs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShimSpec {
     /// The instance.
@@ -59,6 +58,7 @@ pub struct Process {
     /// Program and arguments; the program is looked up in the image's `PATH`.
     pub arguments: Vec<String>,
     /// The whole environment. `PATH` and `HOME` are added where absent.
+    #[serde(skip)]
     pub variables: Vec<(String, String)>,
     /// `USER` of the image: `user`, `uid`, `user:group` or `uid:gid`; empty means root.
     pub user: String,
@@ -110,15 +110,14 @@ impl ShimSpec {
         dir.join(SPEC_FILE)
     }
 
-    /// Reads the spec of an instance's folder, and leaves it there without the variables.
-    pub(super) fn take(dir: &Path) -> io::Result<Self> {
-        let path = Self::path(dir);
+    /// Reads the spec of an instance's folder, and its variables from `given`.
+    pub(super) fn read(dir: &Path, given: impl Read) -> io::Result<Self> {
         let mut bytes = Vec::new();
-        File::open(&path)?.take(MAX_SPEC).read_to_end(&mut bytes)?;
+        File::open(Self::path(dir))?.take(MAX_SPEC).read_to_end(&mut bytes)?;
         let mut spec: Self = serde_json::from_slice(&bytes)?;
-        let variables = std::mem::take(&mut spec.process.variables);
-        state::replace(&path, &serde_json::to_vec(&spec)?)?;
-        spec.process.variables = variables;
+        let mut variables = Zeroizing::new(Vec::new());
+        given.take(MAX_SPEC).read_to_end(&mut variables)?;
+        spec.process.variables = serde_json::from_slice(&variables)?;
         Ok(spec)
     }
 }

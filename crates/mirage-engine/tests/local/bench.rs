@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Progress, PullProgress};
-use mirage_core::{Digest, ImageConfig, Name, Platform, ResolvedImage, Result};
+use mirage_core::{Digest, ImageConfig, Login, Name, Platform, ResolvedImage, Result};
 use mirage_engine::conformance::{Bench, Outcome};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use nix::mount::{MsFlags, mount};
@@ -33,7 +33,7 @@ struct OneLayer(PathBuf);
 
 #[async_trait]
 impl ImageStore for OneLayer {
-    async fn pull(&self, _: &ResolvedImage, _: Arc<dyn Progress>) -> Result<PullProgress> {
+    async fn pull(&self, _: &ResolvedImage, _: Option<&Login>, _: Arc<dyn Progress>) -> Result<PullProgress> {
         Ok(PullProgress::default())
     }
 

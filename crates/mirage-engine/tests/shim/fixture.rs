@@ -123,10 +123,12 @@ impl Bench {
         let mut shim = Command::new("/proc/self/exe")
             .arg("shim")
             .arg(&dir)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let variables = serde_json::to_vec(&spec.process.variables).unwrap();
+        shim.stdin.take().unwrap().write_all(&variables).unwrap();
         // The first byte says that the socket is there.
         let mut first = [0];
         shim.stdout.take().unwrap().read_exact(&mut first).expect("the shim comes up");

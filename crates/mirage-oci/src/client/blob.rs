@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mirage_core::{Digest, RegistryHost, Repository};
+use mirage_core::Digest;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use super::answer::{is_web_page, next_chunk};
 use super::fault::Fault;
 use super::link::{Link, Question};
 use super::manifest::Descriptor;
+use super::remote::RemoteImage;
 use super::retry::Tries;
 use crate::hash::Hasher;
 
@@ -47,12 +48,11 @@ impl BlobFetcher {
     /// A fault for the last attempt; [`Fault::WrongDigest`] when everything came and was not it.
     pub(crate) async fn fetch(
         &self,
-        host: &RegistryHost,
-        repository: &Repository,
+        image: RemoteImage<'_>,
         blob: &Descriptor,
         sink: BlobSink,
     ) -> Result<(), Fault> {
-        let mut transfer = Transfer::new(&self.link, host, repository, blob, sink);
+        let mut transfer = Transfer::new(&self.link, image, blob, sink);
         let mut tries = Tries::patient(&self.link.options().retry, self.link.jitter());
         loop {
             let before = transfer.received;
@@ -69,8 +69,7 @@ impl BlobFetcher {
 
 struct Transfer<'a> {
     link: &'a Link,
-    host: &'a RegistryHost,
-    repository: &'a Repository,
+    image: RemoteImage<'a>,
     blob: &'a Descriptor,
     sink: BlobSink,
     hasher: Hasher,
@@ -80,15 +79,9 @@ struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    fn new(
-        link: &'a Link,
-        host: &'a RegistryHost,
-        repository: &'a Repository,
-        blob: &'a Descriptor,
-        sink: BlobSink,
-    ) -> Self {
+    fn new(link: &'a Link, image: RemoteImage<'a>, blob: &'a Descriptor, sink: BlobSink) -> Self {
         let hasher = Hasher::new(blob.digest.algorithm());
-        Self { link, host, repository, blob, sink, hasher, received: 0, ranges: true }
+        Self { link, image, blob, sink, hasher, received: 0, ranges: true }
     }
 
     /// One request, from where the last one broke off. It always starts at the registry: addresses it
@@ -100,8 +93,7 @@ impl<'a> Transfer<'a> {
         let from = if self.ranges { self.received } else { 0 };
         let question = Question {
             method: Method::GET,
-            host: self.host,
-            repository: self.repository,
+            image: self.image,
             item: format!("blobs/{}", self.blob.digest),
             accept: None,
             from_byte: from,

@@ -16,6 +16,7 @@ use super::manifest::{Descriptor, Document};
 use super::media::ACCEPT_MANIFESTS;
 use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
 use super::recent::Recent;
+use super::remote::RemoteImage;
 use super::retry::Tries;
 use super::turns::Turns;
 use crate::content::ContentStore;
@@ -37,54 +38,55 @@ impl Documents {
     ///
     /// Where its document may be here already, `HEAD` finds out what it is (and whether it may still be
     /// read); otherwise `GET` answers both questions in one round trip.
-    pub(crate) async fn top(&self, reference: &Reference) -> Result<(Digest, Document), Fault> {
+    pub(crate) async fn top(&self, image: RemoteImage<'_>) -> Result<(Digest, Document), Fault> {
+        let reference = image.reference;
         if let Some(own) = self.own_registry(reference) {
             let (own, wanted) = (own.clone(), reference.clone());
             let found = spawn_blocking(move || own.resolve(&wanted)).await;
             let digest = found.ok().transpose().map_err(Fault::Here)?.flatten().ok_or_else(missing)?;
-            return Ok((digest.clone(), self.manifest(reference, &digest).await?));
+            return Ok((digest.clone(), self.manifest(image, &digest).await?));
         }
         let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference));
         if let Some(expected) = expected
             && self.nearby(&expected, MAX_MANIFEST_BYTES).await.is_some()
-            && let Some(digest) = self.head(reference).await?
+            && let Some(digest) = self.head(image).await?
         {
             self.recent.keep_tag(reference, &digest);
-            return Ok((digest.clone(), self.manifest(reference, &digest).await?));
+            return Ok((digest.clone(), self.manifest(image, &digest).await?));
         }
-        let (digest, document) = self.get_manifest(reference, &reference.identifier()).await?;
+        let (digest, document) = self.get_manifest(image, &reference.identifier()).await?;
         self.recent.keep_tag(reference, &digest);
         Ok((digest, document))
     }
 
     /// The manifest or index with this digest.
-    pub(crate) async fn manifest(&self, reference: &Reference, digest: &Digest) -> Result<Document, Fault> {
+    pub(crate) async fn manifest(&self, image: RemoteImage<'_>, digest: &Digest) -> Result<Document, Fault> {
         match self.nearby(digest, MAX_MANIFEST_BYTES).await {
             Some(bytes) => Document::read(&bytes, None),
-            None if self.own_registry(reference).is_some() => Err(missing()),
-            None => Ok(self.get_manifest(reference, &digest.to_string()).await?.1),
+            None if self.own_registry(image.reference).is_some() => Err(missing()),
+            None => Ok(self.get_manifest(image, &digest.to_string()).await?.1),
         }
     }
 
     /// The bytes of the manifest with this digest.
     pub(crate) async fn manifest_bytes(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         digest: &Digest,
     ) -> Result<Bytes, Fault> {
         if let Some(bytes) = self.nearby(digest, MAX_MANIFEST_BYTES).await {
             return Ok(bytes);
         }
-        if self.own_registry(reference).is_some() {
+        if self.own_registry(image.reference).is_some() {
             return Err(missing());
         }
-        Ok(self.fetch_manifest(reference, &digest.to_string()).await?.1.bytes)
+        Ok(self.fetch_manifest(image, &digest.to_string()).await?.1.bytes)
     }
 
     /// The bytes of an image's configuration.
     pub(crate) async fn config_bytes(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         config: &Descriptor,
     ) -> Result<Bytes, Fault> {
         // Two deploys of one image at once fetch its configuration once.
@@ -93,11 +95,11 @@ impl Documents {
         if let Some(bytes) = self.nearby(&config.digest, MAX_CONFIG_BYTES).await {
             return Ok(bytes);
         }
-        if self.own_registry(reference).is_some() {
+        if self.own_registry(image.reference).is_some() {
             return Err(missing());
         }
         let item = format!("blobs/{}", config.digest);
-        let fetched = self.fetch(reference, item, "the configuration", MAX_CONFIG_BYTES, None).await?;
+        let fetched = self.fetch(image, item, "the configuration", MAX_CONFIG_BYTES, None).await?;
         verify(&config.digest, &fetched.bytes)?;
         if fetched.bytes.len() as u64 != config.size {
             let (blob, actual) = (config.digest.clone(), fetched.bytes.len() as u64);
@@ -114,20 +116,20 @@ impl Documents {
 
     async fn get_manifest(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         identifier: &str,
     ) -> Result<(Digest, Document), Fault> {
-        let (digest, fetched) = self.fetch_manifest(reference, identifier).await?;
+        let (digest, fetched) = self.fetch_manifest(image, identifier).await?;
         Ok((digest, Document::read(&fetched.bytes, fetched.content_type.as_deref())?))
     }
 
     async fn fetch_manifest(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         identifier: &str,
     ) -> Result<(Digest, Fetched), Fault> {
         let (item, accept) = (format!("manifests/{identifier}"), Some(ACCEPT_MANIFESTS));
-        let fetched = self.fetch(reference, item, "the manifest", MAX_MANIFEST_BYTES, accept).await?;
+        let fetched = self.fetch(image, item, "the manifest", MAX_MANIFEST_BYTES, accept).await?;
         let digest = match (identifier.parse::<Digest>().ok(), fetched.told.clone()) {
             (Some(expected), _) | (None, Some(expected)) => {
                 verify(&expected, &fetched.bytes)?;
@@ -141,9 +143,9 @@ impl Documents {
 
     /// What a tag points to, by `HEAD`; `None` where the registry does not serve that, or says no:
     /// a `HEAD` has no words, so the `GET` that follows is left to say it.
-    async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Fault> {
-        let question =
-            self.question(Method::HEAD, reference, format!("manifests/{}", reference.identifier()));
+    async fn head(&self, image: RemoteImage<'_>) -> Result<Option<Digest>, Fault> {
+        let reference = image.reference;
+        let question = self.question(Method::HEAD, image, format!("manifests/{}", reference.identifier()));
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
             match self.link.ask(&question).await {
@@ -168,13 +170,13 @@ impl Documents {
 
     async fn fetch(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         item: String,
         what: &'static str,
         limit: u64,
         accept: Option<&'static str>,
     ) -> Result<Fetched, Fault> {
-        let question = Question { accept, ..self.question(Method::GET, reference, item) };
+        let question = Question { accept, ..self.question(Method::GET, image, item) };
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
             match self.fetch_once(&question, what, limit).await {
@@ -201,9 +203,8 @@ impl Documents {
         Ok(Fetched { told, content_type, bytes })
     }
 
-    fn question<'a>(&self, method: Method, reference: &'a Reference, item: String) -> Question<'a> {
-        let (host, repository) = (reference.host(), reference.repository());
-        Question { method, host, repository, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
+    fn question<'a>(&self, method: Method, image: RemoteImage<'a>, item: String) -> Question<'a> {
+        Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
     }
 
     /// The bytes with this digest from memory or from the store.

@@ -31,6 +31,9 @@ pub(crate) enum Fault {
     /// The registry sent Mirage somewhere it does not go.
     #[error("a redirect was not followed: {0}")]
     Redirect(&'static str),
+    /// A password was asked for at this host, which is not the registry and was not named over TLS.
+    #[error("a password was asked for at `{0}`, and not sent")]
+    ForeignRealm(String),
     /// A web page where a registry should be.
     #[error("a web page came instead of a registry's answer")]
     WebPage,

@@ -1,14 +1,17 @@
 //! One exchange with a registry: its address, the login it asks for, the redirects it sends.
 
-use mirage_core::{Error, RegistryHost, Repository};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE};
+use mirage_core::{Error, RegistryHost};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::answer;
-use super::challenge::{BearerChallenge, bearer_challenge};
-use super::fault::{Fault, Refusal, TlsFault};
+use super::challenge::{Challenge, challenge};
+use super::fault::{Fault, TlsFault};
+use super::login;
 use super::options::{MAX_ANSWER_BYTES, RegistryOptions};
+use super::remote::RemoteImage;
 use super::retry::Jitter;
 use super::tokens::{Token, Tokens};
 use super::transport::Transport;
@@ -26,10 +29,8 @@ pub(crate) struct Link {
 pub(crate) struct Question<'a> {
     /// `GET` or `HEAD`.
     pub(crate) method: Method,
-    /// The registry.
-    pub(crate) host: &'a RegistryHost,
-    /// The image's path.
-    pub(crate) repository: &'a Repository,
+    /// The image, and as whom to ask for it.
+    pub(crate) image: RemoteImage<'a>,
     /// What of the repository: `manifests/1.27`, `blobs/sha256:…`.
     pub(crate) item: String,
     /// The media types that are understood.
@@ -60,63 +61,46 @@ impl Link {
     /// Asks once, logging in where the registry wants it. The answer has a success status and its
     /// body is still to be read.
     pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Response, Fault> {
-        let (host, repository) = (question.host, question.repository);
-        let mut token = self.tokens.current(host, repository);
-        let mut response = self.send(question, token.as_ref()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED
-            && let Some(challenge) = bearer_challenge(response.headers())
-        {
-            // The words of a 401 that asks for a login are of no interest; reading them keeps the connection.
-            let _ = answer::body(response, "the error", MAX_ANSWER_BYTES, self.options()).await;
-            token = Some(match self.tokens.turn(host, repository, token.as_ref()).await {
-                Ok(token) => token,
-                Err(turn) => turn.keep(self.fetch_token(question, &challenge).await?),
-            });
-            response = self.send(question, token.as_ref()).await?;
-        }
+        let image = question.image;
+        let token = self.tokens.current(image);
+        let response = self.send(question, token.as_ref()).await?;
+        let wanted = match response.status() {
+            StatusCode::UNAUTHORIZED => challenge(response.headers()),
+            _ => None,
+        };
+        let response = match (wanted, image.login) {
+            (Some(Challenge::Bearer(service)), _) => {
+                // The words of a 401 that asks for a login are of no interest; reading them keeps the connection.
+                let _ = answer::body(response, "the error", MAX_ANSWER_BYTES, self.options()).await;
+                let token = match self.tokens.turn(image, token.as_ref()).await {
+                    Ok(token) => token,
+                    Err(turn) => turn.keep(login::token(self, image, &service).await?),
+                };
+                self.send(question, Some(&token)).await?
+            }
+            (Some(Challenge::Basic), Some(login)) => {
+                let password = Token::basic(login)?;
+                if token.is_some_and(|refused| refused.header() == password.header()) {
+                    return Err(answer::refusal(response, self.options()).await);
+                }
+                let _ = answer::body(response, "the error", MAX_ANSWER_BYTES, self.options()).await;
+                let response = self.send(question, Some(&password)).await?;
+                if response.status() != StatusCode::UNAUTHORIZED {
+                    self.tokens.keep(image, password);
+                }
+                response
+            }
+            _ => response,
+        };
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
             _ => Err(answer::refusal(response, self.options()).await),
         }
     }
 
-    /// Anonymous, as everything is that has no credential.
-    async fn fetch_token(
-        &self,
-        question: &Question<'_>,
-        challenge: &BearerChallenge,
-    ) -> Result<Token, Fault> {
-        let host = question.host;
-        let mut url = Url::parse(&challenge.realm)
-            .map_err(|_| Fault::Malformed("the registry's token service has no valid address".into()))?;
-        self.check_scheme(host, &url)?;
-        {
-            let mut query = url.query_pairs_mut();
-            if let Some(service) = &challenge.service {
-                query.append_pair("service", service);
-            }
-            query.append_pair("scope", &format!("repository:{}:pull", question.repository));
-        }
-        let response = self.send_to(host, Method::GET, url, HeaderMap::new(), None).await?;
-        if response.status() != StatusCode::OK {
-            return Err(match answer::refusal(response, self.options()).await {
-                Fault::Refused(refusal) => Fault::Refused(Refusal { by_token_service: true, ..refusal }),
-                fault => fault,
-            });
-        }
-        let body = answer::body(response, "the token", MAX_ANSWER_BYTES, self.options()).await?;
-        Token::from_answer(&body)
-    }
-
     async fn send(&self, question: &Question<'_>, token: Option<&Token>) -> Result<Response, Fault> {
-        let scheme = if self.transport.is_plain(question.host) { "http" } else { "https" };
-        let address = match question.host.is_docker_hub() {
-            true => "registry-1.docker.io",
-            false => question.host.as_str(),
-        };
-        let url = format!("{scheme}://{address}/v2/{}/{}", question.repository, question.item);
-        let url =
-            Url::parse(&url).map_err(|_| Fault::Malformed("the registry has no valid address".into()))?;
+        let (host, repository) = (question.image.reference.host(), question.image.reference.repository());
+        let url = self.address(host, &format!("{repository}/{}", question.item))?;
         let mut headers = HeaderMap::new();
         if let Some(accept) = question.accept {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
@@ -126,11 +110,27 @@ impl Link {
         {
             headers.insert(RANGE, range);
         }
-        self.send_to(question.host, question.method.clone(), url, headers, token.map(Token::header)).await
+        self.get(host, question.method.clone(), url, headers, token.map(Token::header)).await
     }
 
-    /// Sends, and follows redirects. The token goes to the registry alone, never to another origin.
-    async fn send_to(
+    /// The address of something at a registry, below `/v2/`.
+    pub(super) fn address(&self, host: &RegistryHost, path: &str) -> Result<Url, Fault> {
+        let scheme = if self.is_plain(host) { "http" } else { "https" };
+        let name = match host.is_docker_hub() {
+            true => "registry-1.docker.io",
+            false => host.as_str(),
+        };
+        Url::parse(&format!("{scheme}://{name}/v2/{path}"))
+            .map_err(|_| Fault::Malformed("the registry has no valid address".into()))
+    }
+
+    /// Whether this registry is spoken to without TLS.
+    pub(super) fn is_plain(&self, host: &RegistryHost) -> bool {
+        self.transport.is_plain(host)
+    }
+
+    /// Sends, and follows redirects. Token or password go to the address named, never to another origin.
+    pub(super) async fn get(
         &self,
         host: &RegistryHost,
         method: Method,
@@ -144,13 +144,29 @@ impl Link {
             if let Some(token) = token.as_ref().filter(|_| url.origin() == home) {
                 headers.insert(AUTHORIZATION, token.clone());
             }
-            let response = self.send_once(host, method.clone(), url.clone(), headers).await?;
-            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+            let response = self.send_once(host, method.clone(), url.clone(), headers, None).await?;
+            if !is_redirect(&response) {
                 return Ok(response);
             }
             url = self.redirected(host, &url, &response)?;
         }
         Err(Fault::Redirect("there are too many of them"))
+    }
+
+    /// Sends a form with a secret in it, and goes nowhere else with it.
+    pub(super) async fn post_form(
+        &self,
+        host: &RegistryHost,
+        url: Url,
+        form: &Zeroizing<String>,
+    ) -> Result<Response, Fault> {
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form_type)]);
+        let response = self.send_once(host, Method::POST, url, headers, Some(form.to_string())).await?;
+        match is_redirect(&response) {
+            true => Err(Fault::Redirect("a secret would go along")),
+            false => Ok(response),
+        }
     }
 
     async fn send_once(
@@ -159,12 +175,16 @@ impl Link {
         method: Method,
         url: Url,
         headers: HeaderMap,
+        body: Option<String>,
     ) -> Result<Response, Fault> {
         let tls = url.scheme() == "https";
         let chosen = self.transport.client(host, tls).await.map_err(Fault::Here)?;
         let patience = self.options().stall_timeout;
-        let sending = chosen.client.request(method, url).headers(headers).send();
-        match timeout(patience, sending).await {
+        let mut request = chosen.client.request(method, url).headers(headers);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        match timeout(patience, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(match Fault::from_http(error) {
                 Fault::Tls(TlsFault::UnknownIssuer, cause) if !chosen.has_authorities => {
@@ -188,7 +208,7 @@ impl Link {
     }
 
     /// A registry that is spoken to with TLS cannot send Mirage anywhere without.
-    fn check_scheme(&self, host: &RegistryHost, url: &Url) -> Result<(), Fault> {
+    pub(super) fn check_scheme(&self, host: &RegistryHost, url: &Url) -> Result<(), Fault> {
         match url.scheme() {
             "https" => Ok(()),
             "http" if self.transport.is_plain(host) => Ok(()),
@@ -196,4 +216,8 @@ impl Link {
             _ => Err(Fault::Redirect("it leads away from HTTP")),
         }
     }
+}
+
+fn is_redirect(response: &Response) -> bool {
+    matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308)
 }

@@ -1,12 +1,14 @@
 //! Faults in words: the code, the sentence and the next step a user gets.
 
-use mirage_core::{Code, Error, Platform, Reference, human_bytes};
+use mirage_core::{Code, Error, Login, Platform, Reference, human_bytes};
 use reqwest::StatusCode;
 
 use super::fault::{Fault, Refusal, TlsFault};
+use super::remote::RemoteImage;
 
 /// The user's error for a fault while `reference` was being read or pulled.
-pub(crate) fn report(fault: Fault, reference: &Reference) -> Error {
+pub(crate) fn report(fault: Fault, remote: RemoteImage<'_>) -> Error {
+    let reference = remote.reference;
     let (host, image) = (reference.host(), reference.familiar());
     let error = match &fault {
         Fault::Here(error) => return error.clone(),
@@ -35,7 +37,12 @@ pub(crate) fn report(fault: Fault, reference: &Reference) -> Error {
             &format!("check the address; a registry answers at `https://{host}/v2/`"),
         ),
         Fault::Tls(why, _) => tls(*why, reference),
-        Fault::Refused(refusal) => refused(refusal, reference),
+        Fault::ForeignRealm(realm) => Error::new(
+            Code::RegistryAuthError,
+            format!("the registry `{host}` wants the password sent to `{realm}`, and it was not sent"),
+        )
+        .hint("a password goes to another host only where the registry names it over TLS: switch TLS on at the registry"),
+        Fault::Refused(refusal) => refused(refusal, remote),
         Fault::TooLarge { what, bytes, limit } => too_large(&image, what, *bytes, *limit),
         Fault::Malformed(why) => damaged(&image, why),
         Fault::NotAnImage(why) => no_image(&image, why),
@@ -46,6 +53,41 @@ pub(crate) fn report(fault: Fault, reference: &Reference) -> Error {
         Fault::NoPlatform { wanted, offered } => no_platform(&image, wanted, offered),
     };
     error.because(fault)
+}
+
+/// The user's error for a fault while a login was being shown to its registry.
+pub(crate) fn report_login(fault: Fault, login: &Login) -> Error {
+    let (host, user) = (&login.owner.host, &login.owner.username);
+    let refused = match &fault {
+        Fault::Refused(refusal) => {
+            refusal.by_token_service && refusal.status.is_client_error()
+                || matches!(refusal.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        }
+        _ => false,
+    };
+    if refused {
+        return Error::new(
+            Code::RegistryAuthError,
+            format!("`{host}` does not accept the login of `{user}`"),
+        )
+        .hint("check user name and password or token, and whether it has expired")
+        .because(fault);
+    }
+    match &fault {
+        Fault::Malformed(why) => {
+            unreachable(format!("`{host}` does not answer as a registry: {why}"), "check its address")
+                .because(fault)
+        }
+        Fault::Refused(refusal) => {
+            let message = format!("the registry `{host}` answered `{}`", refusal.status);
+            unreachable(message, "check its address; try again later").because(fault)
+        }
+        // What is left is about the registry and the way to it, not about an image.
+        _ => match format!("{host}/v2").parse() {
+            Ok(reference) => report(fault, RemoteImage { reference: &reference, login: Some(login) }),
+            Err(_) => Error::internal("show a login to its registry", fault),
+        },
+    }
 }
 
 fn unreachable(message: String, hint: &str) -> Error {
@@ -88,13 +130,14 @@ fn tls(why: TlsFault, reference: &Reference) -> Error {
     })
 }
 
-fn refused(refusal: &Refusal, reference: &Reference) -> Error {
+fn refused(refusal: &Refusal, remote: RemoteImage<'_>) -> Error {
+    let reference = remote.reference;
     let (host, image) = (reference.host(), reference.familiar());
     let code = refusal.code.as_deref().unwrap_or_default();
     match (refusal.status, code) {
         (StatusCode::TOO_MANY_REQUESTS, _) | (_, "TOOMANYREQUESTS") => rate_limited(refusal, reference),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) | (_, "UNAUTHORIZED" | "DENIED") => {
-            auth(reference)
+            auth(refusal, remote)
         }
         (_, "NAME_UNKNOWN") => not_found(format!("`{host}` has no repository `{}`", reference.repository()))
             .hint("check the spelling of the repository"),
@@ -103,7 +146,7 @@ fn refused(refusal: &Refusal, reference: &Reference) -> Error {
                 .hint("check the spelling of the repository")
         }
         (StatusCode::NOT_FOUND, _) | (_, "MANIFEST_UNKNOWN" | "BLOB_UNKNOWN") if refusal.by_token_service => {
-            auth(reference)
+            auth(refusal, remote)
         }
         (StatusCode::NOT_FOUND, _) | (_, "MANIFEST_UNKNOWN") => {
             not_found(format!("`{host}` has no image `{image}`")).hint(format!(
@@ -124,10 +167,21 @@ fn not_found(message: String) -> Error {
 }
 
 /// Docker Hub and GHCR answer the same for what is private and for what does not exist.
-fn auth(reference: &Reference) -> Error {
-    let (host, image) = (reference.host(), reference.familiar());
-    Error::new(Code::RegistryAuthError, format!("`{host}` does not let `{image}` be pulled without a login"))
-        .hint("check the spelling: many registries answer like this for an image that does not exist; a private image needs a user name and a password or token")
+fn auth(refusal: &Refusal, remote: RemoteImage<'_>) -> Error {
+    let (host, image) = (remote.reference.host(), remote.reference.familiar());
+    let Some(login) = remote.login else {
+        return Error::new(Code::RegistryAuthError, format!("`{host}` does not let `{image}` be pulled without a login"))
+            .hint("check the spelling: many registries answer like this for an image that does not exist; a private image needs a user name and a password or token");
+    };
+    let user = &login.owner.username;
+    // A registry that knows who asks and still says no does so with 403.
+    let denied = refusal.status == StatusCode::FORBIDDEN || refusal.code.as_deref() == Some("DENIED");
+    match denied && !refusal.by_token_service {
+        true => Error::new(Code::RegistryAuthError, format!("`{host}` does not let `{user}` pull `{image}`"))
+            .hint("check the spelling of the image, and that this user or token may read the repository"),
+        false => Error::new(Code::RegistryAuthError, format!("`{host}` does not accept the login of `{user}` for `{image}`"))
+            .hint("check user name and password or token, and whether it has expired; then that this user may read the repository, and its spelling"),
+    }
 }
 
 fn rate_limited(refusal: &Refusal, reference: &Reference) -> Error {
@@ -168,6 +222,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn told(fault: Fault, reference: &Reference) -> Error {
+        report(fault, RemoteImage { reference, login: None })
+    }
+
     fn refusal(status: u16, code: &str) -> Fault {
         Fault::Refused(Refusal {
             status: StatusCode::from_u16(status).unwrap(),
@@ -192,7 +250,7 @@ mod tests {
             (500, "", Code::RegistryUnreachable),
             (503, "UNAVAILABLE", Code::RegistryUnreachable),
         ] {
-            let error = report(refusal(status, code), &reference("nginx:1.27"));
+            let error = told(refusal(status, code), &reference("nginx:1.27"));
             assert_eq!(error.code(), expected, "{status} {code}");
             assert!(error.message().contains("`docker.io`"), "{}", error.message());
             assert!(!error.message().ends_with('.') && error.next_step().is_some());
@@ -201,13 +259,13 @@ mod tests {
 
     #[test]
     fn a_missing_image_on_docker_hub_looks_private_and_the_hint_says_so() {
-        let error = report(refusal(401, "UNAUTHORIZED"), &reference("acme/nothing"));
+        let error = told(refusal(401, "UNAUTHORIZED"), &reference("acme/nothing"));
         assert!(error.next_step().unwrap().contains("does not exist"));
     }
 
     #[test]
     fn a_limit_names_the_wait() {
-        let error = report(refusal(429, ""), &reference("nginx"));
+        let error = told(refusal(429, ""), &reference("nginx"));
         assert!(error.next_step().unwrap().starts_with("try again in 15 min; Docker Hub"));
     }
 
@@ -215,7 +273,7 @@ mod tests {
     fn a_missing_platform_lists_what_is_there() {
         let offered = ["linux/arm64/v8", "windows/amd64"].map(|text| text.parse().unwrap()).to_vec();
         let fault = Fault::NoPlatform { wanted: "linux/amd64".parse().unwrap(), offered };
-        let error = report(fault, &reference("ghcr.io/acme/web:2"));
+        let error = told(fault, &reference("ghcr.io/acme/web:2"));
         assert_eq!(
             error.message(),
             "`ghcr.io/acme/web:2` is offered for `linux/arm64/v8`, `windows/amd64`, not for `linux/amd64`"

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mirage_core::port::Registry;
-use mirage_core::{Digest, Error, Platform, Reference, ResolvedImage, Result};
+use futures_util::FutureExt as _;
+use mirage_core::port::{LoginCheck, Registry};
+use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result};
 
 use super::config::ConfigDocument;
 use super::documents::Documents;
 use super::fault::Fault;
 use super::link::Link;
 use super::local::OwnRegistry;
+use super::login;
 use super::manifest::{Document, Manifest};
 use super::options::RegistryOptions;
 use super::recent::Recent;
-use super::report::report;
+use super::remote::{RemoteImage, Source};
+use super::report::{report, report_login};
+use super::together::Together;
 use super::turns::Turns;
 use crate::content::ContentStore;
 
@@ -25,6 +29,7 @@ const MAX_INDEX_DEPTH: usize = 3;
 #[derive(Clone)]
 pub struct RegistryClient {
     documents: Arc<Documents>,
+    under_way: Arc<Together<(Source, Reference, Platform), Result<ResolvedImage>>>,
 }
 
 impl RegistryClient {
@@ -48,6 +53,7 @@ impl RegistryClient {
                 recent: Recent::default(),
                 turns: Turns::default(),
             }),
+            under_way: Arc::default(),
         })
     }
 
@@ -61,10 +67,11 @@ impl RegistryClient {
         &self.documents
     }
 
-    async fn find(&self, reference: &Reference, wanted: &Platform) -> Result<ResolvedImage, Fault> {
-        let (digest, top) = self.documents.top(reference).await?;
-        let found = self.descend(reference, wanted, digest.clone(), top).await?;
-        let bytes = self.documents.config_bytes(reference, &found.image.config).await?;
+    async fn find(&self, image: RemoteImage<'_>, wanted: &Platform) -> Result<ResolvedImage, Fault> {
+        let reference = image.reference;
+        let (digest, top) = self.documents.top(image).await?;
+        let found = self.descend(image, wanted, digest.clone(), top).await?;
+        let bytes = self.documents.config_bytes(image, &found.image.config).await?;
         let ConfigDocument { platform, config } = ConfigDocument::read(&bytes)?;
         // The index speaks first: configurations of cross-built images are often wrong about themselves.
         let platform = found.platform.or(platform).unwrap_or_else(|| wanted.clone());
@@ -87,7 +94,7 @@ impl RegistryClient {
     /// Through indexes down to the image for the platform.
     async fn descend(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         wanted: &Platform,
         mut manifest: Digest,
         mut document: Document,
@@ -106,7 +113,7 @@ impl RegistryClient {
             };
             manifest = entry.manifest.digest.clone();
             platform = entry.platform.clone().or(platform);
-            document = self.documents.manifest(reference, &manifest).await?;
+            document = self.documents.manifest(image, &manifest).await?;
         }
         Err(Fault::Malformed(format!("its indexes are nested more than {MAX_INDEX_DEPTH} deep")))
     }
@@ -121,7 +128,27 @@ struct Found {
 
 #[async_trait]
 impl Registry for RegistryClient {
-    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage, Error> {
-        self.find(reference, platform).await.map_err(|fault| report(fault, reference))
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<ResolvedImage, Error> {
+        let source = RemoteImage { reference, login }.source();
+        let question = (source, reference.clone(), platform.clone());
+        let ask = || {
+            let (client, login) = (self.clone(), login.cloned());
+            let (reference, platform) = (reference.clone(), platform.clone());
+            async move {
+                let image = RemoteImage { reference: &reference, login: login.as_ref() };
+                client.find(image, &platform).await.map_err(|fault| report(fault, image))
+            }
+            .boxed()
+        };
+        self.under_way.ask(question, ask).await
+    }
+
+    async fn check_login(&self, login: &Login) -> Result<LoginCheck, Error> {
+        login::check(self.link(), login).await.map_err(|fault| report_login(fault, login))
     }
 }

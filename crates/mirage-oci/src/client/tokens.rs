@@ -1,31 +1,34 @@
-//! Bearer tokens: fetched once for a repository, used until they are out of date.
+//! What goes into the `Authorization` header: tokens, fetched once for a repository and a login and used
+//! until they are out of date, and passwords for registries that want nothing else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mirage_core::{RegistryHost, Repository};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mirage_core::Login;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use zeroize::Zeroizing;
 
 use super::fault::Fault;
+use super::remote::{RemoteImage, Source};
 
 /// The specification's default where a token does not say how long it is good for.
 const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// No token is trusted longer than this; asking again is cheap.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// Taken off every life, for the way and for clocks that differ.
+/// Taken off every life, for the way and for clocks that differ; of a short life only a fifth.
 const MARGIN: Duration = Duration::from_secs(5);
 const MAX_REPOSITORIES: usize = 4096;
 const MAX_TOKEN_BYTES: usize = 64 << 10;
 
-type Key = (RegistryHost, Repository);
-
 /// The tokens of the process.
 #[derive(Default)]
 pub(crate) struct Tokens {
-    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    slots: Mutex<HashMap<Source, Arc<Slot>>>,
 }
 
 #[derive(Default)]
@@ -35,34 +38,29 @@ struct Slot {
     fetching: Arc<AsyncMutex<()>>,
 }
 
-/// A token as it goes into the `Authorization` header. It has no way to be printed.
+/// A token or a password as it goes into the `Authorization` header. It has no way to be printed.
 #[derive(Clone)]
 pub(crate) struct Token {
     header: HeaderValue,
     until: Instant,
 }
 
-/// The right to fetch the token of one repository.
+/// The right to fetch the token of one repository for one login.
 pub(crate) struct Turn {
     slot: Arc<Slot>,
     _alone: OwnedMutexGuard<()>,
 }
 
 impl Tokens {
-    /// The token for a repository, where there is one that is still good.
-    pub(crate) fn current(&self, host: &RegistryHost, repository: &Repository) -> Option<Token> {
-        self.slot(host, repository).current()
+    /// The token for a repository and a login, where there is one that is still good.
+    pub(crate) fn current(&self, image: RemoteImage<'_>) -> Option<Token> {
+        self.slot(image).current()
     }
 
-    /// Waits until nobody else fetches a token for this repository. If somebody has meanwhile brought
+    /// Waits until nobody else fetches a token for this repository and login. If somebody has meanwhile brought
     /// another one than `refused`, that is the answer.
-    pub(crate) async fn turn(
-        &self,
-        host: &RegistryHost,
-        repository: &Repository,
-        refused: Option<&Token>,
-    ) -> Result<Token, Turn> {
-        let slot = self.slot(host, repository);
+    pub(crate) async fn turn(&self, image: RemoteImage<'_>, refused: Option<&Token>) -> Result<Token, Turn> {
+        let slot = self.slot(image);
         let alone = Arc::clone(&slot.fetching).lock_owned().await;
         match slot.current() {
             Some(token) if refused.is_none_or(|refused| refused.header != token.header) => Ok(token),
@@ -70,7 +68,12 @@ impl Tokens {
         }
     }
 
-    fn slot(&self, host: &RegistryHost, repository: &Repository) -> Arc<Slot> {
+    /// Keeps a password that was taken, for the next requests.
+    pub(crate) fn keep(&self, image: RemoteImage<'_>, password: Token) {
+        *self.slot(image).token.lock().unwrap_or_else(PoisonError::into_inner) = Some(password);
+    }
+
+    fn slot(&self, image: RemoteImage<'_>) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= MAX_REPOSITORIES {
             slots.retain(|_, slot| slot.current().is_some());
@@ -78,7 +81,7 @@ impl Tokens {
         if slots.len() >= MAX_REPOSITORIES {
             slots.clear();
         }
-        Arc::clone(slots.entry((host.clone(), repository.clone())).or_default())
+        Arc::clone(slots.entry(image.source()).or_default())
     }
 }
 
@@ -105,6 +108,16 @@ struct TokenAnswer {
 }
 
 impl Token {
+    /// User name and password for a registry that takes both with every request.
+    pub(crate) fn basic(login: &Login) -> Result<Self, Fault> {
+        let pair = Zeroizing::new(format!("{}:{}", login.owner.username, login.password.reveal()));
+        let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+        let mut header = HeaderValue::from_str(&text)
+            .map_err(|_| Fault::Malformed("the login does not fit into a header".into()))?;
+        header.set_sensitive(true);
+        Ok(Self { header, until: Instant::now() + LONGEST_LIFE })
+    }
+
     /// Reads the answer of a token service. Its text never reaches a message or a log.
     pub(crate) fn from_answer(body: &[u8]) -> Result<Self, Fault> {
         let malformed = |why: &str| Fault::Malformed(format!("the token service's answer {why}"));
@@ -121,7 +134,7 @@ impl Token {
         let life = life.map_or(DEFAULT_LIFE, |seconds| {
             Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE)
         });
-        Ok(Self { header, until: Instant::now() + life.saturating_sub(MARGIN) })
+        Ok(Self { header, until: Instant::now() + life.saturating_sub(MARGIN.min(life / 5)) })
     }
 
     /// The value of the `Authorization` header.
@@ -133,24 +146,37 @@ impl Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mirage_core::CredentialOwner;
 
-    fn key() -> (RegistryHost, Repository) {
-        ("ghcr.io".parse().unwrap(), "acme/web".parse().unwrap())
+    fn login(password: &str) -> Login {
+        let owner = CredentialOwner { host: "ghcr.io".parse().unwrap(), username: "eve".into() };
+        Login { owner, password: password.to_owned().into() }
     }
 
     #[tokio::test]
     async fn a_token_is_fetched_once_and_again_only_after_it_was_refused() {
-        let (host, repository) = key();
+        let (web, other) = ("ghcr.io/acme/web".parse().unwrap(), "ghcr.io/acme/other".parse().unwrap());
+        let anybody = |reference| RemoteImage { reference, login: None };
         let tokens = Tokens::default();
-        assert!(tokens.current(&host, &repository).is_none());
-        let Err(turn) = tokens.turn(&host, &repository, None).await else { panic!("nobody has one yet") };
+        assert!(tokens.current(anybody(&web)).is_none());
+        let Err(turn) = tokens.turn(anybody(&web), None).await else { panic!("nobody has one yet") };
         turn.keep(Token::from_answer(br#"{"token":"a","expires_in":300}"#).unwrap());
-        let first = tokens.current(&host, &repository).unwrap();
+        let first = tokens.current(anybody(&web)).unwrap();
         assert_eq!(first.header().to_str().unwrap(), "Bearer a");
-        assert!(tokens.turn(&host, &repository, None).await.is_ok());
-        assert!(tokens.turn(&host, &repository, Some(&first)).await.is_err());
-        let other = "acme/other".parse().unwrap();
-        assert!(tokens.current(&host, &other).is_none(), "a token is for one repository");
+        assert!(tokens.turn(anybody(&web), None).await.is_ok());
+        assert!(tokens.turn(anybody(&web), Some(&first)).await.is_err());
+        assert!(tokens.current(anybody(&other)).is_none(), "a token is for one repository");
+        for password in ["new", "old"] {
+            let login = login(password);
+            let image = RemoteImage { reference: &web, login: Some(&login) };
+            assert!(tokens.current(image).is_none(), "a token is for one login");
+            let Err(turn) = tokens.turn(image, None).await else { panic!("nobody has one yet") };
+            turn.keep(Token::basic(&login).unwrap());
+        }
+        let login = login("new");
+        let header = tokens.current(RemoteImage { reference: &web, login: Some(&login) }).unwrap().header();
+        assert_eq!(header.to_str().unwrap(), "Basic ZXZlOm5ldw==");
+        assert!(header.is_sensitive());
     }
 
     #[test]

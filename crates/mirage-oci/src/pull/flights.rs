@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mirage_core::{Digest, Error, Reference};
+use mirage_core::{Digest, Error};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
+
+use crate::client::{RemoteImage, Source};
 
 /// The transfers that go on in this process.
 #[derive(Clone, Default)]
@@ -16,7 +18,7 @@ struct Flight {
     alone: AsyncMutex<()>,
     arrived: Arc<AtomicU64>,
     /// How the last attempt from this repository ended, for those who waited through it.
-    failure: Mutex<Option<(String, Error)>>,
+    failure: Mutex<Option<(Source, Error)>>,
 }
 
 /// An interest in one blob. The last to leave ends the flight.
@@ -29,7 +31,7 @@ pub(super) struct Seat {
 /// The right, and the duty, to transfer the blob.
 pub(super) struct Turn<'a> {
     flight: &'a Flight,
-    source: String,
+    source: Source,
     _alone: AsyncMutexGuard<'a, ()>,
 }
 
@@ -55,10 +57,10 @@ impl Seat {
     /// moves it if not: the one before may have been cancelled.
     ///
     /// # Errors
-    /// What the one before got from the same repository, so that ten who wait for a broken blob do
-    /// not ask for it ten times.
-    pub(super) async fn turn(&self, reference: &Reference) -> Result<Turn<'_>, Error> {
-        let source = format!("{}/{}", reference.host(), reference.repository());
+    /// What the one before got from the same repository with the same login, so that ten who wait for a
+    /// broken blob do not ask for it ten times.
+    pub(super) async fn turn(&self, image: RemoteImage<'_>) -> Result<Turn<'_>, Error> {
+        let source = image.source();
         let alone = self.flight.alone.lock().await;
         match &*self.failure() {
             Some((from, error)) if *from == source => return Err(error.clone()),
@@ -67,7 +69,7 @@ impl Seat {
         Ok(Turn { flight: &self.flight, source, _alone: alone })
     }
 
-    fn failure(&self) -> MutexGuard<'_, Option<(String, Error)>> {
+    fn failure(&self) -> MutexGuard<'_, Option<(Source, Error)>> {
         self.flight.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,10 +95,14 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mirage_core::Code;
+    use mirage_core::{Code, Reference};
 
     fn reference(text: &str) -> Reference {
         text.parse().unwrap()
+    }
+
+    fn anybody(reference: &Reference) -> RemoteImage<'_> {
+        RemoteImage { reference, login: None }
     }
 
     #[tokio::test]
@@ -105,14 +111,14 @@ mod tests {
         let digest = Digest::sha256([1; 32]);
         let (first, second, third) = (flights.join(&digest), flights.join(&digest), flights.join(&digest));
         let (here, there) = (reference("ghcr.io/acme/web:1"), reference("quay.io/acme/web:1"));
-        let turn = first.turn(&here).await.unwrap();
+        let turn = first.turn(anybody(&here)).await.unwrap();
         turn.failed(&Error::new(Code::ImagePullError, "it broke off"));
         drop(turn);
-        assert!(second.turn(&here).await.is_err());
-        assert!(third.turn(&there).await.is_ok(), "another registry may do better");
+        assert!(second.turn(anybody(&here)).await.is_err());
+        assert!(third.turn(anybody(&there)).await.is_ok(), "another registry may do better");
         drop((first, second, third));
         assert!(flights.lock().is_empty());
-        assert!(flights.join(&digest).turn(&here).await.is_ok());
+        assert!(flights.join(&digest).turn(anybody(&here)).await.is_ok());
     }
 
     #[tokio::test]
@@ -121,10 +127,10 @@ mod tests {
         let digest = Digest::sha256([1; 32]);
         let (first, second) = (flights.join(&digest), flights.join(&digest));
         let reference = reference("ghcr.io/acme/web:1");
-        let turn = first.turn(&reference).await.unwrap();
-        let waiting = second.turn(&reference);
+        let turn = first.turn(anybody(&reference)).await.unwrap();
+        let waiting = second.turn(anybody(&reference));
         drop(turn);
-        drop(first.turn(&reference).await);
+        drop(first.turn(anybody(&reference)).await);
         assert!(waiting.await.is_ok());
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mirage_core::port::{ImageStore, Progress, PullProgress};
-use mirage_core::{Code, Digest, Error, Reference, ResolvedImage, Result};
+use mirage_core::{Code, Digest, Error, Login, ResolvedImage, Result};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -18,7 +18,7 @@ use super::flights::{Flights, Seat};
 use super::layer::LayerMove;
 use super::tally::Tally;
 use crate::client::{
-    BlobFetcher, Document, Fault, Layer, MAX_MANIFEST_BYTES, Manifest, RegistryClient, report,
+    BlobFetcher, Document, Fault, Layer, MAX_MANIFEST_BYTES, Manifest, RegistryClient, RemoteImage, report,
 };
 use crate::content::ContentStore;
 use crate::layer::LayerLimits;
@@ -65,14 +65,20 @@ impl Images {
 
 #[async_trait]
 impl ImageStore for Images {
-    async fn pull(&self, image: &ResolvedImage, progress: Arc<dyn Progress>) -> Result<PullProgress> {
+    async fn pull(
+        &self,
+        image: &ResolvedImage,
+        login: Option<&Login>,
+        progress: Arc<dyn Progress>,
+    ) -> Result<PullProgress> {
         let inner = &self.inner;
         let reference = &image.reference;
+        let remote = RemoteImage { reference, login };
         let _manifest_stays = inner.store.hold([image.manifest.clone()]);
         let documents = inner.client.documents();
-        let bytes = documents.manifest_bytes(reference, &image.manifest).await;
-        let bytes = bytes.map_err(|fault| report(fault, reference))?;
-        let manifest = image_manifest(&bytes).map_err(|fault| report(fault, reference))?;
+        let bytes = documents.manifest_bytes(remote, &image.manifest).await;
+        let bytes = bytes.map_err(|fault| report(fault, remote))?;
+        let manifest = image_manifest(&bytes).map_err(|fault| report(fault, remote))?;
         let mut layers = distinct(&manifest);
         layers.reverse();
         let _all_stays = inner.store.hold(
@@ -88,8 +94,8 @@ impl ImageStore for Images {
         disk::check(inner.store.root(), packed_bytes, reference)?;
         let work = async {
             tokio::try_join!(
-                Box::pin(self.keep_documents(reference, &image.manifest, bytes, &manifest)),
-                Box::pin(self.move_layers(reference, missing)),
+                Box::pin(self.keep_documents(remote, &image.manifest, bytes, &manifest)),
+                Box::pin(self.move_layers(remote, missing)),
             )
         };
         let done = tally.report_while(&*progress, work).await;
@@ -132,14 +138,14 @@ impl Images {
     /// The manifest and the configuration, so that the image is complete with its registry gone.
     async fn keep_documents(
         &self,
-        reference: &Reference,
+        image: RemoteImage<'_>,
         digest: &Digest,
         bytes: Bytes,
         manifest: &Manifest,
     ) -> Result<()> {
         let documents = self.inner.client.documents();
-        let config = documents.config_bytes(reference, &manifest.config).await;
-        let config = config.map_err(|fault| report(fault, reference))?;
+        let config = documents.config_bytes(image, &manifest.config).await;
+        let config = config.map_err(|fault| report(fault, image))?;
         let (digest, config_digest) = (digest.clone(), manifest.config.digest.clone());
         self.on_disk(move |inner| {
             inner.store.put_blob(&config_digest, &config)?;
@@ -149,22 +155,23 @@ impl Images {
     }
 
     /// The largest first, so that no large one is left to move alone at the end.
-    async fn move_layers(&self, reference: &Reference, mut missing: Vec<(Layer, Seat)>) -> Result<()> {
+    async fn move_layers(&self, image: RemoteImage<'_>, mut missing: Vec<(Layer, Seat)>) -> Result<()> {
         missing.sort_by_key(|(layer, _)| std::cmp::Reverse(layer.blob.size));
-        let moves = missing.into_iter().map(|(layer, seat)| self.move_layer(reference, layer, seat));
+        let moves = missing.into_iter().map(|(layer, seat)| self.move_layer(image, layer, seat));
         stream::iter(moves).buffer_unordered(LAYERS_AT_A_TIME).try_collect::<()>().await
     }
 
-    async fn move_layer(&self, reference: &Reference, layer: Layer, seat: Seat) -> Result<()> {
+    async fn move_layer(&self, image: RemoteImage<'_>, layer: Layer, seat: Seat) -> Result<()> {
         let inner = &self.inner;
+        let reference = image.reference;
         let arrived = seat.arrived();
-        let turn = seat.turn(reference).await?;
+        let turn = seat.turn(image).await?;
         if !inner.store.has_layer(&layer.blob.digest) {
             let _place =
                 inner.places.acquire().await.map_err(|cause| Error::internal("wait for a place", cause))?;
             arrived.store(0, Ordering::Relaxed);
             let (store, limits) = (&inner.store, &inner.limits);
-            let moving = LayerMove { store, limits, reference, layer: &layer, arrived };
+            let moving = LayerMove { store, limits, image, layer: &layer, arrived };
             let moved = match inner.client.documents().own_registry(reference) {
                 Some(own) if own.repositories.has_blob(reference.repository(), &layer.blob.digest) => {
                     Box::pin(moving.copy()).await

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mirage_core::{Code, Error, Reference, Result};
+use mirage_core::{Code, Error, Result};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::feed::{Feed, Watched};
-use crate::client::{BlobFetcher, BlobSink, Fault, Layer, report};
+use crate::client::{BlobFetcher, BlobSink, Fault, Layer, RemoteImage, report};
 use crate::content::{ContentStore, LayerDraft};
 use crate::layer::LayerLimits;
 
@@ -20,7 +20,7 @@ const CHUNKS_AHEAD: usize = 8;
 pub(super) struct LayerMove<'a> {
     pub(super) store: &'a ContentStore,
     pub(super) limits: &'a LayerLimits,
-    pub(super) reference: &'a Reference,
+    pub(super) image: RemoteImage<'a>,
     pub(super) layer: &'a Layer,
     pub(super) arrived: &'a Arc<AtomicU64>,
 }
@@ -30,14 +30,14 @@ impl LayerMove<'_> {
     pub(super) async fn fetch(&self, fetcher: &BlobFetcher) -> Result<()> {
         let draft = match self.fetch_and_unpack(fetcher).await {
             Err(Trouble::Fetching(fault @ Fault::WrongDigest { .. })) => {
-                tracing::warn!(image = %self.reference, %fault, "a layer came with wrong bytes, asking once more");
+                tracing::warn!(image = %self.image.reference, %fault, "a layer came with wrong bytes, asking once more");
                 self.arrived.store(0, Ordering::Relaxed);
                 self.fetch_and_unpack(fetcher).await
             }
             first => first,
         };
         self.commit(draft.map_err(|trouble| match trouble {
-            Trouble::Fetching(fault) => report(fault, self.reference),
+            Trouble::Fetching(fault) => report(fault, self.image),
             Trouble::Unpacking(error) => error,
         })?)
         .await
@@ -54,7 +54,7 @@ impl LayerMove<'_> {
 
     /// What to say of a layer that the built-in registry should have and has not.
     pub(super) fn not_here(&self) -> Error {
-        let (blob, image) = (self.layer.blob.digest.short(), self.reference.familiar());
+        let (blob, image) = (self.layer.blob.digest.short(), self.image.reference.familiar());
         Error::new(Code::ImageNotFound, format!("the built-in registry has no blob `{blob}` of `{image}`"))
             .hint("push the image again")
     }
@@ -64,8 +64,7 @@ impl LayerMove<'_> {
     async fn fetch_and_unpack(&self, fetcher: &BlobFetcher) -> Result<LayerDraft, Trouble> {
         let (bytes, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let sink = BlobSink { bytes, arrived: Arc::clone(self.arrived) };
-        let (host, repository) = (self.reference.host(), self.reference.repository());
-        let mut fetching = Box::pin(fetcher.fetch(host, repository, &self.layer.blob, sink));
+        let mut fetching = Box::pin(fetcher.fetch(self.image, &self.layer.blob, sink));
         let mut unpacking = Box::pin(self.unpack(Feed::new(receiver)));
         tokio::select! {
             fetched = &mut fetching => {

@@ -7,6 +7,7 @@ mod node;
 mod options;
 mod proxy;
 mod token;
+mod vault;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_oci::registry::{RegistryState, UploadLimits, Uploads};
-use mirage_store::Store;
+use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -28,6 +29,7 @@ use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
 pub(crate) use options::PlatformOptions;
 pub(crate) use token::admin_token;
+use vault::vault_keys;
 
 use crate::clock::{SystemClock, SystemRandomness};
 
@@ -97,7 +99,8 @@ impl Platform {
             random: Arc::clone(&random),
             machine,
         };
-        let control = Control::start(store, ports, settings).await?;
+        let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
+        let control = Control::start(store, vault, ports, settings).await?;
         let uploads = Uploads::new(UploadLimits::default(), clock, random);
         let registry = mirage_oci::registry::router(RegistryState {
             store: joined.store.clone(),

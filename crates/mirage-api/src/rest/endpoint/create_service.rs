@@ -7,18 +7,20 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use mirage_control::{Control, CreateService};
-use mirage_core::{Code, Error, Name, Port, Result, ServiceSpec};
+use mirage_core::{Code, Error, Name, Port, Result, Secret, ServiceSpec};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::Body;
-use crate::rest::wire::change::{distinct, variables};
+use crate::rest::wire::change::distinct;
+use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::deployment::Deployment;
 use crate::rest::wire::reference::ImageFields;
 use crate::rest::wire::service::Service;
 use crate::rest::wire::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
+use crate::rest::wire::variable::inputs;
 
 /// A service that is to be made. The image comes as `image`, or as its parts.
 #[derive(Deserialize, ToSchema)]
@@ -45,6 +47,8 @@ pub(crate) struct NewService {
     image_tag: Option<String>,
     /// The digest, which decides over the tag.
     image_digest: Option<String>,
+    /// The login at its registry. Without one, what the environment and the project share is tried.
+    registry_credentials: Option<RegistryCredentials>,
     /// Ports the process listens on, the routed one first. By default those the image exposes, else
     /// `PORT`; an empty list makes a worker without an address.
     #[schema(value_type = Option<Vec<u16>>, example = json!([8080]))]
@@ -52,6 +56,10 @@ pub(crate) struct NewService {
     /// Environment variables.
     #[serde(default)]
     environment_variables: BTreeMap<String, String>,
+    /// Environment variables that no answer shows again.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>, write_only)]
+    sealed_variables: BTreeMap<String, Secret>,
     /// Replaces the image's command, not its entrypoint.
     command: Option<Vec<String>>,
     /// How health is judged.
@@ -129,10 +137,7 @@ impl TryFrom<NewService> for CreateService {
         spec.ports = distinct(request.ports)?;
         let given =
             request.environment_variables.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        spec.variables = variables(given)?
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name, value)))
-            .collect();
+        let variables = inputs("environmentVariables", given, request.sealed_variables)?;
         spec.command = request.command;
         spec.probe = request.healthcheck.unwrap_or_default().apply(&spec.probe);
         spec.resources = request.resources.unwrap_or_default().apply(&spec.resources);
@@ -144,12 +149,17 @@ impl TryFrom<NewService> for CreateService {
             project: name(request.project, "project")?,
             environment: name(request.environment, "environment")?,
             spec,
+            variables: variables
+                .into_iter()
+                .filter_map(|(name, input)| input.map(|input| (name, input)))
+                .collect(),
+            credentials: credential_change(request.registry_credentials),
             replicas: request.replicas.unwrap_or(1),
         })
     }
 }
 
-fn name(text: Option<String>, field: &str) -> Result<Option<Name>> {
+pub(super) fn name(text: Option<String>, field: &str) -> Result<Option<Name>> {
     text.map(|text| text.parse().map_err(|error: Error| error.field(field))).transpose()
 }
 

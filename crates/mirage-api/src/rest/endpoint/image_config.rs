@@ -53,8 +53,7 @@ pub(crate) async fn image_config(
     Ok(Json(ServiceImage {
         image: Image::from(revision.image),
         revision: revision.number,
-        // Every pull is anonymous until services have credentials.
-        image_auth_required: false,
-        registry_username: None,
+        image_auth_required: view.credential.is_some(),
+        registry_username: view.credential.map(|owner| owner.username),
     }))
 }

@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::Control;
-use mirage_core::{Platform, Reference};
+use mirage_core::Reference;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::create_service::name;
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::Body;
+use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::image::Image;
 
 /// Which image.
@@ -22,6 +24,12 @@ pub(crate) struct InspectImage {
     /// The platform to judge for; this machine's by default.
     #[schema(example = "linux/amd64")]
     platform: Option<String>,
+    /// The login at its registry. Without one, what a new service of the place below would pull with.
+    registry_credentials: Option<RegistryCredentials>,
+    /// The project; `default` by default.
+    project: Option<String>,
+    /// The environment; `production` by default.
+    environment: Option<String>,
 }
 
 /// What preflight found out.
@@ -58,8 +66,14 @@ pub(crate) async fn inspect_image(
 ) -> Result<Json<Inspection>, Problem> {
     let reference: Reference =
         request.image.parse().map_err(|error: mirage_core::Error| error.field("image"))?;
-    let platform: Option<Platform> = request.platform.map(|text| text.parse()).transpose()?;
-    Ok(Json(Inspection::from(control.inspect(&actor, &reference, platform.as_ref()).await?)))
+    let wanted = mirage_control::InspectImage {
+        reference,
+        platform: request.platform.map(|text| text.parse()).transpose()?,
+        credentials: credential_change(request.registry_credentials),
+        project: name(request.project, "project")?,
+        environment: name(request.environment, "environment")?,
+    };
+    Ok(Json(Inspection::from(control.inspect(&actor, wanted).await?)))
 }
 
 /// What preflight found out, as this face would answer it: for a command line without a platform.

@@ -11,6 +11,7 @@ use super::deploy::begun;
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::{Body, Wanted};
+use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::deployment::Deployment;
 
 /// Where to go back to: a revision, what an earlier deployment ran, or by default what was active before.
@@ -21,11 +22,14 @@ pub(crate) struct RollBack {
     revision: Option<u32>,
     /// The deployment whose revision is meant.
     deployment_id: Option<String>,
+    /// Another login at the registry of that revision's image. It was made with one user's, and runs with no
+    /// other's.
+    registry_credentials: Option<RegistryCredentials>,
 }
 
 /// Roll a service back
 ///
-/// Makes an older revision live again, by the same bytes: no registry is asked.
+/// Makes an older revision live again, by the same bytes: where they are still here, no registry is asked.
 #[utoipa::path(
     post,
     path = "/api/services/{service}/rollback",
@@ -51,9 +55,11 @@ pub(crate) async fn rollback(
         }
         (None, Some(id)) => {
             let id: DeploymentId = id.parse().map_err(|error: Error| error.field("deploymentId"))?;
-            control.rollback_to(&actor, &wanted, id).await?
+            control.rollback_to(&actor, &wanted, id, credential_change(to.registry_credentials)).await?
         }
-        (revision, None) => control.rollback(&actor, &wanted, revision).await?,
+        (revision, None) => {
+            control.rollback(&actor, &wanted, revision, credential_change(to.registry_credentials)).await?
+        }
     };
     Ok(begun(&deployment))
 }

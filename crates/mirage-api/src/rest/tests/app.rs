@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use mirage_control::access::AdminToken;
 use mirage_control::{Control, Ports, Settings};
 use mirage_core::Platform;
-use mirage_store::Store;
+use mirage_store::{KeySource, Store, Vault};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -41,7 +41,9 @@ impl TestApp {
             admin_token: AdminToken::new(TOKEN),
         };
         let store = Store::in_memory().await.unwrap();
-        let control = Control::start(store, ports, settings).await.unwrap();
+        let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
+        let vault = Vault::open(&store, keys, world.clone()).await.unwrap();
+        let control = Control::start(store, vault, ports, settings).await.unwrap();
         Self { world, router: crate::guarded(crate::router(control)) }
     }
 

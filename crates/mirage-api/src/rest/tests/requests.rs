@@ -11,6 +11,8 @@ async fn nothing_is_answered_without_the_token() {
     for (path, methods) in described["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let path = path.replace("{service}", "web").replace("{deployment}", &"0".repeat(32));
+            let path = path.replace("{credential}", &"0".repeat(32)).replace("{project}", "p");
+            let path = path.replace("{environment}", "e");
             let method: Method = method.to_uppercase().parse().unwrap();
             let open = operation["security"] == json!([{}]);
             let answer = app.send_raw(method, &path, &[("authorization", "Bearer wrong")], "").await;
@@ -23,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 17);
+    assert_eq!(closed, 24);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -208,11 +210,17 @@ async fn the_face_describes_itself() {
         }
     }
     insta::assert_snapshot!(told, @r#"
+    GET /api/credentials
+    POST /api/credentials
+    DELETE /api/credentials/{credential}
+    POST /api/credentials/{credential}/test
     GET /api/deployments/{deployment}
     POST /api/deployments/{deployment}/cancel
     GET /api/doctor
     GET /api/events
     POST /api/images/inspect
+    GET /api/projects/{project}/environments/{environment}/variables
+    PATCH /api/projects/{project}/environments/{environment}/variables
     GET /api/services
     POST /api/services/from-image
     DELETE /api/services/{service}
@@ -225,6 +233,7 @@ async fn the_face_describes_itself() {
     POST /api/services/{service}/redeploy
     POST /api/services/{service}/restart
     POST /api/services/{service}/rollback
+    POST /api/vault/rotate
     GET /healthz
     GET /readyz
     "#);

@@ -167,6 +167,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       },
       "restartPolicy": "ALWAYS",
       "revision": 1,
+      "sealedVariables": [],
       "status": "active",
       "stopGraceSeconds": 10,
       "updatedAt": "[time]",

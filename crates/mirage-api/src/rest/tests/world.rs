@@ -12,12 +12,13 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
-    Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress, Randomness, Registry, Router,
+    Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry,
+    Router,
 };
 use mirage_core::{
     Backend, Code, Digest, Error, ImageConfig, InstanceId, InstanceReport, InstanceSpec, InstanceState,
-    LogLine, LogPosition, LogQuery, LogStream, Platform, Port, Probe, ProbeFailure, Reference, ResolvedImage,
-    Result, RouteTable, ServiceId,
+    LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Probe, ProbeFailure, Reference,
+    ResolvedImage, Result, RouteTable, ServiceId,
 };
 use tokio::sync::{Notify, watch};
 
@@ -85,7 +86,12 @@ impl Randomness for World {
 /// Knows `registry.test/acme/web` with the tags 1 and 2.
 #[async_trait]
 impl Registry for World {
-    async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage> {
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        _: Option<&Login>,
+    ) -> Result<ResolvedImage> {
         let number = match (reference.repository().as_str(), reference.identifier().as_str()) {
             ("acme/web", "1") => 1,
             ("acme/web", "2") => 2,
@@ -117,11 +123,15 @@ impl Registry for World {
             config,
         })
     }
+
+    async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
+        Ok(LoginCheck::Accepted)
+    }
 }
 
 #[async_trait]
 impl ImageStore for World {
-    async fn pull(&self, _: &ResolvedImage, _: Arc<dyn Progress>) -> Result<PullProgress> {
+    async fn pull(&self, _: &ResolvedImage, _: Option<&Login>, _: Arc<dyn Progress>) -> Result<PullProgress> {
         Ok(PullProgress::default())
     }
 
@@ -140,7 +150,7 @@ impl ImageStore for World {
 
 #[async_trait]
 impl InstanceEngine for World {
-    async fn pull(&self, _: &ResolvedImage, _: Arc<dyn Progress>) -> Result<PullProgress> {
+    async fn pull(&self, _: &ResolvedImage, _: Option<&Login>, _: Arc<dyn Progress>) -> Result<PullProgress> {
         Ok(PullProgress::default())
     }
 

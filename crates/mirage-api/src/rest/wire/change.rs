@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mirage_control::ServicePatch;
-use mirage_core::{Code, Error, Port, Result, ServiceSpec, Source, VariableName, VariableValue};
+use mirage_core::{Code, Error, Port, Result, Secret, ServiceSpec, Source};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
+use super::credential::{RegistryCredentials, credential_change};
 use super::reference::ImageFields;
 use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
+use super::variable::inputs;
 
 /// What is to change about a service. What is absent stays; null goes back to the default.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -29,6 +31,8 @@ pub(crate) struct ServiceChange {
     image_tag: Option<String>,
     /// Another digest for the image.
     image_digest: Option<String>,
+    /// Another login at its registry.
+    registry_credentials: Option<RegistryCredentials>,
     /// Ports the process listens on, the routed one first; null for the image's, empty for a worker.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<u16>>, example = json!([8080]))]
@@ -37,6 +41,10 @@ pub(crate) struct ServiceChange {
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Option<String>>)]
     environment_variables: BTreeMap<String, Option<String>>,
+    /// Variables to set that no answer shows again. A sealed one stays sealed when it is set anew.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>, write_only)]
+    sealed_variables: BTreeMap<String, Secret>,
     /// Replaces the image's command, not its entrypoint; null for the image's.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -72,7 +80,8 @@ impl ServiceChange {
         Ok(ServicePatch {
             image: image.reference(Some(now))?,
             ports: self.ports.map(distinct).transpose()?,
-            variables: variables(self.environment_variables)?,
+            credentials: credential_change(self.registry_credentials),
+            variables: inputs("environmentVariables", self.environment_variables, self.sealed_variables)?,
             command: self.command,
             probe: self.healthcheck.map(|change| match change {
                 Some(change) => change.apply(&current.probe),
@@ -103,23 +112,6 @@ pub(crate) fn distinct(ports: Option<Vec<Port>>) -> Result<Option<Vec<Port>>> {
             .hint("list each port once, the one for the traffic first")),
         None => Ok(ports),
     }
-}
-
-/// Variables by their checked names.
-pub(crate) fn variables(
-    given: BTreeMap<String, Option<String>>,
-) -> Result<BTreeMap<VariableName, Option<VariableValue>>> {
-    given
-        .into_iter()
-        .map(|(name, value)| {
-            let at_name = |error: Error| error.field(format!("environmentVariables.{name}"));
-            let checked: VariableName = name.parse().map_err(at_name)?;
-            let value = value.map(VariableValue::try_from).transpose().map_err(|why| {
-                at_name(Error::new(Code::InvalidRequest, format!("the value of `{name}` is wrong: {why}")))
-            })?;
-            Ok((checked, value))
-        })
-        .collect()
 }
 
 /// Tells a field that is null from one that is absent.
@@ -164,17 +156,24 @@ mod tests {
 
     #[test]
     fn variables_are_set_and_taken_away_by_name() {
-        let patch = against(r#"{"environmentVariables": {"A": "1", "B": null}}"#).unwrap();
+        let patch =
+            against(r#"{"environmentVariables": {"A": "1", "B": null}, "sealedVariables": {"C": "2"}}"#)
+                .unwrap();
         let told: Vec<_> = patch
             .variables
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_ref().map(VariableValue::reveal)))
+            .map(|(name, value)| {
+                (name.as_str(), value.as_ref().map(|input| (input.text.reveal(), input.seal)))
+            })
             .collect();
-        assert_eq!(told, [("A", Some("1")), ("B", None)]);
-        let error = against(r#"{"environmentVariables": {"1A": "1"}}"#).unwrap_err();
+        assert_eq!(told, [("A", Some(("1", false))), ("B", None), ("C", Some(("2", true)))]);
+        let refused = |json| against(json).err().unwrap();
+        let twice = refused(r#"{"environmentVariables": {"A": "1"}, "sealedVariables": {"A": "2"}}"#);
+        assert_eq!(twice.at_field(), Some("sealedVariables.A"));
+        let error = refused(r#"{"environmentVariables": {"1A": "1"}}"#);
         assert_eq!(error.at_field(), Some("environmentVariables.1A"));
-        let error = against(r#"{"environmentVariables": {"A": "x\u0000y"}}"#).unwrap_err();
+        let error = refused(r#"{"environmentVariables": {"A": "x\u0000y"}}"#);
         assert!(!error.message().contains("x\0y"));
-        assert_eq!(against(r#"{"ports": [80, 81, 80]}"#).unwrap_err().at_field(), Some("ports"));
+        assert_eq!(refused(r#"{"ports": [80, 81, 80]}"#).at_field(), Some("ports"));
     }
 }

@@ -50,6 +50,30 @@ enum Kind {
     ServiceRestarted,
     /// Removal was asked for.
     ServiceRemoved,
+    /// A credential was given, or its password replaced.
+    CredentialSet {
+        /// The registry.
+        registry: String,
+        /// The user.
+        username: String,
+    },
+    /// A credential was taken away.
+    CredentialRemoved {
+        /// The registry.
+        registry: String,
+        /// The user.
+        username: String,
+    },
+    /// Variables that the services of an environment share were set or taken away.
+    SharedVariablesChanged {
+        /// The names of those variables.
+        names: Vec<String>,
+    },
+    /// Everything that is sealed was sealed anew.
+    VaultRotated {
+        /// How many records there are.
+        records: usize,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -94,6 +118,10 @@ impl Event {
             Kind::ServiceScaled { .. } => "serviceScaled",
             Kind::ServiceRestarted => "serviceRestarted",
             Kind::ServiceRemoved => "serviceRemoved",
+            Kind::CredentialSet { .. } => "credentialSet",
+            Kind::CredentialRemoved { .. } => "credentialRemoved",
+            Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
+            Kind::VaultRotated { .. } => "vaultRotated",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
             Kind::InstanceExited { .. } => "instanceExited",
@@ -129,6 +157,12 @@ impl From<EventKind> for Kind {
             EventKind::ServiceScaled { from, to } => Self::ServiceScaled { from, to },
             EventKind::ServiceRestarted => Self::ServiceRestarted,
             EventKind::ServiceRemoved => Self::ServiceRemoved,
+            EventKind::CredentialSet { registry, username } => Self::CredentialSet { registry, username },
+            EventKind::CredentialRemoved { registry, username } => {
+                Self::CredentialRemoved { registry, username }
+            }
+            EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
+            EventKind::VaultRotated { records } => Self::VaultRotated { records },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }

@@ -1,6 +1,7 @@
 //! What travels: requests and answers in camelCase. Requests refuse fields they do not know.
 
 pub(super) mod change;
+pub(super) mod credential;
 pub(super) mod deployment;
 pub(super) mod event;
 pub(super) mod image;
@@ -9,3 +10,4 @@ pub(super) mod quantity;
 pub(super) mod reference;
 pub(super) mod service;
 pub(super) mod settings;
+pub(super) mod variable;

@@ -53,6 +53,8 @@ pub(crate) struct Service {
     /// Variables that were set for the service.
     #[schema(value_type = BTreeMap<String, String>)]
     environment_variables: BTreeMap<String, String>,
+    /// The names of variables whose values are sealed.
+    sealed_variables: Vec<String>,
     /// Replaces the image's command.
     command: Option<Vec<String>>,
     /// How health is judged.
@@ -177,6 +179,7 @@ impl From<ServiceView> for Service {
             revision,
             instances,
             url,
+            credential,
         } = view;
         let Source::Image(reference) = &service.spec.source;
         let ports = match &revision {
@@ -194,15 +197,15 @@ impl From<ServiceView> for Service {
             image_name: reference.repository().to_string(),
             image_tag: reference.tag().map(ToString::to_string),
             image_digest: digest(reference, revision.as_ref()),
-            // Every pull is anonymous until services have credentials.
-            image_auth_required: false,
-            registry_username: None,
+            image_auth_required: credential.is_some(),
+            registry_username: credential.map(|owner| owner.username),
             ports: ports.into_iter().map(core::Port::get).collect(),
             replicas: service.replicas,
             status: status.into(),
             url,
             revision: revision.map(|revision| revision.number),
             environment_variables: shown(&service.spec),
+            sealed_variables: sealed(&service.spec),
             command: service.spec.command.clone(),
             healthcheck: Healthcheck::from(&service.spec.probe),
             resources: Resources::from(&service.spec.resources),
@@ -224,9 +227,15 @@ fn digest(asked: &Reference, revision: Option<&core::Revision>) -> Option<String
     revision.map(|revision| &revision.image.digest).or(asked.digest()).map(ToString::to_string)
 }
 
-/// A service's own variables are not sealed: whoever may read the service may read them.
+/// Plain variables: whoever may read the service may read them.
 fn shown(spec: &core::ServiceSpec) -> BTreeMap<String, String> {
-    spec.variables.iter().map(|(name, value)| (name.to_string(), value.reveal().to_owned())).collect()
+    let plain = spec.variables.iter().filter_map(|(name, value)| Some((name, value.plain()?)));
+    plain.map(|(name, value)| (name.to_string(), value.to_owned())).collect()
+}
+
+fn sealed(spec: &core::ServiceSpec) -> Vec<String> {
+    let sealed = spec.variables.iter().filter(|(_, value)| value.plain().is_none());
+    sealed.map(|(name, _)| name.to_string()).collect()
 }
 
 impl From<ServiceStatus> for Status {

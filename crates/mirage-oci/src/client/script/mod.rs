@@ -35,6 +35,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
     /// How many requests with this method and path there were before.
     pub(crate) nth: usize,
 }
@@ -59,7 +60,7 @@ impl Script {
         let app = axum::Router::new().fallback(move |request: Request| {
             let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
             async move {
-                let seen = note(&log, &request);
+                let seen = note(&log, request).await;
                 answer(&seen)
             }
         });
@@ -93,12 +94,15 @@ impl Drop for Script {
     }
 }
 
-fn note(log: &Mutex<Vec<Seen>>, request: &Request) -> Seen {
+async fn note(log: &Mutex<Vec<Seen>>, request: Request) -> Seen {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let mut log = log.lock().unwrap();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (head.method, head.uri.path().to_owned());
     let nth = log.iter().filter(|seen| seen.method == method && seen.path == path).count();
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let seen = Seen { method, path, query, headers: request.headers().clone(), nth };
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let seen = Seen { method, path, query, headers: head.headers, body, nth };
     log.push(seen.clone());
     seen
 }

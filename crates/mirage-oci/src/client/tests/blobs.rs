@@ -10,7 +10,7 @@ use crate::client::fault::Fault;
 use crate::client::link::Link;
 use crate::client::manifest::Descriptor;
 use crate::client::script::{Script, Seen, Shelf, broken_off, options, sha256, stalled, status};
-use crate::client::{BlobFetcher, BlobSink};
+use crate::client::{BlobFetcher, BlobSink, RemoteImage};
 
 const SIZE: usize = 300_000;
 
@@ -42,8 +42,9 @@ async fn fetch_as(script: &Script, blob: &Descriptor) -> Result<Vec<u8>, Fault> 
         }
         all
     });
-    let repository = "acme/web".parse().unwrap();
-    let result = BlobFetcher::new(link).fetch(&script.host, &repository, blob, sink).await;
+    let reference = script.reference("acme/web:1");
+    let image = RemoteImage { reference: &reference, login: None };
+    let result = BlobFetcher::new(link).fetch(image, blob, sink).await;
     let all = collect.await.unwrap();
     assert_eq!(arrived.load(Ordering::Relaxed), all.len() as u64);
     result.map(|()| all)
@@ -173,6 +174,8 @@ async fn a_reader_that_has_gone_away_does_not_hide_wrong_bytes() {
     drop(gone);
     let blob = Descriptor { digest: sha256(&content()), size: SIZE as u64 };
     let sink = BlobSink { bytes, arrived: Arc::default() };
-    let result = BlobFetcher::new(link).fetch(&script.host, &"acme/web".parse().unwrap(), &blob, sink).await;
+    let reference = script.reference("acme/web:1");
+    let image = RemoteImage { reference: &reference, login: None };
+    let result = BlobFetcher::new(link).fetch(image, &blob, sink).await;
     assert!(matches!(result, Err(Fault::WrongDigest { .. })));
 }

@@ -18,18 +18,21 @@ async fn an_image_that_skopeo_pushed_is_resolved_in_both_formats() {
     for (format, tag) in [("oci", "acme/deep/web:oci"), ("v2s2", "acme/deep/web:docker")] {
         let reference = registry.reference(tag);
         push(&image, &reference, &["--format", format]);
-        let resolved = client().resolve(&reference, &amd64()).await.unwrap();
+        let resolved = client().resolve(&reference, &amd64(), None).await.unwrap();
         assert_eq!((resolved.layers, resolved.config.ports.len()), (1, 2), "{format}");
         assert_eq!(resolved.digest, resolved.manifest);
         let pinned = reference.pinned(resolved.digest.clone());
-        assert_eq!(client().resolve(&pinned, &amd64()).await.unwrap().manifest, resolved.manifest);
+        assert_eq!(client().resolve(&pinned, &amd64(), None).await.unwrap().manifest, resolved.manifest);
     }
     for (rest, code) in [("acme/deep/web:none", Code::ImageNotFound), ("acme/nothing:1", Code::ImageNotFound)]
     {
-        assert_eq!(client().resolve(&registry.reference(rest), &amd64()).await.unwrap_err().code(), code);
+        assert_eq!(
+            client().resolve(&registry.reference(rest), &amd64(), None).await.unwrap_err().code(),
+            code
+        );
     }
     let absent = registry.reference("acme/deep/web").pinned(sha256(b"absent"));
-    assert_eq!(client().resolve(&absent, &amd64()).await.unwrap_err().code(), Code::ImageNotFound);
+    assert_eq!(client().resolve(&absent, &amd64(), None).await.unwrap_err().code(), Code::ImageNotFound);
 }
 
 #[tokio::test]
@@ -44,19 +47,19 @@ async fn a_registry_with_an_authority_of_its_own_is_trusted_when_that_is_named()
         RegistryClient::new(RegistryOptions { authorities: vec![authority], ..options() }, 7, None, None)
             .unwrap()
     };
-    trusting(Some(&reference)).resolve(&reference, &amd64()).await.unwrap();
+    trusting(Some(&reference)).resolve(&reference, &amd64(), None).await.unwrap();
 
     // For other registries that authority does not count; 0.0.0.0 reaches the same server.
     let port = registry.host.as_str().rsplit(':').next().unwrap();
     let other: Reference = format!("0.0.0.0:{port}/acme/web:1").parse().unwrap();
-    let error = trusting(Some(&reference)).resolve(&other, &amd64()).await.unwrap_err();
+    let error = trusting(Some(&reference)).resolve(&other, &amd64(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::RegistryTlsError);
     assert!(error.message().contains("does not trust") || error.message().contains("no list"), "{error:?}");
-    let error = trusting(None).resolve(&other, &amd64()).await.unwrap_err();
+    let error = trusting(None).resolve(&other, &amd64(), None).await.unwrap_err();
     assert!(error.message().ends_with("its certificate is for another name"), "{error:?}");
 
     // Nothing in the configuration speaks of it: it is loopback, so plain HTTP, which a TLS server refuses.
-    let error = client().resolve(&reference, &amd64()).await.unwrap_err();
+    let error = client().resolve(&reference, &amd64(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::RegistryUnreachable, "{error:?}");
 }
 

@@ -1,12 +1,17 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use mirage_core::port::Registry;
-use mirage_core::{Code, Platform, RegistryHost};
+use mirage_core::{Code, CredentialOwner, Login, Platform, RegistryHost};
 
 use crate::client::script::{Script, Seen, Shelf, TestImage, client, problem};
 
 fn amd64() -> Platform {
     "linux/amd64".parse().unwrap()
+}
+
+fn eve(script: &Script, password: &str) -> Login {
+    let owner = CredentialOwner { host: script.host.clone(), username: "eve".into() };
+    Login { owner, password: password.to_owned().into() }
 }
 
 fn challenge(realm: &str) -> Response {
@@ -49,7 +54,7 @@ async fn an_anonymous_token_is_fetched_once_for_a_repository() {
         |_, text| text == "Bearer open-sesame",
     )
     .await;
-    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    client().resolve(&script.reference("acme/web:1"), &amd64(), None).await.unwrap();
     let asked = script.asked();
     assert_eq!(asked[..3], ["GET manifests/1", "GET /token", "GET manifests/1"]);
     assert_eq!(asked.len(), 4, "the configuration needs no new token: {asked:?}");
@@ -63,7 +68,7 @@ async fn a_token_that_ran_out_is_renewed() {
         |seen, text| if seen.path.contains("/blobs/") { text == "Bearer t1" } else { text == "Bearer t0" },
     )
     .await;
-    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    client().resolve(&script.reference("acme/web:1"), &amd64(), None).await.unwrap();
     assert_eq!(script.asked().iter().filter(|asked| *asked == "GET /token").count(), 2);
 }
 
@@ -89,7 +94,7 @@ async fn a_token_goes_to_nobody_but_its_registry() {
         _ => shelf.answer(seen),
     })
     .await;
-    client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap();
+    client().resolve(&script.reference("acme/web:1"), &amd64(), None).await.unwrap();
     let elsewhere = storage.requests();
     assert_eq!(elsewhere.len(), 1);
     assert_eq!((elsewhere[0].header("authorization"), elsewhere[0].query.as_str()), (None, "signature=1"));
@@ -110,8 +115,10 @@ async fn redirects_that_lead_nowhere_good_are_refused() {
     })
     .await;
     for tag in ["loop", "file", "empty"] {
-        let error =
-            client().resolve(&script.reference(&format!("acme/web:{tag}")), &amd64()).await.unwrap_err();
+        let error = client()
+            .resolve(&script.reference(&format!("acme/web:{tag}")), &amd64(), None)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), Code::RegistryUnreachable, "{tag}");
         assert!(error.message().contains("redirects to where Mirage does not follow"), "{}", error.message());
     }
@@ -126,7 +133,7 @@ async fn a_login_that_cannot_be_had_anonymously_is_an_auth_error() {
     })
     .await;
     for script in [refused, useless, basic] {
-        let error = client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap_err();
+        let error = client().resolve(&script.reference("acme/web:1"), &amd64(), None).await.unwrap_err();
         assert_eq!(error.code(), Code::RegistryAuthError, "{error:?}");
         assert!(error.next_step().unwrap().contains("an image that does not exist"));
         assert!(!format!("{error:?}").contains("useless"), "no token in a log");
@@ -141,6 +148,147 @@ async fn an_endless_token_is_refused() {
         axum::body::Body::from_stream(body).into_response()
     };
     let script = guarded(None, endless, |_, _| false).await;
-    let error = client().resolve(&script.reference("acme/web:1"), &amd64()).await.unwrap_err();
+    let error = client().resolve(&script.reference("acme/web:1"), &amd64(), None).await.unwrap_err();
     assert!(error.message().contains("the token of"), "{}", error.message());
+}
+
+/// `eve:sesame`, as Basic writes it.
+const EVE: &str = "Basic ZXZlOnNlc2FtZQ==";
+
+async fn basic() -> Script {
+    let mut shelf = Shelf::default();
+    shelf.image(Some("1"), &TestImage::new("amd64", vec![]));
+    Script::start(move |seen| match seen.header("authorization") {
+        Some(EVE) => shelf.answer(seen),
+        _ => (StatusCode::UNAUTHORIZED, [("www-authenticate", r#"Basic realm="x""#)], "{}").into_response(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_password_is_shown_when_it_is_asked_for_and_remembered_when_it_was_taken() {
+    let script = basic().await;
+    let (client, reference) = (client(), script.reference("acme/web:1"));
+    let login = eve(&script, "sesame");
+    client.resolve(&reference, &amd64(), Some(&login)).await.unwrap();
+    client.resolve(&reference, &amd64(), Some(&login)).await.unwrap();
+    let shown: Vec<_> = script.requests().iter().map(|seen| seen.header("authorization").is_some()).collect();
+    assert_eq!(shown, [false, true, true, true], "asked once without, then always with");
+    let error = client.resolve(&reference, &amd64(), None).await.unwrap_err();
+    assert_eq!(error.code(), Code::RegistryAuthError, "whoever has no login does not profit from another's");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_an_auth_error_that_names_the_user_and_not_the_password() {
+    let bearer = guarded(None, |_| problem(401, "UNAUTHORIZED"), |_, _| false).await;
+    for script in [basic().await, bearer] {
+        let login = eve(&script, "hunter2");
+        let error =
+            client().resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap_err();
+        assert_eq!(error.code(), Code::RegistryAuthError);
+        assert!(error.message().contains("does not accept the login of `eve`"), "{}", error.message());
+        let whole = format!("{error:?} {:?} {:?}", error.next_step(), error.cause());
+        assert!(!whole.contains("hunter2") && !whole.contains("aHVudGVyMg"), "{whole}");
+    }
+    let denied = Script::start(|seen| match seen.header("authorization") {
+        Some(EVE) => problem(403, "DENIED"),
+        _ => (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic")]).into_response(),
+    })
+    .await;
+    let login = eve(&denied, "sesame");
+    let error = client().resolve(&denied.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap_err();
+    assert!(error.message().contains("does not let `eve` pull"), "{}", error.message());
+}
+
+#[tokio::test]
+async fn a_token_service_is_shown_the_password_and_the_registry_only_the_token() {
+    let script = guarded(
+        None,
+        |seen| match seen.header("authorization") {
+            Some(EVE) => r#"{"token":"for-eve"}"#.into_response(),
+            _ => problem(401, "UNAUTHORIZED"),
+        },
+        |_, text| text == "Bearer for-eve",
+    )
+    .await;
+    let login = eve(&script, "sesame");
+    client().resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap();
+    let requests = script.requests();
+    let with_password: Vec<_> = requests
+        .iter()
+        .filter(|seen| seen.header("authorization") == Some(EVE))
+        .map(|seen| &seen.path)
+        .collect();
+    assert_eq!(with_password, ["/token"]);
+    let query = &requests.iter().find(|seen| seen.path == "/token").unwrap().query;
+    assert!(query.ends_with("&account=eve"), "{query}");
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_by_oauth2() {
+    let script = guarded(
+        None,
+        |seen| {
+            assert_eq!(
+                seen.body,
+                "service=registry%2Etest&scope=repository%3Aacme%2Fweb%3Apull&grant_type=refresh%5Ftoken\
+                 &refresh_token=iden%2Btity&client_id=mirage"
+            );
+            r#"{"access_token":"short"}"#.into_response()
+        },
+        |_, text| text == "Bearer short",
+    )
+    .await;
+    let owner = CredentialOwner { host: script.host.clone(), username: "<token>".into() };
+    let login = Login { owner, password: "iden+tity".to_owned().into() };
+    client().resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap();
+    assert!(script.asked().contains(&"POST /token".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_service_that_knows_oauth2_alone_gets_the_password_by_it() {
+    let script = guarded(
+        None,
+        |seen| match seen.method.as_str() {
+            "POST" if seen.body.contains("grant_type=password&username=eve&password=sesame&") => {
+                r#"{"access_token":"short"}"#.into_response()
+            }
+            "POST" => problem(401, "UNAUTHORIZED"),
+            _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        },
+        |_, text| text == "Bearer short",
+    )
+    .await;
+    let login = eve(&script, "sesame");
+    client().resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_does_not_go_to_a_host_that_was_named_without_tls() {
+    let thief = Script::start(|_| r#"{"token":"thanks"}"#.into_response()).await;
+    // The same machine under another name is another host.
+    let elsewhere = thief.host.as_str().replace("127.0.0.1", "localhost").parse().unwrap();
+    let script = guarded(Some(elsewhere), |_| problem(500, ""), |_, _| false).await;
+    let login = eve(&script, "sesame");
+    let error = client().resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.unwrap_err();
+    assert_eq!(error.code(), Code::RegistryAuthError);
+    assert!(error.message().contains("wants the password sent to `localhost`"), "{}", error.message());
+    assert!(thief.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_service_that_redirects_takes_no_secret_along() {
+    let thief = Script::start(|_| r#"{"token":"thanks"}"#.into_response()).await;
+    let to = format!("http://{}/token", thief.host);
+    let moved = move |_: &Seen| (StatusCode::TEMPORARY_REDIRECT, [("location", to.clone())]).into_response();
+    let script = guarded(None, moved, |_, _| false).await;
+    let owner = |username: &str| CredentialOwner { host: script.host.clone(), username: username.into() };
+    for username in ["eve", "<token>"] {
+        let login = Login { owner: owner(username), password: "sesame".to_owned().into() };
+        let client = client();
+        assert!(client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.is_err());
+    }
+    for seen in thief.requests() {
+        assert_eq!((seen.header("authorization"), seen.body.as_str()), (None, ""));
+    }
 }

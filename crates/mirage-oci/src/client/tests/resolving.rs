@@ -15,7 +15,7 @@ fn amd64() -> Platform {
 }
 
 async fn resolve(script: &Script, rest: &str) -> Result<ResolvedImage, Error> {
-    client().resolve(&script.reference(rest), &amd64()).await
+    client().resolve(&script.reference(rest), &amd64(), None).await
 }
 
 /// One image for amd64 and one for arm64 under the tag `1`.
@@ -61,12 +61,12 @@ async fn what_is_known_already_costs_one_head() {
     let (shelf, _) = two_platforms();
     let script = Script::start(move |seen| shelf.answer(seen)).await;
     let (client, reference) = (client(), script.reference("acme/web:1"));
-    let first = client.resolve(&reference, &amd64()).await.unwrap();
-    let again = client.resolve(&reference, &amd64()).await.unwrap();
+    let first = client.resolve(&reference, &amd64(), None).await.unwrap();
+    let again = client.resolve(&reference, &amd64(), None).await.unwrap();
     assert_eq!(first, again);
     assert_eq!(script.asked()[3..], ["HEAD manifests/1"]);
     let pinned = reference.pinned(first.digest.clone());
-    assert_eq!(client.resolve(&pinned, &amd64()).await.unwrap().manifest, first.manifest);
+    assert_eq!(client.resolve(&pinned, &amd64(), None).await.unwrap().manifest, first.manifest);
     assert_eq!(script.asked()[4..], [format!("HEAD manifests/{}", first.digest)]);
 }
 
@@ -79,8 +79,8 @@ async fn a_registry_that_does_not_serve_head_is_asked_with_get() {
     })
     .await;
     let (client, reference) = (client(), script.reference("acme/web:1"));
-    let first = client.resolve(&reference, &amd64()).await.unwrap();
-    assert_eq!(client.resolve(&reference, &amd64()).await.unwrap(), first);
+    let first = client.resolve(&reference, &amd64(), None).await.unwrap();
+    assert_eq!(client.resolve(&reference, &amd64(), None).await.unwrap(), first);
     assert_eq!(script.asked()[3..], ["HEAD manifests/1", "GET manifests/1"]);
 }
 
@@ -101,8 +101,8 @@ async fn a_tag_that_moved_is_followed() {
     })
     .await;
     let (client, reference) = (client(), script.reference("acme/web:1"));
-    assert_ne!(client.resolve(&reference, &amd64()).await.unwrap().digest, moved);
-    assert_eq!(client.resolve(&reference, &amd64()).await.unwrap().digest, moved);
+    assert_ne!(client.resolve(&reference, &amd64(), None).await.unwrap().digest, moved);
+    assert_eq!(client.resolve(&reference, &amd64(), None).await.unwrap().digest, moved);
 }
 
 #[tokio::test]
@@ -223,11 +223,12 @@ async fn a_registry_that_hangs_or_is_not_there_is_named() {
     assert!(error.message().contains("sent nothing for"), "{}", error.message());
     // A port that was free a moment ago, with nobody behind it.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = client().resolve(&format!("{free}/acme/web:1").parse().unwrap(), &amd64()).await.unwrap_err();
+    let error =
+        client().resolve(&format!("{free}/acme/web:1").parse().unwrap(), &amd64(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::RegistryUnreachable);
     assert_eq!(error.message(), format!("nothing answers at the registry `{free}`"));
     let nowhere = "registry.invalid/acme/web:1".parse().unwrap();
-    let error = client().resolve(&nowhere, &amd64()).await.unwrap_err();
+    let error = client().resolve(&nowhere, &amd64(), None).await.unwrap_err();
     assert_eq!(error.message(), "the registry `registry.invalid` cannot be found: its name has no address");
 }
 
@@ -262,10 +263,10 @@ async fn tls_is_spoken_to_every_registry_that_is_not_loopback_or_named() {
     let port = script.host.as_str().rsplit(':').next().unwrap().to_owned();
     // The same server under an address of this machine that is no loopback address by its name.
     let elsewhere: mirage_core::Reference = format!("0.0.0.0:{port}/acme/web:1").parse().unwrap();
-    let error = client().resolve(&elsewhere, &amd64()).await.unwrap_err();
+    let error = client().resolve(&elsewhere, &amd64(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::RegistryTlsError);
     assert!(error.message().contains("it speaks plain HTTP where HTTPS is needed"), "{}", error.message());
     let plain_http = [elsewhere.host().clone()].into();
     let named = RegistryClient::new(RegistryOptions { plain_http, ..options() }, 7, None, None).unwrap();
-    named.resolve(&elsewhere, &amd64()).await.unwrap();
+    named.resolve(&elsewhere, &amd64(), None).await.unwrap();
 }

@@ -55,11 +55,11 @@ impl Machine {
     }
 
     async fn resolve(&self, reference: &Reference) -> ResolvedImage {
-        self.client.resolve(reference, &amd64()).await.unwrap()
+        self.client.resolve(reference, &amd64(), None).await.unwrap()
     }
 
     async fn pull(&self, image: &ResolvedImage) -> Result<PullProgress, Error> {
-        self.images.pull(image, Arc::new(Heard::default())).await
+        self.images.pull(image, None, Arc::new(Heard::default())).await
     }
 
     /// What a container would see at this path, by the rule of the overlay.

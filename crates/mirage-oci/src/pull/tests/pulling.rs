@@ -104,7 +104,7 @@ async fn progress_grows_and_ends_complete_in_the_order_of_the_layers() {
     let (script, machine) = (serve(&[&image]).await, Machine::new());
     let resolved = machine.resolve(&script.reference("acme/web:0")).await;
     let heard = Arc::new(Heard::default());
-    let end = machine.images.pull(&resolved, heard.clone()).await.unwrap();
+    let end = machine.images.pull(&resolved, None, heard.clone()).await.unwrap();
     let reports = heard.reports.lock().unwrap();
     assert!(reports.is_sorted_by_key(|report| report.bytes_done));
     assert_eq!(reports.last(), Some(&end));

@@ -8,7 +8,7 @@ use mirage_core::{Code, Reference, RegistryHost};
 
 use super::{Machine, amd64, large_layer, layer};
 use crate::client::script::{DebianRegistry, TestImage, push};
-use crate::client::{Document, OwnRegistry};
+use crate::client::{Document, OwnRegistry, RemoteImage};
 use crate::registry::{Access, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router};
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn an_image_that_skopeo_pushed_is_pulled_from_debians_registry() {
     let known = machine.resolve(&reference).await;
     registry.stop();
     assert!(machine.images.is_present(&known).await);
-    let error = machine.client.resolve(&reference, &amd64()).await.unwrap_err();
+    let error = machine.client.resolve(&reference, &amd64(), None).await.unwrap_err();
     assert_eq!(error.code(), Code::RegistryUnreachable);
 }
 
@@ -44,8 +44,8 @@ async fn a_blob_that_is_damaged_in_the_registry_is_refused() {
     push(&image, &reference, &[]);
     let machine = Machine::new();
     let resolved = machine.resolve(&reference).await;
-    let Ok(Document::Image(manifest)) =
-        machine.client.documents().manifest(&reference, &resolved.manifest).await
+    let remote = RemoteImage { reference: &reference, login: None };
+    let Ok(Document::Image(manifest)) = machine.client.documents().manifest(remote, &resolved.manifest).await
     else {
         panic!("no manifest")
     };
@@ -84,7 +84,7 @@ async fn an_image_in_the_built_in_registry_is_read_from_the_store() {
     }
     for rest in ["acme/web:2".to_owned(), "acme/other:1".into(), format!("acme/other@{}", resolved.digest)] {
         let reference = format!("{host}/{rest}").parse().unwrap();
-        let error = machine.client.resolve(&reference, &amd64()).await.unwrap_err();
+        let error = machine.client.resolve(&reference, &amd64(), None).await.unwrap_err();
         assert_eq!(error.code(), Code::ImageNotFound, "{rest}");
     }
     // Nothing runs it any more, but it is still in the registry.

@@ -117,7 +117,7 @@ async fn a_pull_that_is_dropped_leaves_nothing_and_the_next_one_takes_over() {
     let image = resolved(&machine, &script).await;
     let heard = Arc::new(Heard::default());
     tokio::select! {
-        _ = machine.images.pull(&image, heard.clone()) => panic!("it cannot end"),
+        _ = machine.images.pull(&image, None, heard.clone()) => panic!("it cannot end"),
         () = heard.bytes(100_000) => {}
     }
     machine.settled().await;
@@ -143,7 +143,7 @@ async fn what_a_running_pull_needs_is_not_collected() {
         // The connection that hangs is given up soon, and the next one is served.
         hangs.store(false, Ordering::Relaxed);
     };
-    let (pulled, ()) = tokio::join!(machine.images.pull(&image, heard.clone()), collecting);
+    let (pulled, ()) = tokio::join!(machine.images.pull(&image, None, heard.clone()), collecting);
     pulled.unwrap();
     assert!(machine.images.is_present(&image).await);
     assert_eq!(asked_for(&script, &sha256(&small)), 1);

@@ -1,0 +1,269 @@
+//! Credentials: those that services of an environment or a project share, and the one a service has of
+//! its own.
+
+use mirage_core::port::LoginCheck;
+use mirage_core::{
+    Code, Credential, CredentialId, CredentialOutcome, CredentialOwner, CredentialScope, Environment, Error,
+    Event, EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
+};
+use mirage_store::Tx;
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::create::{DEFAULT_PROJECT, named};
+
+/// The services that share something: those of an environment, or without one those of a project.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialPlace {
+    /// The project; `default` by default.
+    pub project: Option<Name>,
+    /// The environment.
+    pub environment: Option<Name>,
+}
+
+/// A credential that is to be shared.
+#[derive(Clone)]
+pub struct NewCredential {
+    /// By whom.
+    pub place: CredentialPlace,
+    /// The registry.
+    pub host: RegistryHost,
+    /// Only for repositories at or below this one.
+    pub prefix: Option<Repository>,
+    /// The user name.
+    pub username: String,
+    /// The password or token.
+    pub password: Secret,
+}
+
+/// A credential as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialView {
+    /// Everything but the password.
+    pub credential: Credential,
+    /// The project of those who pull with it.
+    pub project: Name,
+    /// Their environment; `None` where the whole project shares it.
+    pub environment: Option<Name>,
+    /// The one service that has it for itself.
+    pub service: Option<Name>,
+}
+
+impl Control {
+    /// Keeps a credential for the services of a place, instead of the one they had for the same registry
+    /// and repositories. Project and environment are made if they are not there.
+    pub async fn set_credential(&self, actor: &Actor, new: NewCredential) -> Result<CredentialView> {
+        self.allow(actor, Action::ManageCredentials)?;
+        let owner = CredentialOwner { host: new.host, username: new.username };
+        let login = Login { owner, password: new.password };
+        if login.owner.username.is_empty() || login.password.is_empty() {
+            let missing = if login.password.is_empty() { "password" } else { "username" };
+            return Err(Error::new(Code::CredentialIncomplete, format!("the {missing} is missing"))
+                .field(missing)
+                .hint(
+                    "give both; registries that look at a token alone take any user name, such as `token`",
+                ));
+        }
+        login.check()?;
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin().await?;
+        let (project, environment) = self.settle(&mut tx, new.place).await?;
+        let scope = match &environment {
+            Some(environment) => CredentialScope::Environment(environment.id),
+            None => CredentialScope::Project(project.id),
+        };
+        let mut credential = Credential {
+            id: CredentialId::from_random(self.parts.random.bytes16()),
+            scope,
+            owner: login.owner.clone(),
+            prefix: new.prefix,
+            created_at: now,
+            updated_at: now,
+        };
+        if let Some(before) = tx.credential_at(&credential).await? {
+            (credential.id, credential.created_at) = (before.id, before.created_at);
+        }
+        let sealed = self.parts.vault.seal(&credential.binding(), login.password.reveal())?;
+        tx.set_credential(&credential, &sealed).await?;
+        tx.append(self.credential_event(actor, None, set(&credential.owner))).await?;
+        self.parts.announce(tx.commit().await?);
+        let environment = environment.map(|environment| environment.name);
+        Ok(CredentialView { credential, project: project.name, environment, service: None })
+    }
+
+    /// Every credential there is, without its password.
+    pub async fn credentials(&self, actor: &Actor) -> Result<Vec<CredentialView>> {
+        self.allow(actor, Action::Read)?;
+        let mut views = Vec::new();
+        for credential in self.parts.store.credentials().await? {
+            views.extend(self.credential_view(credential).await?);
+        }
+        Ok(views)
+    }
+
+    /// Forgets a credential.
+    pub async fn remove_credential(&self, actor: &Actor, id: CredentialId) -> Result<CredentialView> {
+        self.allow(actor, Action::ManageCredentials)?;
+        let view = self.credential(id).await?;
+        let mut tx = self.parts.store.begin().await?;
+        if !tx.remove_credential(id).await? {
+            return Err(unknown(id));
+        }
+        let service = match view.credential.scope {
+            CredentialScope::Service(id) => Some(id),
+            _ => None,
+        };
+        tx.append(self.credential_event(actor, service, removed(&view.credential.owner))).await?;
+        self.parts.announce(tx.commit().await?);
+        Ok(view)
+    }
+
+    /// Shows a credential to its registry: whether it is taken, and if an image is given, whether that may
+    /// be pulled with it.
+    pub async fn test_credential(
+        &self,
+        actor: &Actor,
+        id: CredentialId,
+        image: Option<&Reference>,
+    ) -> Result<LoginCheck> {
+        self.allow(actor, Action::Inspect)?;
+        let view = self.credential(id).await?;
+        let login = self.parts.opened(&view.credential).await?.ok_or_else(|| unknown(id))?;
+        let Some(image) = image else { return self.parts.registry.check_login(&login).await };
+        if *image.host() != login.owner.host {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                format!("`{image}` is not at `{}`, for which the credential is", login.owner.host),
+            )
+            .field("image")
+            .hint("name an image of that registry"));
+        }
+        self.parts.registry.resolve(image, &self.parts.settings.platform, Some(&login)).await?;
+        Ok(LoginCheck::Accepted)
+    }
+
+    /// Seals every secret anew under a new key, and answers with their number.
+    pub async fn rotate_vault(&self, actor: &Actor) -> Result<usize> {
+        self.allow(actor, Action::ManageVault)?;
+        let records = self.parts.vault.rotate(&self.parts.store).await?;
+        let mut tx = self.parts.store.begin().await?;
+        tx.append(self.credential_event(actor, None, EventKind::VaultRotated { records })).await?;
+        self.parts.announce(tx.commit().await?);
+        Ok(records)
+    }
+
+    /// Makes true what was decided about a service's own credential, and answers whether that changed
+    /// anything. `seen` is whose credential the decision was made about.
+    ///
+    /// # Errors
+    /// `CONFLICT` where it is another's by now.
+    pub(crate) async fn keep_credential(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        service: ServiceId,
+        seen: Option<&CredentialOwner>,
+        outcome: CredentialOutcome,
+    ) -> Result<bool> {
+        let stored = tx.own_credential(service).await?;
+        if stored.as_ref().map(|stored| &stored.owner) != seen {
+            return Err(Error::new(Code::Conflict, "the service's credential was changed meanwhile")
+                .hint("look at it with `mirage status`, then try again"));
+        }
+        let login = match (outcome, stored.as_ref()) {
+            (CredentialOutcome::Keep, _) | (CredentialOutcome::Remove, None) => return Ok(false),
+            (CredentialOutcome::Remove, Some(stored)) => {
+                tx.remove_credential(stored.id).await?;
+                tx.append(self.credential_event(actor, Some(service), removed(&stored.owner))).await?;
+                return Ok(true);
+            }
+            (CredentialOutcome::Replace(login), _) => login,
+        };
+        let now = self.parts.clock.now();
+        let fresh = || CredentialId::from_random(self.parts.random.bytes16());
+        let credential = Credential {
+            id: stored.as_ref().map_or_else(fresh, |stored| stored.id),
+            scope: CredentialScope::Service(service),
+            owner: login.owner,
+            prefix: None,
+            created_at: stored.map_or(now, |stored| stored.created_at),
+            updated_at: now,
+        };
+        let sealed = self.parts.vault.seal(&credential.binding(), login.password.reveal())?;
+        tx.set_credential(&credential, &sealed).await?;
+        tx.append(self.credential_event(actor, Some(service), set(&credential.owner))).await?;
+        Ok(true)
+    }
+
+    /// The project and the environment of a place, made if they are not there.
+    pub(crate) async fn settle(
+        &self,
+        tx: &mut Tx,
+        place: CredentialPlace,
+    ) -> Result<(Project, Option<Environment>)> {
+        let project = named(place.project, DEFAULT_PROJECT)?;
+        match place.environment {
+            Some(environment) => {
+                let (project, environment) = self.place(tx, project, environment).await?;
+                Ok((project, Some(environment)))
+            }
+            None => Ok((self.project(tx, project).await?, None)),
+        }
+    }
+
+    async fn credential(&self, id: CredentialId) -> Result<CredentialView> {
+        let found = self.parts.store.sealed_credential(id).await?;
+        match found {
+            Some((credential, _)) => self.credential_view(credential).await?.ok_or_else(|| unknown(id)),
+            None => Err(unknown(id)),
+        }
+    }
+
+    /// `None` where what it belongs to went a moment ago.
+    async fn credential_view(&self, credential: Credential) -> Result<Option<CredentialView>> {
+        let store = &self.parts.store;
+        let (environment, service) = match credential.scope {
+            CredentialScope::Project(id) => {
+                let project = store.projects().await?.into_iter().find(|project| project.id == id);
+                return Ok(project.map(|project| CredentialView {
+                    credential,
+                    project: project.name,
+                    environment: None,
+                    service: None,
+                }));
+            }
+            CredentialScope::Environment(id) => (id, None),
+            CredentialScope::Service(id) => match store.service(id).await? {
+                Some(service) => (service.environment, Some(service.name)),
+                None => return Ok(None),
+            },
+        };
+        let Some((project, environment)) = store.environment(environment).await? else { return Ok(None) };
+        let environment = Some(environment.name);
+        Ok(Some(CredentialView { credential, project: project.name, environment, service }))
+    }
+
+    fn credential_event(&self, actor: &Actor, service: Option<ServiceId>, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: actor.name().to_owned(),
+            service,
+            deployment: None,
+            kind,
+        }
+    }
+}
+
+fn set(owner: &CredentialOwner) -> EventKind {
+    EventKind::CredentialSet { registry: owner.host.to_string(), username: owner.username.clone() }
+}
+
+fn removed(owner: &CredentialOwner) -> EventKind {
+    EventKind::CredentialRemoved { registry: owner.host.to_string(), username: owner.username.clone() }
+}
+
+fn unknown(id: CredentialId) -> Error {
+    Error::new(Code::NotFound, format!("there is no credential `{id}`"))
+        .hint("`mirage credential list` shows them")
+}

@@ -1,0 +1,139 @@
+//! Another key for everything that is sealed.
+
+use std::sync::PoisonError;
+
+use mirage_core::{Credential, Result, Sealed, ServiceSpec, VariableValue};
+use sqlx::Row as _;
+use zeroize::Zeroizing;
+
+use super::key::Key;
+use super::key_file::KeySource;
+use super::{SETTING, State, Vault};
+use crate::column::{Columns, to_json};
+use crate::credential::credential;
+use crate::store::{Store, Tx, failed};
+
+impl Vault {
+    /// Seals everything anew under a new key, and answers with the number of records. From a file, the key
+    /// is drawn; keys that are given from outside are used as they are, the first of them for everything.
+    ///
+    /// Killed at any moment, it leaves everything readable: both keys are kept until all is written.
+    ///
+    /// # Errors
+    /// `TARGET_UNAVAILABLE` while the vault is locked, `CONFLICT` where one key alone is given from outside.
+    pub async fn rotate(&self, store: &Store) -> Result<usize> {
+        let mut tx = store.begin().await?;
+        match &self.inner.source {
+            KeySource::File(_) => self.add_key()?,
+            given if self.state().keys()?.len() < 2 => return Err(given.not_a_file()),
+            KeySource::Given { .. } => {}
+        }
+        let newest = self.state().keys()?[0].name().to_string();
+        let records = self.seal_anew(&mut tx).await?;
+        tx.set_setting(SETTING, &newest).await?;
+        tx.commit().await?;
+        if let (KeySource::File(_), State::Open(keys)) = (&self.inner.source, &*self.state()) {
+            self.inner.source.write(&keys[..1])?;
+        }
+        Ok(records)
+    }
+
+    /// Takes keys out of the file that a rotation left behind which was killed after its transaction: with
+    /// `used` everything is sealed.
+    pub(super) fn forget_old_keys(&self, used: &str) -> Result<()> {
+        match (&self.inner.source, &*self.state()) {
+            (KeySource::File(_), State::Open(keys))
+                if keys.len() > 1 && keys[0].name().to_string() == used =>
+            {
+                self.inner.source.write(&keys[..1])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn add_key(&self) -> Result<()> {
+        let key = Key::new(&Zeroizing::new(self.inner.random.bytes32()))?;
+        let mut state = self.inner.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let State::Locked(error) = &*state {
+            return Err(error.clone());
+        }
+        if let State::Open(keys) = &mut *state {
+            keys.insert(0, key);
+            self.inner.source.write(keys).inspect_err(|_| drop(keys.remove(0)))?;
+        }
+        Ok(())
+    }
+
+    async fn seal_anew(&self, tx: &mut Tx) -> Result<usize> {
+        Ok(self.credentials(tx).await? + self.specs(tx).await? + self.shared(tx).await?)
+    }
+
+    async fn credentials(&self, tx: &mut Tx) -> Result<usize> {
+        let reading = "read the credentials";
+        let rows = sqlx::query("SELECT * FROM credential").fetch_all(&mut *tx.inner).await;
+        let rows = rows.map_err(|error| failed(reading, error))?;
+        for row in &rows {
+            let one: Credential = credential(row)?;
+            let old = Sealed::new(row.try_get("password").map_err(|error| failed(reading, error))?);
+            let new = self.again(&one.binding(), &old)?;
+            sqlx::query("UPDATE credential SET password = ? WHERE id = ?")
+                .bind(new.record().to_vec())
+                .bind(one.id.to_string())
+                .execute(&mut *tx.inner)
+                .await
+                .map_err(|error| failed("write a credential", error))?;
+        }
+        Ok(rows.len())
+    }
+
+    /// The sealed variables of services, and of their revisions.
+    async fn specs(&self, tx: &mut Tx) -> Result<usize> {
+        let mut records = 0;
+        for (table, service) in [("service", "id"), ("revision", "service_id")] {
+            let reading = format!("SELECT rowid AS row, {service} AS owner, spec FROM {table}");
+            let rows = sqlx::query(sqlx::AssertSqlSafe(reading)).fetch_all(&mut *tx.inner).await;
+            for row in rows.map_err(|error| failed("read the settings of services", error))? {
+                let mut spec: ServiceSpec = row.json("spec")?;
+                let service = row.parsed("owner")?;
+                let mut changed = 0;
+                for (name, value) in &mut spec.variables {
+                    changed += self.value_again(&name.binding(service), value)?;
+                }
+                if changed == 0 {
+                    continue;
+                }
+                records += changed;
+                let writing = format!("UPDATE {table} SET spec = ? WHERE rowid = ?");
+                sqlx::query(sqlx::AssertSqlSafe(writing))
+                    .bind(to_json(&spec)?)
+                    .bind(row.raw::<i64>("row")?)
+                    .execute(&mut *tx.inner)
+                    .await
+                    .map_err(|error| failed("write the settings of services", error))?;
+            }
+        }
+        Ok(records)
+    }
+
+    async fn shared(&self, tx: &mut Tx) -> Result<usize> {
+        let mut records = 0;
+        for mut one in tx.shared_variables().await? {
+            let changed = self.value_again(&one.name.shared_binding(one.environment), &mut one.value)?;
+            if changed > 0 {
+                records += changed;
+                tx.set_shared_variable(&one).await?;
+            }
+        }
+        Ok(records)
+    }
+
+    fn value_again(&self, owner: &str, value: &mut VariableValue) -> Result<usize> {
+        let VariableValue::Sealed { sealed } = value else { return Ok(0) };
+        *sealed = self.again(owner, sealed)?;
+        Ok(1)
+    }
+
+    fn again(&self, owner: &str, sealed: &Sealed) -> Result<Sealed> {
+        self.seal(owner, self.unseal(owner, sealed)?.reveal())
+    }
+}

@@ -1,0 +1,219 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use jiff::Timestamp;
+use mirage_core::{
+    Credential, CredentialId, CredentialOwner, CredentialScope, Environment, EnvironmentId, Project,
+    ProjectId, Service, ServiceId, ServiceSpec, SharedVariable,
+};
+
+use super::*;
+
+/// Other bytes with each call.
+#[derive(Default)]
+struct Dice(AtomicU8);
+
+impl Randomness for Dice {
+    fn bytes32(&self) -> [u8; 32] {
+        [self.0.fetch_add(1, Ordering::Relaxed) + 1; 32]
+    }
+}
+
+async fn open(store: &Store, source: &KeySource) -> Vault {
+    Vault::open(store, source.clone(), Arc::new(Dice::default())).await.unwrap()
+}
+
+fn given(keys: &str) -> KeySource {
+    KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: keys.to_owned().into() }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn what_is_sealed_for_one_owner_is_opened_for_that_owner_alone() {
+    let store = Store::in_memory().await.unwrap();
+    let vault = open(&store, &given(&"0f".repeat(32))).await;
+    let sealed = vault.seal("eve", "sesame").unwrap();
+    assert_eq!(vault.unseal("eve", &sealed).unwrap().reveal(), "sesame");
+    assert!(vault.unseal("bob", &sealed).is_err(), "a record that was moved");
+    assert_ne!(vault.seal("eve", "sesame").unwrap(), sealed, "the same secret is never the same record");
+    for place in 0..sealed.record().len() {
+        let mut record = sealed.record().to_vec();
+        record[place] ^= 1;
+        assert!(vault.unseal("eve", &Sealed::new(record)).is_err(), "byte {place}");
+        assert!(
+            vault.unseal("eve", &Sealed::new(sealed.record()[..place].to_vec())).is_err(),
+            "{place} bytes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_makes_the_key_file_and_later_ones_use_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let (store, source) = (Store::in_memory().await.unwrap(), KeySource::File(path.clone()));
+    let sealed = open(&store, &source).await.seal("eve", "sesame").unwrap();
+    assert_eq!(mode(&path), 0o600);
+    let again = open(&store, &source).await;
+    assert_eq!(again.unseal("eve", &sealed).unwrap().reveal(), "sesame");
+    let names: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["vault.key"], "no draft is left");
+}
+
+#[tokio::test]
+async fn a_key_that_is_missing_wrong_open_or_garbled_locks_the_vault_and_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let (store, source) = (Store::in_memory().await.unwrap(), KeySource::File(path.clone()));
+    let sealed = open(&store, &source).await.seal("eve", "sesame").unwrap();
+    let key = fs::read(&path).unwrap();
+
+    fs::remove_file(&path).unwrap();
+    let missing = open(&store, &source).await;
+    assert!(!path.exists(), "another key would hide what happened");
+    fs::write(&path, "f".repeat(64)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let wrong = open(&store, &source).await;
+    fs::write(&path, "no key").unwrap();
+    let garbled = open(&store, &source).await;
+    fs::write(&path, &key).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let readable = open(&store, &source).await;
+    for (vault, why) in [
+        (missing, "is missing"),
+        (wrong, "is not the key that"),
+        (garbled, "holds no key"),
+        (readable, "can be read by others"),
+    ] {
+        for error in
+            [vault.seal("eve", "x").unwrap_err(), vault.unseal("eve", &sealed).map(drop).unwrap_err()]
+        {
+            assert_eq!(error.code(), Code::TargetUnavailable);
+            assert!(error.message().contains(why), "{}", error.message());
+            assert!(error.message().contains(path.to_str().unwrap()), "{}", error.message());
+        }
+        assert!(vault.rotate(&store).await.is_err());
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(open(&store, &source).await.unseal("eve", &sealed).is_ok());
+}
+
+/// A database with a sealed password, and sealed variables of a service, a revision and an environment.
+async fn furnished(vault: &Vault) -> (Store, Credential, Service, SharedVariable) {
+    let store = Store::in_memory().await.unwrap();
+    let now = Timestamp::from_second(1_790_000_000).unwrap();
+    let project =
+        Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now };
+    let environment = EnvironmentId::from_random([2; 16]);
+    let mut spec = ServiceSpec::image("nginx".parse().unwrap());
+    let id = ServiceId::from_random([3; 16]);
+    let name: mirage_core::VariableName = "KEY".parse().unwrap();
+    let seal = |owner: &str| VariableValue::Sealed { sealed: vault.seal(owner, "treasure").unwrap() };
+    spec.variables.insert(name.clone(), seal(&name.binding(id)));
+    spec.variables.insert("PLAIN".parse().unwrap(), "hello".into());
+    let service = Service {
+        id,
+        environment,
+        name: "web".parse().unwrap(),
+        host: "web".into(),
+        spec: spec.clone(),
+        replicas: 1,
+        generation: 0,
+        removed: false,
+        created_at: now,
+        updated_at: now,
+    };
+    let credential = Credential {
+        id: CredentialId::from_random([4; 16]),
+        scope: CredentialScope::Service(id),
+        owner: CredentialOwner { host: "ghcr.io".parse().unwrap(), username: "eve".into() },
+        prefix: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let value = seal(&name.shared_binding(environment));
+    let shared = SharedVariable { environment, name, value, updated_at: now };
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_project(&project).await.unwrap();
+    let name = "production".parse().unwrap();
+    let place = Environment { id: environment, project: project.id, name, network: 0, created_at: now };
+    tx.insert_environment(&place).await.unwrap();
+    tx.insert_service(&service).await.unwrap();
+    tx.set_credential(&credential, &vault.seal(&credential.binding(), "sesame").unwrap()).await.unwrap();
+    tx.set_shared_variable(&shared).await.unwrap();
+    tx.commit().await.unwrap();
+    (store, credential, service, shared)
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_old_key_opens_nothing_and_the_new_one_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let source = KeySource::File(path.clone());
+    let vault = open(&Store::in_memory().await.unwrap(), &source).await;
+    let (store, credential, service, shared) = furnished(&vault).await;
+    let old_key = fs::read_to_string(&path).unwrap();
+    let before = store.sealed_credential(credential.id).await.unwrap().unwrap().1;
+    assert_eq!(vault.rotate(&store).await.unwrap(), 3);
+    let new_key = fs::read_to_string(&path).unwrap();
+    assert_eq!((new_key.len(), mode(&path)), (65, 0o600));
+    assert_ne!(old_key, new_key);
+
+    let after = open(&store, &source).await;
+    let password = store.sealed_credential(credential.id).await.unwrap().unwrap().1;
+    assert_eq!(after.unseal(&credential.binding(), &password).unwrap().reveal(), "sesame");
+    let found = store.service(service.id).await.unwrap().unwrap();
+    let (name, value) = found.spec.variables.first_key_value().unwrap();
+    assert_eq!(after.variable(&name.binding(service.id), value).unwrap().reveal(), "treasure");
+    let found = store.shared_variables(shared.environment).await.unwrap().remove(0);
+    let binding = found.name.shared_binding(shared.environment);
+    assert_eq!(after.variable(&binding, &found.value).unwrap().reveal(), "treasure");
+    assert!(
+        after.unseal(&credential.binding(), &before).is_err(),
+        "the old record is worth nothing any more"
+    );
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_killed_between_its_writes_leaves_everything_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let source = KeySource::File(path.clone());
+    let vault = open(&Store::in_memory().await.unwrap(), &source).await;
+    let (store, credential, ..) = furnished(&vault).await;
+    vault.rotate(&store).await.unwrap();
+    let newest = fs::read_to_string(&path).unwrap();
+    // Before its transaction: the file has a key that nothing is sealed with.
+    fs::write(&path, format!("{}\n{newest}", "e".repeat(64))).unwrap();
+    let password = store.sealed_credential(credential.id).await.unwrap().unwrap().1;
+    let early = open(&store, &source).await;
+    assert!(early.unseal(&credential.binding(), &password).is_ok());
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2, "it may have sealed something since");
+    // After its transaction: the file still has the key before.
+    fs::write(&path, format!("{newest}{}\n", "e".repeat(64))).unwrap();
+    let late = open(&store, &source).await;
+    assert!(late.unseal(&credential.binding(), &password).is_ok());
+    assert_eq!(fs::read_to_string(&path).unwrap(), newest);
+}
+
+#[tokio::test]
+async fn keys_from_outside_are_rotated_by_giving_both() {
+    let (old, new) = ("0a".repeat(32), "0b".repeat(32));
+    let vault = open(&Store::in_memory().await.unwrap(), &given(&old)).await;
+    let (store, credential, ..) = furnished(&vault).await;
+    let alone = open(&store, &given(&old)).await;
+    assert_eq!(alone.rotate(&store).await.unwrap_err().code(), Code::Conflict);
+    let both = open(&store, &given(&format!("{new},{old}"))).await;
+    assert_eq!(both.rotate(&store).await.unwrap(), 3);
+    let later = open(&store, &given(&new)).await;
+    let password = store.sealed_credential(credential.id).await.unwrap().unwrap().1;
+    assert!(later.unseal(&credential.binding(), &password).is_ok());
+    let error = open(&store, &given(&old)).await.locked().unwrap();
+    assert!(error.message().contains("what MIRAGE_VAULT_KEY holds is not the key"), "{}", error.message());
+}
