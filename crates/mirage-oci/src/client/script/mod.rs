@@ -1,5 +1,6 @@
 //! A registry for tests: honest where it is not told otherwise, and a log of what it was asked.
 
+mod clock;
 mod debian;
 mod image;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,8 +20,12 @@ use mirage_core::{Digest, DigestAlgorithm, Reference, RegistryHost};
 use super::{RegistryClient, RegistryOptions, RetryOptions};
 use crate::hash::digest_of;
 
+pub(crate) use clock::HandClock;
 pub(crate) use debian::{DebianRegistry, push};
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
+
+/// Largest body of a request, in bytes: a form, a small document.
+const MAX_BODY: usize = 1 << 20;
 
 /// A running registry. Dropping it ends it.
 pub(crate) struct Script {
@@ -35,6 +41,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
     /// How many requests with this method and path there were before.
     pub(crate) nth: usize,
 }
@@ -59,7 +66,9 @@ impl Script {
         let app = axum::Router::new().fallback(move |request: Request| {
             let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
             async move {
-                let seen = note(&log, &request);
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, MAX_BODY).await.unwrap();
+                let seen = note(&log, &head, body);
                 answer(&seen)
             }
         });
@@ -93,12 +102,12 @@ impl Drop for Script {
     }
 }
 
-fn note(log: &Mutex<Vec<Seen>>, request: &Request) -> Seen {
+fn note(log: &Mutex<Vec<Seen>>, head: &Parts, body: Bytes) -> Seen {
     let mut log = log.lock().unwrap();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let nth = log.iter().filter(|seen| seen.method == method && seen.path == path).count();
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    let seen = Seen { method, path, query, headers: request.headers().clone(), nth };
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let seen = Seen { method, path, query, headers: head.headers.clone(), body, nth };
     log.push(seen.clone());
     seen
 }
