@@ -3,6 +3,10 @@
 mod clock;
 mod debian;
 mod image;
+mod skopeo;
+mod tests;
+mod tls;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,8 +25,10 @@ use super::{RegistryClient, RegistryOptions, RetryOptions};
 use crate::hash::digest_of;
 
 pub(crate) use clock::HandClock;
-pub(crate) use debian::{DebianRegistry, push};
+pub(crate) use debian::DebianRegistry;
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
+pub(crate) use skopeo::push;
+pub(crate) use tokens::TokenService;
 
 /// Largest body of a request, in bytes: a form, a small document.
 const MAX_BODY: usize = 1 << 20;
