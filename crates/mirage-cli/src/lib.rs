@@ -7,6 +7,8 @@ mod args;
 pub mod config;
 mod deploy;
 mod deployments;
+#[cfg_attr(not(test), expect(dead_code, reason = "no verb asks for it yet"))]
+mod docker_config;
 mod doctor;
 mod follow;
 mod here;

@@ -22,6 +22,8 @@ pub const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Certificates of registries with an own authority.
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
+/// The folder of docker's settings.
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
