@@ -1,6 +1,7 @@
 //! `mirage credential`
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use mirage_core::{Code, Error, RegistryHost, Repository, Result};
@@ -9,6 +10,8 @@ use serde::Deserialize;
 use super::api::segment;
 use super::wire::{Credential, Credentials, NewCredential, Password, Told};
 use super::{Context, secret};
+use crate::config::{docker_config, podman_logins, programs};
+use crate::docker_config::found_logins;
 
 /// The user name beside a token that suffices by itself.
 const ANY_USER: &str = "token";
@@ -20,6 +23,8 @@ pub enum CredentialVerb {
     Set(SetArgs),
     /// List the logins, without their passwords
     List(ListArgs),
+    /// Take over the logins that docker or podman has on this machine
+    Import(ImportArgs),
     /// Show a login to its registry
     Test(TestArgs),
     /// Forget a login
@@ -54,6 +59,25 @@ pub struct SetArgs {
     /// Read the password or token from standard input, as happens anyway
     #[arg(long)]
     password_stdin: bool,
+}
+
+/// Take over the logins that docker or podman has on this machine
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage credential import\n  mirage credential import --podman --environment staging ghcr.io"
+)]
+pub struct ImportArgs {
+    /// Only those of these registries
+    #[arg(value_name = "REGISTRY", value_parser = registry)]
+    only: Vec<RegistryHost>,
+    /// The file to read (default: docker's, `~/.docker/config.json`)
+    #[arg(long, value_name = "FILE", conflicts_with = "podman")]
+    config: Option<PathBuf>,
+    /// Read podman's file
+    #[arg(long)]
+    podman: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 /// List the logins, without their passwords
@@ -95,6 +119,7 @@ pub(crate) async fn run(verb: CredentialVerb, context: Context) -> Result<()> {
     match verb {
         CredentialVerb::Set(args) => set(args, &context).await,
         CredentialVerb::List(ListArgs {}) => list(&context).await,
+        CredentialVerb::Import(args) => import(args, &context).await,
         CredentialVerb::Test(args) => test(args, &context).await,
         CredentialVerb::Remove(args) => remove(args, &context).await,
     }
@@ -115,6 +140,46 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
         context.printer.json(&kept);
     }
     context.printer.step("Set", &format!("the login of {} for {}", named(&kept), shared(&kept)), None);
+    Ok(())
+}
+
+async fn import(args: ImportArgs, context: &Context) -> Result<()> {
+    let usual = if args.podman { podman_logins() } else { docker_config() };
+    let file = args.config.or(usual).ok_or_else(|| {
+        Error::new(Code::InvalidRequest, "there is no folder in which the logins could be")
+            .hint("name the file with `--config`")
+    })?;
+    let found = found_logins(&file, &programs()).await?;
+    for skipped in &found.skipped {
+        context.printer.note(&format!("passed over `{}`: {}", skipped.key, skipped.why));
+    }
+    let mut kept: Vec<Told<Credential>> = Vec::new();
+    for login in found.logins.into_iter().filter(|one| args.only.is_empty() || args.only.contains(&one.host))
+    {
+        let new = NewCredential {
+            registry: login.host.to_string(),
+            repository: login.prefix.map(|prefix| prefix.to_string()),
+            username: login.username,
+            password: Password(login.password),
+            project: args.place.project.clone(),
+            environment: args.place.environment.clone(),
+        };
+        let one: Told<Credential> = context.api.post("/api/credentials", &new).await?;
+        context.printer.step("Imported", &format!("the login of {}, from {}", named(&one), login.from), None);
+        if login.short_lived {
+            context
+                .printer
+                .note("  it is good for hours only; give an access key with `mirage credential set` instead");
+        }
+        kept.push(one);
+    }
+    if context.printer.json {
+        context.printer.json(&kept);
+    }
+    if kept.is_empty() {
+        return Err(Error::new(Code::NotFound, format!("`{}` has no login to take over", file.display()))
+            .hint("log in with `docker login`, or give the login with `mirage credential set`"));
+    }
     Ok(())
 }
 
@@ -186,6 +251,10 @@ async fn find(which: &str, context: &Context) -> Result<Credential> {
         n => Err(Error::new(Code::Conflict, format!("{n} logins are for `{which}`"))
             .hint("name one by its id; `mirage credential list` shows them")),
     }
+}
+
+fn registry(text: &str) -> Result<RegistryHost, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
 }
 
 /// `ghcr.io/acme` as registry and repository.

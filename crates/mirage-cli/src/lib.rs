@@ -8,6 +8,7 @@ pub mod config;
 mod credential;
 mod deploy;
 mod deployments;
+mod docker_config;
 mod doctor;
 mod follow;
 mod here;

@@ -1,5 +1,6 @@
 //! Images: the registry client, the content store, the built-in registry.
 
+mod auth;
 pub mod client;
 
 pub mod content;

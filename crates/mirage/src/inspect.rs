@@ -1,16 +1,19 @@
 //! Preflight without a platform: the registry is asked from here.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use mirage_control::Inspection;
 use mirage_core::port::Registry;
-use mirage_core::{CredentialChange, CredentialOutcome, Error, Platform, Reference, RegistryHost, Result};
-use mirage_oci::client::{Authority, RegistryClient, RegistryOptions};
+use mirage_core::{
+    Code, CredentialChange, CredentialOutcome, Error, Platform, Reference, RegistryHost, Result,
+};
+use mirage_oci::client::{RegistryClient, RegistryOptions};
 use serde_json::Value;
 
-use crate::clock::SystemRandomness;
-use crate::platform::seed;
+use crate::clock::{SystemClock, SystemRandomness};
+use crate::platform::{authority, seed};
 use mirage_cli::config::env;
 
 /// What an image is, asked from this process; the answer is the API's.
@@ -33,11 +36,14 @@ async fn inspect(image: String, platform: Option<String>, login: CredentialChang
             .map(|host| host.parse::<RegistryHost>())
             .collect::<Result<_, Error>>()?,
         authorities: listed(env::REGISTRY_CA)
-            .map(|file| Authority { host: None, file: file.into() })
-            .collect(),
+            .map(|text| authority(&text))
+            .collect::<Result<_, String>>()
+            .map_err(|why| {
+                Error::new(Code::InvalidRequest, format!("{} is wrong: {why}", env::REGISTRY_CA))
+            })?,
         ..RegistryOptions::default()
     };
-    let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
+    let client = RegistryClient::new(options, seed(&SystemRandomness), Arc::new(SystemClock), None, None)?;
     let start = Instant::now();
     let login = match login.decide(None, reference.host())? {
         CredentialOutcome::Replace(login) => Some(login),

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Args;
 use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
+use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::{Platform, PlatformOptions};
+use crate::platform::{Authority, Platform, PlatformOptions, authority};
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
 
@@ -37,9 +38,12 @@ pub(crate) struct ServeArgs {
     /// Registries to ask over plain HTTP; loopback ones always are
     #[arg(long = "insecure-registry", env = env::INSECURE_REGISTRIES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
     pub(crate) insecure_registries: Vec<RegistryHost>,
-    /// PEM files with the authorities of registries
-    #[arg(long, env = env::REGISTRY_CA, value_name = "FILE", value_delimiter = ',')]
-    pub(crate) registry_ca: Vec<PathBuf>,
+    /// PEM files with the authorities of registries; `HOST=FILE` for one registry, which then needs TLS on loopback too
+    #[arg(long, env = env::REGISTRY_CA, value_name = "[HOST=]FILE", value_delimiter = ',', value_parser = authority)]
+    pub(crate) registry_ca: Vec<Authority>,
+    /// Where passwords for Amazon ECR are made, instead of at AWS
+    #[arg(long, env = env::ECR_ENDPOINT, value_name = "URL")]
+    pub(crate) ecr_endpoint: Option<Url>,
 }
 
 impl ServeArgs {
@@ -54,6 +58,7 @@ impl ServeArgs {
             runtime: self.runtime.clone(),
             insecure_registries: self.insecure_registries.clone(),
             registry_ca: self.registry_ca.clone(),
+            ecr_endpoint: self.ecr_endpoint.clone(),
         }
     }
 }

@@ -76,6 +76,15 @@ impl Image {
         push(reference, &["--format", "oci"], |layout| self.write(layout))
     }
 
+    /// The same at a registry that wants a login, with this user name and password.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_as(&self, reference: &str, (user, password): (&str, &str)) -> Result<String> {
+        let login = format!("--dest-creds={user}:{password}");
+        push(reference, &["--format", "oci", &login], |layout| self.write(layout))
+    }
+
     /// The same as a Docker schema 2 manifest.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! machine, and skopeo pushes them, so that bytes and registry are somebody else's; [`Platform`]
 //! is `mirage serve` as a user starts it.
 
+mod certificate;
 mod disk;
 mod elf;
 pub mod http;

@@ -1,12 +1,13 @@
 //! Debian's `docker-registry` on a port of loopback.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use super::certificate::Certificate;
 use super::http;
 use super::ports::free_port;
 use super::process::{Process, run};
@@ -18,10 +19,12 @@ pub struct Registry {
     folder: TempDir,
     process: Option<Process>,
     login: bool,
+    certificate: Option<Certificate>,
 }
 
-/// The one who may enter a closed registry: `mirage` with the password `open sesame`.
-const PASSWORDS: &str = "mirage:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n";
+/// [`Registry::LOGIN`] and [`Registry::GUEST`] as `htpasswd -B` writes them.
+const PASSWORDS: &str = "mirage:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n\
+                         guest:$2b$05$mnopqrstuvwxyzabcdefguFTxjzZj1BIs5UrwStEahWLkGCOBmMv6\n";
 
 /// A request that the registry has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +38,17 @@ pub struct Access {
 }
 
 impl Registry {
+    /// User name and password of one who may enter a closed registry.
+    pub const LOGIN: (&str, &str) = ("mirage", "open sesame");
+    /// Another one, whose password has a colon in it.
+    pub const GUEST: (&str, &str) = ("guest", "another:word");
+
     /// Starts one and waits until it answers.
     ///
     /// # Errors
     /// Where `docker-registry` is missing or does not answer within ten seconds.
     pub fn start() -> Result<Self> {
-        Self::open(false)
+        Self::open(false, false)
     }
 
     /// Starts one that lets nobody in without a user name and a password.
@@ -48,12 +56,21 @@ impl Registry {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with_login() -> Result<Self> {
-        Self::open(true)
+        Self::open(true, false)
     }
 
-    fn open(login: bool) -> Result<Self> {
+    /// The same with TLS, by a certificate that [`Self::authority`] signed.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and where `openssl` is missing.
+    pub fn start_with_login_and_tls() -> Result<Self> {
+        Self::open(true, true)
+    }
+
+    fn open(login: bool, tls: bool) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirage-registry-").tempdir()?;
-        let mut registry = Self { port: free_port()?, folder, process: None, login };
+        let certificate = tls.then(|| Certificate::make(folder.path())).transpose()?;
+        let mut registry = Self { port: free_port()?, folder, process: None, login, certificate };
         registry.resume()?;
         Ok(registry)
     }
@@ -68,6 +85,7 @@ impl Registry {
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(self.file("config.yml"));
         self.process = Some(Process::start(&mut command, self.folder.path(), "registry")?);
+        // With TLS it answers that this is not the way to speak to it, and that is an answer too.
         let url = format!("http://{}/v2/", self.address());
         eventually("the registry's answer", Duration::from_secs(10), || http::get(&url).ok())
             .with_context(|| self.process.as_ref().map(Process::stderr).unwrap_or_default())?;
@@ -89,6 +107,11 @@ impl Registry {
         format!("{}/{name}", self.address())
     }
 
+    /// The file of the authority that signed its certificate, where it speaks TLS.
+    pub fn authority(&self) -> Option<&Path> {
+        self.certificate.as_ref().map(|certificate| certificate.authority.as_path())
+    }
+
     /// Where a blob lies on disk, so that a test can spoil it.
     pub fn blob(&self, digest: &str) -> PathBuf {
         let hex = digest.trim_start_matches("sha256:");
@@ -101,8 +124,10 @@ impl Registry {
     /// # Errors
     /// Where skopeo cannot read the manifest.
     pub fn layers_of(&self, reference: &str) -> Result<Vec<String>> {
-        let raw =
-            run("skopeo", &["inspect", "--tls-verify=false", "--raw", &format!("docker://{reference}")])?;
+        let (user, password) = Self::LOGIN;
+        let (creds, image) = (format!("--creds={user}:{password}"), format!("docker://{reference}"));
+        let words = ["inspect", "--tls-verify=false", "--raw", &image, &creds];
+        let raw = run("skopeo", if self.login { &words } else { &words[..4] })?;
         let manifest: serde_json::Value = serde_json::from_str(&raw)?;
         let layers = manifest["layers"].as_array().context("no layers")?;
         Ok(layers.iter().filter_map(|layer| layer["digest"].as_str()).map(str::to_owned).collect())
@@ -125,11 +150,17 @@ impl Registry {
             }
             false => String::new(),
         };
+        let tls = match &self.certificate {
+            Some(made) => {
+                format!(", tls: {{certificate: {}, key: {}}}", made.file.display(), made.key.display())
+            }
+            None => String::new(),
+        };
         format!(
             "version: 0.1\n\
              log: {{level: error}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             {auth}http: {{addr: \"{}\"}}\n",
+             {auth}http: {{addr: \"{}\"{tls}}}\n",
             self.file("data").display(),
             self.address()
         )
@@ -148,6 +179,34 @@ fn access(line: &str) -> Option<Access> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bed::{Image, Layer, is_installed, skipped};
+
+    #[test]
+    fn a_closed_registry_lets_in_who_has_the_password() {
+        let test = "a closed registry lets in who has the password";
+        for program in ["docker-registry", "skopeo", "openssl"] {
+            if !is_installed(program) {
+                return skipped(test, &format!("needs {program}"));
+            }
+        }
+        let mut registry = Registry::start_with_login_and_tls().unwrap();
+        let reference = registry.reference("acme/web:1");
+        let image = Image::new(vec![Layer::new().file("name", 0o644, "it")]);
+        image.push(&reference).unwrap_err();
+        image.push_as(&reference, Registry::LOGIN).unwrap();
+        registry.stop();
+        registry.resume().unwrap();
+        assert_eq!(registry.layers_of(&reference).unwrap().len(), 1);
+        let trusted = tempfile::tempdir().unwrap();
+        std::fs::copy(registry.authority().unwrap(), trusted.path().join("authority.crt")).unwrap();
+        let inspect = |creds: &str| {
+            let (trust, image) =
+                (format!("--cert-dir={}", trusted.path().display()), format!("docker://{reference}"));
+            run("skopeo", &["inspect", "--raw", &trust, &format!("--creds={creds}"), &image])
+        };
+        inspect("guest:another:word").unwrap();
+        inspect("guest:open sesame").unwrap_err();
+    }
 
     #[test]
     fn a_line_of_the_access_log_is_read() {

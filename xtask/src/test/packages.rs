@@ -11,6 +11,7 @@ use crate::bed::is_installed;
 const NEEDED: &[(&str, &str)] = &[
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
+    ("openssl", "openssl"),
     ("runc", "runc"),
     ("busybox", "busybox-static"),
     ("ip", "iproute2"),

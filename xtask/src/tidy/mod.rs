@@ -10,6 +10,7 @@ mod habits;
 mod joins;
 mod length;
 mod portable;
+mod programs;
 mod secrets;
 mod source;
 mod supply;
@@ -78,6 +79,7 @@ pub fn findings(root: &Path) -> Result<Vec<Finding>> {
     found.extend(unsafety::check(&tree));
     found.extend(length::check(&tree));
     found.extend(habits::check(&tree));
+    found.extend(programs::check(&tree));
     found.extend(secrets::check(&tree));
     found.extend(portable::check(&tree));
     found.extend(documents::check(&tree, &metadata));

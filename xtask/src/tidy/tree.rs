@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::source::Source;
 
-/// Folders that hold no hand-written text.
+/// Folders that hold no hand-written text. In a second working tree `.git` is a file.
 const SKIPPED: &[&str] = &["target", ".git", "artifacts", "coverage", "corpus", "node_modules"];
 
 /// Larger files are data.
@@ -106,12 +106,13 @@ fn collect(root: &Path, folder: &Path, into: &mut Vec<(String, String)>) -> Resu
         std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
     for entry in entries {
         let entry = entry?;
+        if SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            continue;
+        }
         let path = entry.path();
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            if !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
-                collect(root, &path, into)?;
-            }
+            collect(root, &path, into)?;
         } else if kind.is_file()
             && entry.metadata()?.len() <= MAX_BYTES
             && let Ok(text) = std::fs::read_to_string(&path)

@@ -24,6 +24,10 @@ pub const VAULT_KEY: &str = "MIRAGE_VAULT_KEY";
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Certificates of registries with an own authority.
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
+/// Where passwords for Amazon ECR are made.
+pub const ECR_ENDPOINT: &str = "MIRAGE_ECR_ENDPOINT";
+/// The folder of docker's settings.
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
@@ -56,7 +60,13 @@ pub const ALL: &[(&str, &str, &str)] = &[
         "none",
         "Registries asked over plain HTTP, separated by commas; loopback ones always are",
     ),
-    (REGISTRY_CA, "none", "PEM files with the authorities of registries, separated by commas"),
+    (
+        REGISTRY_CA,
+        "none",
+        "PEM files with the authorities of registries, separated by commas; `HOST=FILE` for one registry",
+    ),
+    (ECR_ENDPOINT, "that of AWS", "Where passwords for Amazon ECR are made: a VPC endpoint, for example"),
+    (DOCKER_CONFIG, "`~/.docker`", "The folder of docker's `config.json`, for `mirage credential import`"),
     (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
 ];
 

@@ -3,4 +3,4 @@
 pub mod env;
 mod paths;
 
-pub use paths::{data_dir, run_dir};
+pub use paths::{data_dir, docker_config, podman_logins, programs, run_dir};

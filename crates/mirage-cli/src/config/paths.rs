@@ -22,3 +22,20 @@ pub fn data_dir(named: Option<PathBuf>) -> PathBuf {
 pub fn run_dir(data: &Path) -> PathBuf {
     data.join("run")
 }
+
+/// The file in which docker keeps its logins, where there is a home for it.
+pub fn docker_config() -> Option<PathBuf> {
+    let named = env::read(env::DOCKER_CONFIG).map(PathBuf::from);
+    let home = || env::read("HOME").map(|home| Path::new(&home).join(".docker"));
+    named.or_else(home).map(|folder| folder.join("config.json"))
+}
+
+/// The file in which podman keeps its logins until the next start of the machine.
+pub fn podman_logins() -> Option<PathBuf> {
+    env::read("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("containers/auth.json"))
+}
+
+/// The folders in which this user's programs are.
+pub fn programs() -> Vec<PathBuf> {
+    env::read("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::Response;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -108,10 +109,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let parser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    let then = parser.parse_timestamp(text).ok()?;
-    let now = parser.parse_timestamp(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let (then, now) = (date(headers, RETRY_AFTER)?, date(headers, DATE)?);
     Some(then.duration_since(now).try_into().unwrap_or_default())
+}
+
+/// The time in a header (RFC 9110, 5.6.7).
+pub(crate) fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let parser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    parser.parse_timestamp(headers.get(name)?.to_str().ok()?.trim()).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! One exchange with a registry: its address, the login it asks for, the redirects it sends.
 
-use mirage_core::{Error, RegistryHost};
+use std::sync::Arc;
+
+use mirage_core::port::Clock;
+use mirage_core::{Error, Login, RegistryHost};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
@@ -15,6 +18,7 @@ use super::remote::RemoteImage;
 use super::retry::Jitter;
 use super::tokens::{Token, Tokens};
 use super::transport::Transport;
+use crate::auth::ecr::{Ecr, EcrRegistry};
 
 const MAX_REDIRECTS: usize = 5;
 
@@ -22,6 +26,7 @@ const MAX_REDIRECTS: usize = 5;
 pub(crate) struct Link {
     transport: Transport,
     tokens: Tokens,
+    ecr: Ecr,
     jitter: Jitter,
 }
 
@@ -44,8 +49,10 @@ impl Link {
     ///
     /// # Errors
     /// As [`Transport::new`].
-    pub(crate) fn new(options: RegistryOptions, seed: u64) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(options)?, tokens: Tokens::default(), jitter: Jitter::new(seed) })
+    pub(crate) fn new(options: RegistryOptions, seed: u64, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let ecr = Ecr::new(options.clone(), seed, clock);
+        let transport = Transport::new(options)?;
+        Ok(Self { transport, tokens: Tokens::default(), ecr, jitter: Jitter::new(seed) })
     }
 
     /// The settings.
@@ -79,7 +86,7 @@ impl Link {
                 self.send(question, Some(&token)).await?
             }
             (Some(Challenge::Basic), Some(login)) => {
-                let password = Token::basic(login)?;
+                let password = Token::basic(&self.taken(login).await?)?;
                 if token.is_some_and(|refused| refused.header() == password.header()) {
                     return Err(answer::refusal(response, self.options()).await);
                 }
@@ -122,6 +129,15 @@ impl Link {
         };
         Url::parse(&format!("{scheme}://{name}/v2/{path}"))
             .map_err(|_| Fault::Malformed("the registry has no valid address".into()))
+    }
+
+    /// The login that its registry takes: for Amazon's, a password is made of an access key first.
+    pub(super) async fn taken(&self, login: &Login) -> Result<Login, Fault> {
+        let Some(registry) = EcrRegistry::of(&login.owner.host) else { return Ok(login.clone()) };
+        let endpoint = self.ecr.endpoint(&registry).map_err(Fault::Here)?;
+        let chosen = self.transport.client(&login.owner.host, endpoint.scheme() == "https").await;
+        let client = chosen.map_err(Fault::Here)?.client;
+        self.ecr.login(&client, &registry, login).await.map_err(Fault::Here)
     }
 
     /// Whether this registry is spoken to without TLS.

@@ -47,7 +47,7 @@ pub(super) async fn check(link: &Link, login: &Login) -> Result<LoginCheck, Faul
         (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer(service))) => {
             fetch(link, host, Some(login), &service, None).await?
         }
-        (StatusCode::UNAUTHORIZED, Some(Challenge::Basic)) => Token::basic(login)?,
+        (StatusCode::UNAUTHORIZED, Some(Challenge::Basic)) => Token::basic(&link.taken(login).await?)?,
         _ => return Err(answer::refusal(asked, link.options()).await),
     };
     let taken = link.get(host, Method::GET, base, HeaderMap::new(), Some(token.header())).await?;

@@ -1,6 +1,6 @@
 //! The registry client: what a reference means, and the bytes behind it.
 
-mod answer;
+pub(crate) mod answer;
 mod blob;
 mod challenge;
 mod choice;
@@ -12,19 +12,19 @@ mod local;
 mod login;
 mod manifest;
 mod media;
-mod options;
+pub(crate) mod options;
 mod recent;
 mod remote;
 mod report;
 mod resolve;
-mod retry;
+pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod script;
 #[cfg(test)]
 mod tests;
 mod together;
 mod tokens;
-mod transport;
+pub(crate) mod transport;
 mod turns;
 
 pub use config::ConfigDocument;
@@ -34,7 +34,7 @@ pub use options::{Authority, RegistryOptions, RetryOptions};
 pub use resolve::RegistryClient;
 
 pub(crate) use blob::{BlobFetcher, BlobSink};
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, Refusal};
 pub(crate) use options::MAX_MANIFEST_BYTES;
 pub(crate) use remote::{RemoteImage, Source};
 pub(crate) use report::report;

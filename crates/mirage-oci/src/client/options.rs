@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mirage_core::RegistryHost;
+use reqwest::Url;
 
 /// Settings of the registry client. The defaults are right for public registries.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub struct RegistryOptions {
     pub answer_timeout: Duration,
     /// How often and how patiently a stumbling registry is asked again.
     pub retry: RetryOptions,
+    /// Where passwords for registries of Amazon are minted instead of at AWS itself, such as an interface
+    /// endpoint of a private network: `https://vpce-….api.ecr.eu-west-1.vpce.amazonaws.com`.
+    pub ecr_endpoint: Option<Url>,
 }
 
 /// A certificate authority of the house.
@@ -54,6 +58,7 @@ impl Default for RegistryOptions {
             stall_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(60),
             retry: RetryOptions::default(),
+            ecr_endpoint: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use mirage_core::port::{LoginCheck, Registry};
+use mirage_core::port::{Clock, LoginCheck, Registry};
 use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result};
 
 use super::config::ConfigDocument;
@@ -34,17 +34,18 @@ pub struct RegistryClient {
 
 impl RegistryClient {
     /// A client with these settings; it opens no connection yet. `seed` sets off the jitter of its
-    /// pauses. What is in `store` is not fetched; `own` is the built-in registry, which needs one.
+    /// pauses, `clock` says when minted passwords end. What is in `store` is not fetched; `own` is the built-in registry, which needs one.
     ///
     /// # Errors
     /// `INVALID_REQUEST` where the file of an authority cannot be read or holds no certificate.
     pub fn new(
         options: RegistryOptions,
         seed: u64,
+        clock: Arc<dyn Clock>,
         store: Option<ContentStore>,
         own: Option<OwnRegistry>,
     ) -> Result<Self> {
-        let link = Arc::new(Link::new(options, seed)?);
+        let link = Arc::new(Link::new(options, seed, clock)?);
         Ok(Self {
             documents: Arc::new(Documents {
                 link,

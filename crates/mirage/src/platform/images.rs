@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use mirage_core::port::Randomness;
 use mirage_core::{RegistryHost, Result};
-use mirage_oci::client::{Authority, OwnRegistry, RegistryClient, RegistryOptions};
+use mirage_oci::client::{OwnRegistry, RegistryClient, RegistryOptions};
 use mirage_oci::content::{ContentStore, StoreConfig};
 use mirage_oci::layer::LayerLimits;
 use mirage_oci::pull::Images;
 use mirage_oci::registry::Repositories;
 
 use super::options::PlatformOptions;
+use crate::clock::SystemClock;
 use mirage_cli::config::run_dir;
 
 /// The parts of a platform that know images.
@@ -33,8 +35,13 @@ pub(crate) fn join(
     let store = ContentStore::open(config)?;
     let repositories = Repositories::open(store.root())?;
     let own = OwnRegistry { hosts: own_hosts(listen), repositories: repositories.clone() };
-    let client =
-        RegistryClient::new(registry_options(options), seed(random), Some(store.clone()), Some(own))?;
+    let client = RegistryClient::new(
+        registry_options(options),
+        seed(random),
+        Arc::new(SystemClock),
+        Some(store.clone()),
+        Some(own),
+    )?;
     let images = Images::new(client.clone(), store.clone(), LayerLimits::default());
     Ok(JoinedImages { store, repositories, client, images })
 }
@@ -43,11 +50,8 @@ pub(crate) fn join(
 pub(crate) fn registry_options(options: &PlatformOptions) -> RegistryOptions {
     RegistryOptions {
         plain_http: options.insecure_registries.iter().cloned().collect(),
-        authorities: options
-            .registry_ca
-            .iter()
-            .map(|file| Authority { host: None, file: file.clone() })
-            .collect(),
+        authorities: options.registry_ca.clone(),
+        ecr_endpoint: options.ecr_endpoint.clone(),
         ..RegistryOptions::default()
     }
 }

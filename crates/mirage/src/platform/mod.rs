@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
-pub(crate) use options::PlatformOptions;
+pub(crate) use options::{Authority, PlatformOptions, authority};
 pub(crate) use token::admin_token;
 use vault::vault_keys;
 

@@ -3,8 +3,19 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use mirage_core::RegistryHost;
+use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
+pub(crate) use mirage_oci::client::Authority;
+use reqwest::Url;
+
+/// An authority as it is written: `FILE`, or `HOST=FILE` for one registry.
+pub(crate) fn authority(text: &str) -> Result<Authority, String> {
+    let host = |host: &str| host.parse().map_err(|error: Error| error.message().to_owned());
+    match text.split_once('=') {
+        Some((name, file)) => Ok(Authority { host: Some(host(name)?), file: file.into() }),
+        None => Ok(Authority { host: None, file: text.into() }),
+    }
+}
 
 /// What whoever starts a platform chose.
 #[derive(Clone, Debug)]
@@ -23,8 +34,10 @@ pub(crate) struct PlatformOptions {
     pub(crate) runtime: Option<PathBuf>,
     /// Registries that are asked over plain HTTP.
     pub(crate) insecure_registries: Vec<RegistryHost>,
-    /// Certificates of registries with an own authority.
-    pub(crate) registry_ca: Vec<PathBuf>,
+    /// Certificate authorities of registries.
+    pub(crate) registry_ca: Vec<Authority>,
+    /// Where passwords for Amazon ECR are made, instead of at AWS.
+    pub(crate) ecr_endpoint: Option<Url>,
 }
 
 impl PlatformOptions {
@@ -40,6 +53,7 @@ impl PlatformOptions {
             runtime: None,
             insecure_registries: Vec::new(),
             registry_ca: Vec::new(),
+            ecr_endpoint: None,
         }
     }
 }

@@ -1,7 +1,12 @@
 //! A registry for tests: honest where it is not told otherwise, and a log of what it was asked.
 
+mod clock;
 mod debian;
 mod image;
+mod skopeo;
+mod tests;
+mod tls;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,6 +14,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,8 +24,14 @@ use mirage_core::{Digest, DigestAlgorithm, Reference, RegistryHost};
 use super::{RegistryClient, RegistryOptions, RetryOptions};
 use crate::hash::digest_of;
 
-pub(crate) use debian::{DebianRegistry, push};
+pub(crate) use clock::HandClock;
+pub(crate) use debian::DebianRegistry;
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
+pub(crate) use skopeo::push;
+pub(crate) use tokens::TokenService;
+
+/// Largest body of a request, in bytes: a form, a small document.
+const MAX_BODY: usize = 1 << 20;
 
 /// A running registry. Dropping it ends it.
 pub(crate) struct Script {
@@ -35,7 +47,7 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
+    pub(crate) body: Bytes,
     /// How many requests with this method and path there were before.
     pub(crate) nth: usize,
 }
@@ -43,6 +55,11 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
     }
 
     pub(crate) fn is_blob(&self, digest: &Digest) -> bool {
@@ -60,7 +77,9 @@ impl Script {
         let app = axum::Router::new().fallback(move |request: Request| {
             let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
             async move {
-                let seen = note(&log, request).await;
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, MAX_BODY).await.unwrap();
+                let seen = note(&log, &head, body);
                 answer(&seen)
             }
         });
@@ -94,15 +113,12 @@ impl Drop for Script {
     }
 }
 
-async fn note(log: &Mutex<Vec<Seen>>, request: Request) -> Seen {
-    let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+fn note(log: &Mutex<Vec<Seen>>, head: &Parts, body: Bytes) -> Seen {
     let mut log = log.lock().unwrap();
-    let (method, path) = (head.method, head.uri.path().to_owned());
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let nth = log.iter().filter(|seen| seen.method == method && seen.path == path).count();
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let body = String::from_utf8_lossy(&body).into_owned();
-    let seen = Seen { method, path, query, headers: head.headers, body, nth };
+    let seen = Seen { method, path, query, headers: head.headers.clone(), body, nth };
     log.push(seen.clone());
     seen
 }
@@ -226,7 +242,12 @@ pub(crate) fn options() -> RegistryOptions {
     }
 }
 
+/// A clock that stands still.
+pub(crate) fn clock() -> Arc<HandClock> {
+    Arc::new(HandClock::at(jiff::Timestamp::from_second(1_790_000_000).unwrap()))
+}
+
 /// A client with the patience of a test, and nothing nearby.
 pub(crate) fn client() -> RegistryClient {
-    RegistryClient::new(options(), 7, None, None).unwrap()
+    RegistryClient::new(options(), 7, clock(), None, None).unwrap()
 }

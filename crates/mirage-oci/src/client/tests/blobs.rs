@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use crate::client::fault::Fault;
 use crate::client::link::Link;
 use crate::client::manifest::Descriptor;
-use crate::client::script::{Script, Seen, Shelf, broken_off, options, sha256, stalled, status};
+use crate::client::script::{Script, Seen, Shelf, broken_off, clock, options, sha256, stalled, status};
 use crate::client::{BlobFetcher, BlobSink, RemoteImage};
 
 const SIZE: usize = 300_000;
@@ -31,7 +31,7 @@ async fn fetch(script: &Script) -> Result<Vec<u8>, Fault> {
 }
 
 async fn fetch_as(script: &Script, blob: &Descriptor) -> Result<Vec<u8>, Fault> {
-    let link = Arc::new(Link::new(options(), 7).unwrap());
+    let link = Arc::new(Link::new(options(), 7, clock()).unwrap());
     let (bytes, mut arriving) = mpsc::channel::<Bytes>(4);
     let arrived = Arc::new(AtomicU64::new(0));
     let sink = BlobSink { bytes, arrived: Arc::clone(&arrived) };
@@ -169,7 +169,7 @@ async fn a_blob_that_does_not_say_its_size_is_refused_while_it_is_read() {
 #[tokio::test]
 async fn a_reader_that_has_gone_away_does_not_hide_wrong_bytes() {
     let script = registry(|_, all| Some(Bytes::from(vec![0; all.len()]).into_response())).await;
-    let link = Arc::new(Link::new(options(), 7).unwrap());
+    let link = Arc::new(Link::new(options(), 7, clock()).unwrap());
     let (bytes, gone) = mpsc::channel::<Bytes>(1);
     drop(gone);
     let blob = Descriptor { digest: sha256(&content()), size: SIZE as u64 };

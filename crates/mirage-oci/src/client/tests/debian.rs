@@ -1,7 +1,7 @@
 use mirage_core::port::Registry;
 use mirage_core::{Code, Platform, Reference};
 
-use crate::client::script::{DebianRegistry, TestImage, client, options, push, sha256};
+use crate::client::script::{DebianRegistry, TestImage, client, clock, options, push, sha256};
 use crate::client::{Authority, RegistryClient, RegistryOptions};
 
 fn amd64() -> Platform {
@@ -44,8 +44,14 @@ async fn a_registry_with_an_authority_of_its_own_is_trusted_when_that_is_named()
     let trusting = |host: Option<&Reference>| {
         let authority =
             Authority { host: host.map(|reference| reference.host().clone()), file: registry.authority() };
-        RegistryClient::new(RegistryOptions { authorities: vec![authority], ..options() }, 7, None, None)
-            .unwrap()
+        RegistryClient::new(
+            RegistryOptions { authorities: vec![authority], ..options() },
+            7,
+            clock(),
+            None,
+            None,
+        )
+        .unwrap()
     };
     trusting(Some(&reference)).resolve(&reference, &amd64(), None).await.unwrap();
 
@@ -75,7 +81,8 @@ fn a_file_that_holds_no_authority_is_refused_at_the_start() {
         (folder.path().join("absent.pem"), "cannot be read"),
     ] {
         let authorities = vec![Authority { host: None, file }];
-        let refused = RegistryClient::new(RegistryOptions { authorities, ..options() }, 7, None, None);
+        let refused =
+            RegistryClient::new(RegistryOptions { authorities, ..options() }, 7, clock(), None, None);
         let error = refused.err().unwrap();
         assert!(error.message().contains(words), "{error:?}");
     }

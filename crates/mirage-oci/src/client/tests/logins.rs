@@ -3,7 +3,10 @@ use axum::response::{IntoResponse, Response};
 use mirage_core::port::Registry;
 use mirage_core::{Code, CredentialOwner, Login, Platform, RegistryHost};
 
-use crate::client::script::{Script, Seen, Shelf, TestImage, client, problem};
+use crate::auth::ecr::script::{FakeAws, KEY, SECRET};
+use crate::client::RegistryOptions;
+use crate::client::link::Link;
+use crate::client::script::{Script, Seen, Shelf, TestImage, client, clock, options, problem};
 
 fn amd64() -> Platform {
     "linux/amd64".parse().unwrap()
@@ -230,7 +233,7 @@ async fn an_identity_token_is_exchanged_by_oauth2() {
         None,
         |seen| {
             assert_eq!(
-                seen.body,
+                seen.text(),
                 "service=registry%2Etest&scope=repository%3Aacme%2Fweb%3Apull&grant_type=refresh%5Ftoken\
                  &refresh_token=iden%2Btity&client_id=mirage"
             );
@@ -250,7 +253,7 @@ async fn a_token_service_that_knows_oauth2_alone_gets_the_password_by_it() {
     let script = guarded(
         None,
         |seen| match seen.method.as_str() {
-            "POST" if seen.body.contains("grant_type=password&username=eve&password=sesame&") => {
+            "POST" if seen.text().contains("grant_type=password&username=eve&password=sesame&") => {
                 r#"{"access_token":"short"}"#.into_response()
             }
             "POST" => problem(401, "UNAUTHORIZED"),
@@ -289,6 +292,23 @@ async fn a_token_service_that_redirects_takes_no_secret_along() {
         assert!(client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await.is_err());
     }
     for seen in thief.requests() {
-        assert_eq!((seen.header("authorization"), seen.body.as_str()), (None, ""));
+        assert_eq!((seen.header("authorization"), seen.text()), (None, ""));
     }
+}
+
+#[tokio::test]
+async fn an_access_key_of_amazon_is_shown_to_amazon_and_its_registry_gets_the_password_made_of_it() {
+    let aws = FakeAws::start(clock()).await;
+    let options = RegistryOptions { ecr_endpoint: Some(aws.url.clone()), ..options() };
+    let link = Link::new(options, 7, aws.clock.clone()).unwrap();
+    let owner = |host: &str, username: &str| CredentialOwner {
+        host: host.parse().unwrap(),
+        username: username.into(),
+    };
+    let registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let key = Login { owner: owner(registry, KEY), password: SECRET.to_owned().into() };
+    assert_eq!(link.taken(&key).await.unwrap().owner, owner(registry, "AWS"));
+    let other = Login { owner: owner("ghcr.io", KEY), password: SECRET.to_owned().into() };
+    assert_eq!(link.taken(&other).await.unwrap().owner, owner("ghcr.io", KEY));
+    assert_eq!((aws.minted(), aws.asked()), (1, 1), "the secret went nowhere else");
 }

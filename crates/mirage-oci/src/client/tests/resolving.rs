@@ -6,7 +6,7 @@ use mirage_core::{Code, Error, Platform, ResolvedImage};
 use serde_json::json;
 
 use crate::client::script::{
-    IMAGE, INDEX, Script, Shelf, TestImage, client, entry, options, problem, stalled, status,
+    IMAGE, INDEX, Script, Shelf, TestImage, client, clock, entry, options, problem, stalled, status,
 };
 use crate::client::{RegistryClient, RegistryOptions};
 
@@ -267,6 +267,7 @@ async fn tls_is_spoken_to_every_registry_that_is_not_loopback_or_named() {
     assert_eq!(error.code(), Code::RegistryTlsError);
     assert!(error.message().contains("it speaks plain HTTP where HTTPS is needed"), "{}", error.message());
     let plain_http = [elsewhere.host().clone()].into();
-    let named = RegistryClient::new(RegistryOptions { plain_http, ..options() }, 7, None, None).unwrap();
+    let named =
+        RegistryClient::new(RegistryOptions { plain_http, ..options() }, 7, clock(), None, None).unwrap();
     named.resolve(&elsewhere, &amd64(), None).await.unwrap();
 }

@@ -14,7 +14,7 @@ use mirage_core::{Error, Platform, Reference, ResolvedImage};
 use tempfile::TempDir;
 
 use super::Images;
-use crate::client::script::options;
+use crate::client::script::{clock, options};
 use crate::client::{OwnRegistry, RegistryClient};
 use crate::content::{ContentStore, LayerFormat, StoreConfig};
 use crate::layer::LayerLimits;
@@ -42,7 +42,7 @@ impl Machine {
         let config = StoreConfig { root, run, layer_format: Some(LayerFormat::Directory) };
         let store = ContentStore::open(config).unwrap();
         let own = own(&store);
-        let client = RegistryClient::new(options(), 7, Some(store.clone()), own).unwrap();
+        let client = RegistryClient::new(options(), 7, clock(), Some(store.clone()), own).unwrap();
         let images = Images::new(client.clone(), store.clone(), LayerLimits::default());
         Self { images, client, store, folder }
     }

@@ -9,8 +9,7 @@ use axum::body::Body;
 use base64::Engine;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use jiff::Timestamp;
-use mirage_core::port::{Clock, Randomness};
+use mirage_core::port::Randomness;
 use mirage_core::{Digest, DigestAlgorithm};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -18,27 +17,12 @@ use tower::ServiceExt;
 use super::super::{
     Access, Action, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router,
 };
+use crate::client::script::HandClock;
 use crate::content::{ContentStore, StoreConfig};
 use crate::hash::digest_of;
 
 pub(super) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-/// A clock that is moved by hand.
-pub(super) struct HandClock(Mutex<Timestamp>);
-
-impl HandClock {
-    pub(super) fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap();
-        *now += by;
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-}
 
 struct Counting(Mutex<u8>);
 
@@ -95,7 +79,7 @@ impl Bench {
             layer_format: None,
         })
         .unwrap();
-        let clock = Arc::new(HandClock(Mutex::new("2026-11-21T00:00:00Z".parse().unwrap())));
+        let clock = Arc::new(HandClock::at("2026-11-21T00:00:00Z".parse().unwrap()));
         let pushed: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = pushed.clone();
         let state = RegistryState {
