@@ -49,6 +49,7 @@ impl Control {
         let environment = named(request.environment, DEFAULT_ENVIRONMENT)?;
         self.refuse_taken(&project, &environment, &name).await?;
         let resolution = self.resolve(&request.spec.source).await?;
+        let resolution = self.judged(resolution, &request.spec).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;

@@ -31,6 +31,7 @@ impl Control {
         let mut preview = service.clone();
         patch.clone().apply(&mut preview.spec, &mut preview.replicas)?;
         let resolution = self.resolve(&preview.spec.source).await?;
+        let resolution = self.judged(resolution, &preview.spec).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;

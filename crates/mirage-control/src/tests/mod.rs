@@ -2,6 +2,7 @@
 //! database is real (in memory), the world is [`fakes`], and time is tokio's, moved by the test.
 
 mod fakes;
+mod preflight;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,9 @@
 //! The registry client: what a reference means, and the bytes behind it.
 
+mod annotations;
 mod answer;
+mod artifact;
+mod attached;
 mod blob;
 mod challenge;
 mod choice;
@@ -12,6 +15,7 @@ mod local;
 mod manifest;
 mod media;
 mod options;
+mod quota;
 mod recent;
 mod report;
 mod resolve;

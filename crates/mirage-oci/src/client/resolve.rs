@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mirage_core::port::Registry;
+use mirage_core::port::{Registry, Sighting};
 use mirage_core::{Digest, Error, Platform, Reference, ResolvedImage, Result};
 
 use super::config::ConfigDocument;
@@ -13,6 +13,7 @@ use super::link::Link;
 use super::local::OwnRegistry;
 use super::manifest::{Document, Manifest};
 use super::options::RegistryOptions;
+use super::quota::Quotas;
 use super::recent::Recent;
 use super::report::report;
 use super::turns::Turns;
@@ -47,6 +48,7 @@ impl RegistryClient {
                 own,
                 recent: Recent::default(),
                 turns: Turns::default(),
+                quotas: Quotas::default(),
             }),
         })
     }
@@ -63,6 +65,17 @@ impl RegistryClient {
 
     async fn find(&self, reference: &Reference, wanted: &Platform) -> Result<ResolvedImage, Fault> {
         let (digest, top) = self.documents.top(reference).await?;
+        self.below(reference, wanted, digest, top).await
+    }
+
+    /// From what the reference points to down to the image for the platform.
+    pub(super) async fn below(
+        &self,
+        reference: &Reference,
+        wanted: &Platform,
+        digest: Digest,
+        top: Document,
+    ) -> Result<ResolvedImage, Fault> {
         let found = self.descend(reference, wanted, digest.clone(), top).await?;
         let bytes = self.documents.config_bytes(reference, &found.image.config).await?;
         let ConfigDocument { platform, config } = ConfigDocument::read(&bytes)?;
@@ -123,5 +136,9 @@ struct Found {
 impl Registry for RegistryClient {
     async fn resolve(&self, reference: &Reference, platform: &Platform) -> Result<ResolvedImage, Error> {
         self.find(reference, platform).await.map_err(|fault| report(fault, reference))
+    }
+
+    async fn inspect(&self, reference: &Reference, platform: &Platform) -> Result<Sighting, Error> {
+        self.look(reference, platform).await.map_err(|fault| report(fault, reference))
     }
 }
