@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use mirage_control::Inspection;
-use mirage_core::port::Registry;
-use mirage_core::{Error, Platform, Reference, RegistryHost, Result};
+use mirage_core::port::{Clock, Registry};
+use mirage_core::{Error, Platform, Reference, RegistryHost, Result, Stock};
 use mirage_oci::client::{Authority, RegistryClient, RegistryOptions};
 use serde_json::Value;
 
-use crate::clock::SystemRandomness;
+use crate::clock::{SystemClock, SystemRandomness};
 use crate::platform::seed;
 use mirage_cli::config::env;
 
@@ -35,8 +35,11 @@ async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
     };
     let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
     let start = Instant::now();
-    let image = client.resolve(&reference, &platform).await?;
-    Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
+    let seen = client.inspect(&reference, &platform).await?;
+    // What would be there to run it is not known; only what it says of itself is judged.
+    let (target, now) = (Platform::linux(std::env::consts::ARCH), SystemClock.now());
+    let found = Inspection::new(seen, Stock::default(), &target, now, start.elapsed());
+    Ok(mirage_api::inspection(found))
 }
 
 fn listed(name: &str) -> impl Iterator<Item = String> {

@@ -9,3 +9,4 @@ pub(super) mod quantity;
 pub(super) mod reference;
 pub(super) mod service;
 pub(super) mod settings;
+pub(super) mod verdict;
