@@ -108,6 +108,19 @@ fn properties(schema: &Value) -> String {
         Some(text) => format!("{}\n\n", text.trim()),
         None => String::new(),
     };
+    match schema["allOf"].as_array() {
+        None => page.push_str(&fields(schema)),
+        Some(parts) => {
+            let (whole, own): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part["$ref"].is_string());
+            let whole: Vec<String> = whole.into_iter().map(kind).collect();
+            page.push_str(&format!("Everything of {}, and:\n\n", whole.join(", ")));
+            page.extend(own.into_iter().map(fields));
+        }
+    }
+    page
+}
+
+fn fields(schema: &Value) -> String {
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let rows: Vec<String> = entries(&schema["properties"])
@@ -117,12 +130,9 @@ fn properties(schema: &Value) -> String {
         })
         .collect();
     if rows.is_empty() {
-        page.push_str(&format!("{}\n", kind(schema)));
-    } else {
-        page.push_str("| field | type | always | meaning |\n|---|---|---|---|\n");
-        page.extend(rows);
+        return format!("{}\n", kind(schema));
     }
-    page
+    format!("| field | type | always | meaning |\n|---|---|---|---|\n{}", rows.concat())
 }
 
 /// What a schema is, in a few words.

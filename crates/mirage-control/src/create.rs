@@ -76,6 +76,7 @@ impl Control {
         let there = self.puller_at(&project, &environment).await?;
         let login = self.parts.login(there, &credential, image).await?;
         let resolution = self.resolve(&request.spec.source, login.as_ref()).await?;
+        let resolution = self.judged(resolution, &request.spec).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;

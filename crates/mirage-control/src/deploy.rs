@@ -41,6 +41,7 @@ impl Control {
         let puller = Puller::Service(service.id, service.environment);
         let login = self.parts.login(puller, &credential, image).await?;
         let resolution = self.resolve(&preview.spec.source, login.as_ref()).await?;
+        let resolution = self.judged(resolution, &preview.spec).await?;
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;

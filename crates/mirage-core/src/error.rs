@@ -163,7 +163,8 @@ impl Error {
     }
 }
 
-fn one_line(text: String) -> String {
+/// Text in which control characters are written as escapes.
+pub(crate) fn one_line(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
     }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use mirage_control::Inspection;
-use mirage_core::port::Registry;
+use mirage_core::port::{Clock, Registry};
 use mirage_core::{
-    Code, CredentialChange, CredentialOutcome, Error, Platform, Reference, RegistryHost, Result,
+    Code, CredentialChange, CredentialOutcome, Error, Platform, Reference, RegistryHost, Result, Stock,
 };
 use mirage_oci::client::{RegistryClient, RegistryOptions};
 use serde_json::Value;
@@ -49,8 +49,11 @@ async fn inspect(image: String, platform: Option<String>, login: CredentialChang
         CredentialOutcome::Replace(login) => Some(login),
         CredentialOutcome::Keep | CredentialOutcome::Remove => None,
     };
-    let image = client.resolve(&reference, &platform, login.as_ref()).await?;
-    Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
+    let seen = client.inspect(&reference, &platform, login.as_ref()).await?;
+    // What would be there to run it is not known; only what it says of itself is judged.
+    let (target, now) = (Platform::linux(std::env::consts::ARCH), SystemClock.now());
+    let found = Inspection::new(seen, Stock::default(), &target, now, start.elapsed());
+    Ok(mirage_api::inspection(found))
 }
 
 fn listed(name: &str) -> impl Iterator<Item = String> {

@@ -27,6 +27,7 @@ const ROWS: &[Row] = &[
     ("present", row::first_answer::present),
     ("with-pull", row::first_answer::with_pull),
     ("second-deploy", row::second_deploy::measure),
+    ("preflight", row::preflight::measure),
     ("hundred", row::hundred::measure),
     ("idle", row::idle::measure),
     ("proxy", row::proxy::alone),

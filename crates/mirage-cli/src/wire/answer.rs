@@ -177,8 +177,44 @@ pub(crate) struct Inspection {
     pub(crate) platforms: Vec<String>,
     pub(crate) size_bytes: u64,
     pub(crate) layers: u32,
+    pub(crate) verdict: String,
+    pub(crate) runs: bool,
+    pub(crate) findings: Vec<ImageFinding>,
     pub(crate) present: bool,
+    pub(crate) missing_bytes: Option<u64>,
+    pub(crate) unpacked_bytes: Option<u64>,
+    pub(crate) free_bytes: Option<u64>,
+    pub(crate) attachments: Attachments,
+    pub(crate) quota: Option<Quota>,
     pub(crate) config: ImageConfig,
+}
+
+/// One thing that was found about an image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ImageFinding {
+    pub(crate) code: String,
+    pub(crate) severity: String,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) refusal: Option<Code>,
+}
+
+/// What hangs on an image: `present`, `absent` or `unknown`.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Attachments {
+    pub(crate) signature: String,
+    pub(crate) sbom: String,
+    pub(crate) provenance: String,
+}
+
+/// How many pulls a registry still lets through.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Quota {
+    pub(crate) limit: Option<u64>,
+    pub(crate) remaining: u64,
+    pub(crate) window_seconds: Option<u64>,
 }
 
 /// What an image says about how it wants to run.
@@ -193,6 +229,7 @@ pub(crate) struct ImageConfig {
     pub(crate) volumes: Vec<String>,
     pub(crate) stop_signal: Option<String>,
     pub(crate) health_command: Vec<String>,
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) created: Option<Timestamp>,
 }
 

@@ -188,13 +188,7 @@ async fn services_without_a_credential_pull_with_those_of_their_environment_and_
     stage.share(Some("production"), "acme", "sesame").await;
     let second = stage.create_with("b", given(None, None)).await.unwrap();
     assert_eq!(stage.ended(second.id).await.phase, Phase::Active);
-    let inspect = || InspectImage {
-        reference: IMAGE.parse().unwrap(),
-        platform: None,
-        credentials: CredentialChange::default(),
-        project: None,
-        environment: None,
-    };
+    let inspect = || InspectImage::new(IMAGE.parse().unwrap());
     assert!(stage.control.inspect(&stage.actor, inspect()).await.is_ok());
     let all = stage.control.credentials(&stage.actor).await.unwrap();
     assert_eq!(all.len(), 3);

@@ -59,6 +59,10 @@ pub(super) struct World {
     pub(super) tags: Mutex<BTreeMap<String, Digest>>,
     pub(super) behaviour: Mutex<HashMap<Digest, Behaviour>>,
     pub(super) present: Mutex<HashSet<Digest>>,
+    /// What images say of themselves, where that is not the usual.
+    pub(super) configs: Mutex<HashMap<Digest, ImageConfig>>,
+    /// Bytes that are free on the disk.
+    pub(super) free_bytes: AtomicU64,
     pub(super) collected: Mutex<Vec<HashSet<Digest>>>,
     pub(super) pulls: AtomicU64,
     pub(super) pull_gate: Mutex<Option<Arc<Notify>>>,
@@ -87,6 +91,8 @@ impl World {
             tags: Mutex::default(),
             behaviour: Mutex::default(),
             present: Mutex::default(),
+            configs: Mutex::default(),
+            free_bytes: AtomicU64::new(1 << 40),
             collected: Mutex::default(),
             pulls: AtomicU64::new(0),
             pull_gate: Mutex::default(),
@@ -101,6 +107,14 @@ impl World {
             doors: Mutex::default(),
             environments: Mutex::default(),
         })
+    }
+
+    /// A tag that means this content, which says this of itself.
+    pub(super) fn publish_config(&self, reference: &str, n: u8, change: impl FnOnce(&mut ImageConfig)) {
+        let mut config = web_config();
+        change(&mut config);
+        self.configs.lock().unwrap().insert(digest(n), config);
+        self.publish_image(reference, n, Behaviour::Serves);
     }
 
     /// A tag that means this content, whose process behaves so.
@@ -164,6 +178,15 @@ impl World {
     }
 }
 
+fn web_config() -> ImageConfig {
+    ImageConfig {
+        entrypoint: vec!["/web".into()],
+        user: "web".into(),
+        ports: vec![Port::new(80).unwrap()],
+        ..ImageConfig::default()
+    }
+}
+
 #[async_trait]
 impl Registry for World {
     async fn resolve(
@@ -185,7 +208,7 @@ impl Registry for World {
             platforms: vec![platform.clone()],
             size_bytes: 1000,
             layers: 1,
-            config: ImageConfig { ports: vec![Port::new(80).unwrap()], ..ImageConfig::default() },
+            config: self.configs.lock().unwrap().get(found).cloned().unwrap_or_else(web_config),
         })
     }
 
@@ -247,6 +270,13 @@ impl InstanceEngine for World {
 
     async fn is_present(&self, image: &ResolvedImage) -> bool {
         ImageStore::is_present(self, image).await
+    }
+
+    async fn stock(&self, image: &ResolvedImage) -> Stock {
+        let present = ImageStore::is_present(self, image).await;
+        let missing_bytes = Some(if present { 0 } else { image.size_bytes });
+        let free_bytes = Some(self.free_bytes.load(Ordering::Relaxed));
+        Stock { present, missing_bytes, unpacked_bytes: None, free_bytes }
     }
 
     async fn start(&self, spec: &InstanceSpec) -> Result<InstanceReport> {

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod fakes;
+mod preflight;
 mod trouble;
 
 use std::sync::Arc;

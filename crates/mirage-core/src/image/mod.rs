@@ -1,6 +1,12 @@
 //! Images as the OCI specifications name them.
 
+pub(crate) mod attachments;
 pub(crate) mod digest;
+mod expansion;
+pub(crate) mod judge;
 pub(crate) mod platform;
+pub(crate) mod quota;
 pub(crate) mod reference;
 pub(crate) mod resolved;
+pub(crate) mod stock;
+pub(crate) mod verdict;

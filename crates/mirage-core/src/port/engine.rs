@@ -11,6 +11,7 @@ use crate::credential::Login;
 use crate::error::Result;
 use crate::id::{InstanceId, ServiceId};
 use crate::image::resolved::ResolvedImage;
+use crate::image::stock::Stock;
 use crate::instance::{InstanceReport, InstanceSpec};
 use crate::log::{LogLine, LogQuery};
 use crate::port::images::{Progress, PullProgress};
@@ -28,6 +29,11 @@ pub trait InstanceEngine: Send + Sync {
 
     /// Whether the image is there already.
     async fn is_present(&self, image: &ResolvedImage) -> bool;
+
+    /// What of the image is there, and the room for the rest.
+    async fn stock(&self, image: &ResolvedImage) -> Stock {
+        Stock { present: self.is_present(image).await, ..Stock::default() }
+    }
 
     /// Starts an instance; done when its process runs. Starting an id twice does nothing. A process
     /// that cannot be executed is no error here: the instance is then `Exited` with a `start_error`.

@@ -8,10 +8,13 @@ use async_trait::async_trait;
 
 use crate::credential::Login;
 use crate::error::Result;
+use crate::image::attachments::Attachments;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
+use crate::image::quota::Quota;
 use crate::image::reference::Reference;
 use crate::image::resolved::ResolvedImage;
+use crate::image::stock::Stock;
 
 /// Registries: what a reference means right now.
 #[async_trait]
@@ -24,6 +27,18 @@ pub trait Registry: Send + Sync {
         platform: &Platform,
         login: Option<&Login>,
     ) -> Result<ResolvedImage>;
+
+    /// The same for somebody who only looks, with what a deploy has no use for. Costs more requests
+    /// and not more round trips; what cannot be found out beside the image itself is unknown, and no error.
+    async fn inspect(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<Sighting> {
+        let image = self.resolve(reference, platform, login).await?;
+        Ok(Sighting { image, attachments: Attachments::default(), quota: None })
+    }
 
     /// Shows a login to its registry.
     ///
@@ -41,6 +56,17 @@ pub enum LoginCheck {
     NotAsked,
 }
 
+/// An image as somebody sees it who looks at it in its registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// The image, pinned.
+    pub image: ResolvedImage,
+    /// What hangs on it.
+    pub attachments: Attachments,
+    /// What the registry said about how much may be pulled from it, if anything.
+    pub quota: Option<Quota>,
+}
+
 /// The images that are on this machine.
 #[async_trait]
 pub trait ImageStore: Send + Sync {
@@ -55,6 +81,11 @@ pub trait ImageStore: Send + Sync {
 
     /// Whether every layer is present.
     async fn is_present(&self, image: &ResolvedImage) -> bool;
+
+    /// What of the image is here, and the room for the rest. Transfers nothing and asks no registry.
+    async fn stock(&self, image: &ResolvedImage) -> Stock {
+        Stock { present: self.is_present(image).await, ..Stock::default() }
+    }
 
     /// The directories to stack as the image's root file system, topmost first, mounted and
     /// readable until [`Self::collect`] is called without the image.

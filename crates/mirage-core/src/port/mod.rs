@@ -8,5 +8,5 @@ mod router;
 
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
-pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry};
+pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
 pub use router::Router;

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
-use mirage_core::{Code, Error, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage, Result};
+use mirage_core::{
+    Code, Error, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage, Result, Stock,
+};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 
@@ -216,6 +218,10 @@ impl InstanceEngine for LocalEngine {
 
     async fn is_present(&self, image: &ResolvedImage) -> bool {
         self.inner.images.is_present(image).await
+    }
+
+    async fn stock(&self, image: &ResolvedImage) -> Stock {
+        self.inner.images.stock(image).await
     }
 
     async fn start(&self, spec: &InstanceSpec) -> Result<InstanceReport> {

@@ -46,7 +46,7 @@ mod tests {
             manifest: Descriptor { digest: Digest::sha256([number as u8; 32]), size: 1 },
             platform: offer.parse().ok(),
         };
-        Index { entries: offers.iter().enumerate().map(entry).collect() }
+        Index { entries: offers.iter().enumerate().map(entry).collect(), attestations: Vec::new() }
     }
 
     fn chosen(offers: &[&str], wanted: &str) -> Option<usize> {

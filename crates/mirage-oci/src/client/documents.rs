@@ -15,6 +15,7 @@ use super::local::OwnRegistry;
 use super::manifest::{Descriptor, Document};
 use super::media::ACCEPT_MANIFESTS;
 use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
+use super::quota::Quotas;
 use super::recent::Recent;
 use super::remote::RemoteImage;
 use super::retry::Tries;
@@ -31,6 +32,7 @@ pub(crate) struct Documents {
     pub(crate) own: Option<OwnRegistry>,
     pub(crate) recent: Recent,
     pub(crate) turns: Turns,
+    pub(crate) quotas: Quotas,
 }
 
 impl Documents {
@@ -150,6 +152,7 @@ impl Documents {
         loop {
             match self.link.ask(&question).await {
                 Ok(response) => {
+                    self.quotas.note(reference.host(), response.headers());
                     let told = told_digest(&response);
                     return Ok(match (reference.digest(), told) {
                         (Some(asked), None) => Some(asked.clone()),
@@ -193,6 +196,7 @@ impl Documents {
         limit: u64,
     ) -> Result<Fetched, Fault> {
         let response = self.link.ask(question).await?;
+        self.quotas.note(question.image.reference.host(), response.headers());
         if is_web_page(response.headers()) {
             return Err(Fault::WebPage);
         }
@@ -203,12 +207,12 @@ impl Documents {
         Ok(Fetched { told, content_type, bytes })
     }
 
-    fn question<'a>(&self, method: Method, image: RemoteImage<'a>, item: String) -> Question<'a> {
+    pub(super) fn question<'a>(&self, method: Method, image: RemoteImage<'a>, item: String) -> Question<'a> {
         Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
     }
 
     /// The bytes with this digest from memory or from the store.
-    async fn nearby(&self, digest: &Digest, limit: u64) -> Option<Bytes> {
+    pub(crate) async fn nearby(&self, digest: &Digest, limit: u64) -> Option<Bytes> {
         if let Some(bytes) = self.recent.document(digest) {
             return Some(bytes);
         }

@@ -3,11 +3,15 @@
 use mirage_core::{Code, Digest, Error, Platform, Result};
 use serde::Deserialize;
 
+use super::annotations::Annotations;
 use super::answer::printable;
 use super::fault::Fault;
 use super::media::{self, Kind};
 use super::options::{MAX_CONFIG_BYTES, MAX_IMAGE_BYTES, MAX_INDEX_ENTRIES, MAX_LAYERS};
 use crate::layer::Compression;
+
+/// eStargz says here how large a layer is unpacked.
+const UNPACKED_SIZE: &str = "io.containers.estargz.uncompressed-size";
 
 /// What is found under `/manifests/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Manifest {
 pub struct Index {
     /// What it offers, in its own order. Entries that are no images (attestations) are left out.
     pub entries: Vec<IndexEntry>,
+    /// What BuildKit says about those: which image, and the manifest of its attestations.
+    pub attestations: Vec<(Digest, Descriptor)>,
 }
 
 /// One image of an index.
@@ -59,6 +65,8 @@ pub struct Layer {
     pub blob: Descriptor,
     /// How it is compressed.
     pub compression: Compression,
+    /// Bytes of the archive in it, where that is known without looking inside. A registry may lie.
+    pub unpacked_bytes: Option<u64>,
 }
 
 impl Manifest {
@@ -123,6 +131,8 @@ struct WireDescriptor {
     digest: Digest,
     size: u64,
     platform: Option<WirePlatform>,
+    #[serde(default)]
+    annotations: Annotations,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +175,9 @@ impl WireDocument {
                 "its index has {entries} entries, the limit is {MAX_INDEX_ENTRIES}"
             )));
         }
-        Ok(Index { entries: manifests.into_iter().filter_map(WireDescriptor::into_entry).collect() })
+        let attestations = manifests.iter().filter_map(WireDescriptor::attestation).collect();
+        let entries = manifests.into_iter().filter_map(WireDescriptor::into_entry).collect();
+        Ok(Index { entries, attestations })
     }
 
     fn into_manifest(self) -> Result<Manifest, Fault> {
@@ -202,7 +214,18 @@ impl WireDescriptor {
         let compression = Compression::of_media_type(&self.media_type).ok_or_else(|| {
             Fault::NotAnImage(format!("it has a layer of the type {}", printable(&self.media_type, 100)))
         })?;
-        Ok(Layer { blob: self.content(), compression })
+        let unpacked_bytes = match compression {
+            Compression::None => Some(self.size),
+            _ => self.annotations.text(UNPACKED_SIZE).and_then(|bytes| bytes.parse().ok()),
+        };
+        Ok(Layer { blob: self.content(), compression, unpacked_bytes })
+    }
+
+    /// The image that this entry of an index is about, where it holds attestations.
+    fn attestation(&self) -> Option<(Digest, Descriptor)> {
+        let about = self.annotations.text("vnd.docker.reference.digest")?.parse().ok()?;
+        let attests = self.annotations.text("vnd.docker.reference.type")? == "attestation-manifest";
+        attests.then(|| (about, Descriptor { digest: self.digest.clone(), size: self.size }))
     }
 
     /// Nothing for entries that cannot be run: attestations (`unknown/unknown`), other artifacts, and

@@ -1,6 +1,9 @@
 //! The registry client: what a reference means, and the bytes behind it.
 
+mod annotations;
 pub(crate) mod answer;
+mod artifact;
+mod attached;
 mod blob;
 mod challenge;
 mod choice;
@@ -13,6 +16,7 @@ mod login;
 mod manifest;
 mod media;
 pub(crate) mod options;
+mod quota;
 mod recent;
 mod remote;
 mod report;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use mirage_core::port::{Clock, LoginCheck, Registry};
+use mirage_core::port::{Clock, LoginCheck, Registry, Sighting};
 use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result};
 
 use super::config::ConfigDocument;
@@ -15,6 +15,7 @@ use super::local::OwnRegistry;
 use super::login;
 use super::manifest::{Document, Manifest};
 use super::options::RegistryOptions;
+use super::quota::Quotas;
 use super::recent::Recent;
 use super::remote::{RemoteImage, Source};
 use super::report::{report, report_login};
@@ -29,7 +30,29 @@ const MAX_INDEX_DEPTH: usize = 3;
 #[derive(Clone)]
 pub struct RegistryClient {
     documents: Arc<Documents>,
-    under_way: Arc<Together<(Source, Reference, Platform), Result<ResolvedImage>>>,
+    resolving: Arc<UnderWay<ResolvedImage>>,
+    looking: Arc<UnderWay<Sighting>>,
+}
+
+/// Questions of one kind that are being answered.
+type UnderWay<T> = Together<(Source, Reference, Platform), Result<T>>;
+
+/// What somebody wants to know about, for as long as it takes.
+#[derive(Clone)]
+struct Wanted {
+    reference: Reference,
+    platform: Platform,
+    login: Option<Login>,
+}
+
+impl Wanted {
+    fn new(reference: &Reference, platform: &Platform, login: Option<&Login>) -> Self {
+        Self { reference: reference.clone(), platform: platform.clone(), login: login.cloned() }
+    }
+
+    fn image(&self) -> RemoteImage<'_> {
+        RemoteImage { reference: &self.reference, login: self.login.as_ref() }
+    }
 }
 
 impl RegistryClient {
@@ -53,8 +76,10 @@ impl RegistryClient {
                 own,
                 recent: Recent::default(),
                 turns: Turns::default(),
+                quotas: Quotas::default(),
             }),
-            under_way: Arc::default(),
+            resolving: Arc::default(),
+            looking: Arc::default(),
         })
     }
 
@@ -68,9 +93,43 @@ impl RegistryClient {
         &self.documents
     }
 
+    /// Asks, unless somebody asks the same just now: then that answer is everybody's.
+    async fn once<T, F>(
+        &self,
+        under_way: &UnderWay<T>,
+        wanted: Wanted,
+        ask: impl FnOnce(Self, Wanted) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let question = (wanted.image().source(), wanted.reference.clone(), wanted.platform.clone());
+        let client = self.clone();
+        let begin = || {
+            async move {
+                let answer = ask(client, wanted.clone()).await;
+                answer.map_err(|fault| report(fault, wanted.image()))
+            }
+            .boxed()
+        };
+        under_way.ask(question, begin).await
+    }
+
     async fn find(&self, image: RemoteImage<'_>, wanted: &Platform) -> Result<ResolvedImage, Fault> {
-        let reference = image.reference;
         let (digest, top) = self.documents.top(image).await?;
+        self.below(image, wanted, digest, top).await
+    }
+
+    /// From what the reference points to down to the image for the platform.
+    pub(super) async fn below(
+        &self,
+        image: RemoteImage<'_>,
+        wanted: &Platform,
+        digest: Digest,
+        top: Document,
+    ) -> Result<ResolvedImage, Fault> {
+        let reference = image.reference;
         let found = self.descend(image, wanted, digest.clone(), top).await?;
         let bytes = self.documents.config_bytes(image, &found.image.config).await?;
         let ConfigDocument { platform, config } = ConfigDocument::read(&bytes)?;
@@ -135,21 +194,23 @@ impl Registry for RegistryClient {
         platform: &Platform,
         login: Option<&Login>,
     ) -> Result<ResolvedImage, Error> {
-        let source = RemoteImage { reference, login }.source();
-        let question = (source, reference.clone(), platform.clone());
-        let ask = || {
-            let (client, login) = (self.clone(), login.cloned());
-            let (reference, platform) = (reference.clone(), platform.clone());
-            async move {
-                let image = RemoteImage { reference: &reference, login: login.as_ref() };
-                client.find(image, &platform).await.map_err(|fault| report(fault, image))
-            }
-            .boxed()
-        };
-        self.under_way.ask(question, ask).await
+        let ask =
+            |client: Self, wanted: Wanted| async move { client.find(wanted.image(), &wanted.platform).await };
+        self.once(&self.resolving, Wanted::new(reference, platform, login), ask).await
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck, Error> {
         login::check(self.link(), login).await.map_err(|fault| report_login(fault, login))
+    }
+
+    async fn inspect(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<Sighting, Error> {
+        let ask =
+            |client: Self, wanted: Wanted| async move { client.look(wanted.image(), &wanted.platform).await };
+        self.once(&self.looking, Wanted::new(reference, platform, login), ask).await
     }
 }

@@ -19,6 +19,13 @@ impl ContentStore {
             || self.format() == LayerFormat::Erofs && self.layer_file(digest).exists()
     }
 
+    /// Bytes that a layer takes on the disk; `None` where it is not here, or is a folder, which
+    /// would have to be walked.
+    pub fn layer_bytes(&self, digest: &Digest) -> Option<u64> {
+        let file = self.layer_file(digest).metadata().ok()?;
+        (self.format() == LayerFormat::Erofs).then_some(file.len())
+    }
+
     /// Unpacks a compressed layer from `reader`, reading it to its end, and keeps it as a draft.
     ///
     /// The caller compares the digest of the bytes it handed over and then commits the draft. Blocks

@@ -2,14 +2,11 @@
 
 use std::path::Path;
 
-use mirage_core::{Code, Error, Reference, Result, human_bytes};
+use mirage_core::{Code, Error, Reference, Result, UNPACKED_RATIO, does_not_fit, human_bytes};
 use nix::sys::statvfs::statvfs;
 
-/// How much larger programs are on the disk than in a registry: a rule of thumb, for sentences only.
-const UNPACKED_RATIO: u64 = 3;
-
 /// Bytes that can still be written below `folder`; `None` where that cannot be found out.
-fn free(folder: &Path) -> Option<u64> {
+pub(super) fn free(folder: &Path) -> Option<u64> {
     let told = statvfs(folder).ok()?;
     Some((told.blocks_available() as u64).saturating_mul(told.fragment_size() as u64))
 }
@@ -19,18 +16,10 @@ fn free(folder: &Path) -> Option<u64> {
 /// # Errors
 /// `IMAGE_TOO_LARGE` where the packed layers alone are larger than the free disk.
 pub(super) fn check(folder: &Path, packed_bytes: u64, reference: &Reference) -> Result<()> {
-    match free(folder) {
-        Some(free) if packed_bytes > free => Err(Error::new(
-            Code::ImageTooLarge,
-            format!(
-                "`{}` does not fit on the disk: {} are to be pulled, {} are free",
-                reference.familiar(),
-                human_bytes(packed_bytes),
-                human_bytes(free)
-            ),
-        )
-        .hint(format!("free some space below `{}`, or use a smaller image", folder.display()))),
-        _ => Ok(()),
+    match free(folder).and_then(|free| does_not_fit(packed_bytes, free)) {
+        Some(why) => Err(Error::new(Code::ImageTooLarge, format!("`{}` {why}", reference.familiar()))
+            .hint(format!("free some space below `{}`, or use a smaller image", folder.display()))),
+        None => Ok(()),
     }
 }
 

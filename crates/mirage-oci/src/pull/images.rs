@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mirage_core::port::{ImageStore, Progress, PullProgress};
-use mirage_core::{Code, Digest, Error, Login, ResolvedImage, Result};
+use mirage_core::{Code, Digest, Error, Login, ResolvedImage, Result, Stock};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -114,6 +114,16 @@ impl ImageStore for Images {
         matches!(present.await, Ok(Some(())))
     }
 
+    async fn stock(&self, image: &ResolvedImage) -> Stock {
+        let manifest = self.inner.client.documents().nearby(&image.manifest, MAX_MANIFEST_BYTES).await;
+        let manifest = manifest.and_then(|bytes| image_manifest(&bytes).ok());
+        let (present, stock) = tokio::join!(
+            self.is_present(image),
+            self.on_disk(move |inner| inner.stock(manifest.as_ref().map(distinct))),
+        );
+        Stock { present, ..stock.unwrap_or_default() }
+    }
+
     async fn layers(&self, image: &ResolvedImage) -> Result<Vec<PathBuf>> {
         let (digest, name) = (image.manifest.clone(), image.reference.familiar());
         self.on_disk(move |inner| {
@@ -192,6 +202,17 @@ impl Inner {
         let Some(bytes) = self.store.blob(digest, MAX_MANIFEST_BYTES)? else { return Ok(None) };
         let manifest = image_manifest(&bytes);
         manifest.map(Some).map_err(|fault| Error::internal(&format!("read the manifest `{digest}`"), fault))
+    }
+
+    /// What of these layers is here, and the room for the others.
+    fn stock(&self, layers: Option<Vec<Layer>>) -> Stock {
+        let free_bytes = disk::free(self.store.root());
+        let Some(layers) = layers else { return Stock { free_bytes, ..Stock::default() } };
+        let missing = layers.iter().filter(|layer| !self.store.has_layer(&layer.blob.digest));
+        let missing_bytes = missing.map(|layer| layer.blob.size).fold(0, u64::saturating_add);
+        let unpacked = |layer: &Layer| self.store.layer_bytes(&layer.blob.digest).or(layer.unpacked_bytes);
+        let unpacked_bytes = layers.iter().try_fold(0_u64, |all, layer| all.checked_add(unpacked(layer)?));
+        Stock { present: false, missing_bytes: Some(missing_bytes), unpacked_bytes, free_bytes }
     }
 
     /// A kept manifest that cannot be read stops everything: what it needs is not known.

@@ -15,5 +15,6 @@ mod layers;
 mod life;
 mod neighbours;
 mod ordinary_user;
+mod preflight;
 mod sample;
 mod stage;

@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod first_answer;
 pub(super) mod hundred;
 pub(super) mod idle;
+pub(super) mod preflight;
 pub(super) mod proxy;
 pub(super) mod pull;
 pub(super) mod second_deploy;

@@ -13,6 +13,7 @@ use crate::rest::error::Problem;
 use crate::rest::input::Body;
 use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::image::Image;
+use crate::rest::wire::verdict::{Attachments, ImageFinding, Quota};
 
 /// Which image.
 #[derive(Deserialize, ToSchema)]
@@ -38,16 +39,34 @@ pub(crate) struct InspectImage {
 pub(crate) struct Inspection {
     #[serde(flatten)]
     image: Image,
+    /// Whether it can run, in one line.
+    #[schema(example = "runs here, 2 warnings")]
+    verdict: String,
+    /// Whether nothing was found that keeps it from running; a deploy is refused otherwise.
+    runs: bool,
+    /// What was found, the worst first.
+    findings: Vec<ImageFinding>,
     /// Whether every layer is on this machine already.
     present: bool,
-    /// How long the registry took.
+    /// Bytes of the layers that would have to be moved, as they are in the registry.
+    missing_bytes: Option<u64>,
+    /// Bytes that the image takes unpacked, where that can be known without moving its layers.
+    unpacked_bytes: Option<u64>,
+    /// Bytes that are free where layers are kept.
+    free_bytes: Option<u64>,
+    /// What hangs on it in its registry.
+    attachments: Attachments,
+    /// How many pulls its registry still lets through, where it says so.
+    quota: Option<Quota>,
+    /// How long all that took.
     millis: u64,
 }
 
 /// Inspect an image
 ///
-/// Asks the registry what a reference means right now, and whether the image can run here. Writes
-/// nothing and transfers no layer.
+/// Asks the registry what a reference means right now, and judges whether the image can run here.
+/// Writes nothing and transfers no layer. An image that is not there, may not be read, or is not built
+/// for the platform is refused; whatever else is found is among the findings.
 #[utoipa::path(
     post,
     path = "/api/images/inspect",
@@ -85,6 +104,19 @@ pub fn inspection(found: mirage_control::Inspection) -> serde_json::Value {
 impl From<mirage_control::Inspection> for Inspection {
     fn from(found: mirage_control::Inspection) -> Self {
         let millis = u64::try_from(found.took.as_millis()).unwrap_or(u64::MAX);
-        Self { image: Image::from(found.image), present: found.present, millis }
+        let stock = found.stock;
+        Self {
+            verdict: found.verdict.line(),
+            runs: found.verdict.runs(),
+            findings: found.verdict.findings.into_iter().map(ImageFinding::from).collect(),
+            image: Image::from(found.image),
+            present: stock.present,
+            missing_bytes: stock.missing_bytes,
+            unpacked_bytes: stock.unpacked_bytes,
+            free_bytes: stock.free_bytes,
+            attachments: Attachments::from(found.attachments),
+            quota: found.quota.map(Quota::from),
+            millis,
+        }
     }
 }

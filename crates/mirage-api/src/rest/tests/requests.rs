@@ -157,6 +157,11 @@ async fn an_image_is_inspected_before_anything_runs() {
     answer["millis"] = json!("redacted");
     insta::assert_json_snapshot!(answer, @r#"
     {
+      "attachments": {
+        "provenance": "unknown",
+        "sbom": "unknown",
+        "signature": "absent"
+      },
       "config": {
         "command": [
           "/web"
@@ -170,11 +175,21 @@ async fn an_image_is_inspected_before_anything_runs() {
         "healthCommand": [],
         "labels": {},
         "stopSignal": null,
-        "user": "",
+        "user": "web",
         "volumes": [],
         "workingDirectory": ""
       },
       "dockerImage": "registry.test/acme/web:1",
+      "findings": [
+        {
+          "code": "NOT_SIGNED",
+          "hint": null,
+          "message": "it has no signature",
+          "refusal": null,
+          "severity": "note"
+        }
+      ],
+      "freeBytes": null,
       "imageDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
       "imageName": "acme/web",
       "imageRegistry": "registry.test",
@@ -182,14 +197,60 @@ async fn an_image_is_inspected_before_anything_runs() {
       "layers": 1,
       "manifestDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
       "millis": "redacted",
+      "missingBytes": null,
       "platform": "linux/amd64",
       "platforms": [
         "linux/amd64"
       ],
       "present": true,
-      "sizeBytes": 2097152
+      "quota": {
+        "limit": 100,
+        "remaining": 76,
+        "source": null,
+        "windowSeconds": 21600
+      },
+      "runs": true,
+      "sizeBytes": 2097152,
+      "unpackedBytes": null,
+      "verdict": "runs here"
     }
     "#);
+    let careless = json!({"image": "registry.test/acme/careless:1"});
+    let judged = app.post("/api/images/inspect", careless.clone()).await.json();
+    insta::assert_json_snapshot!(json!([judged["runs"], judged["verdict"], judged["findings"]]), @r#"
+    [
+      false,
+      "cannot run here: `$PORT` in its command is not expanded: no shell reads it",
+      [
+        {
+          "code": "VARIABLE_NOT_EXPANDED",
+          "hint": "give the command through a shell: `-- sh -c 'exec /web $PORT'`; or write the value itself",
+          "message": "`$PORT` in its command is not expanded: no shell reads it",
+          "refusal": "START_FAILED",
+          "severity": "problem"
+        },
+        {
+          "code": "RUNS_AS_ROOT",
+          "hint": "name another user with `USER` in its Dockerfile",
+          "message": "it runs as root",
+          "refusal": null,
+          "severity": "warning"
+        },
+        {
+          "code": "NOT_SIGNED",
+          "hint": null,
+          "message": "it has no signature",
+          "refusal": null,
+          "severity": "note"
+        }
+      ]
+    ]
+    "#);
+    let refused = app.post("/api/services/from-image", careless).await;
+    assert_eq!(refused.problem(), "422 START_FAILED");
+    let command = json!({"image": "registry.test/acme/web:1", "command": ["/web", "$PORT"]});
+    let refused = app.post("/api/services/from-image", command).await;
+    assert_eq!(refused.problem(), "400 INVALID_REQUEST at command");
     let other = json!({"image": "registry.test/acme/web:1", "platform": "linux/arm64"});
     assert_eq!(app.post("/api/images/inspect", other).await.problem(), "422 NO_MATCHING_PLATFORM");
     let nonsense = json!({"image": "registry.test/acme/web:1", "platform": "toaster"});

@@ -13,12 +13,12 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
     Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry,
-    Router,
+    Router, Sighting,
 };
 use mirage_core::{
-    Backend, Code, Digest, Error, ImageConfig, InstanceId, InstanceReport, InstanceSpec, InstanceState,
-    LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Probe, ProbeFailure, Reference,
-    ResolvedImage, Result, RouteTable, ServiceId,
+    Attachments, Backend, Code, Digest, Error, ImageConfig, InstanceId, InstanceReport, InstanceSpec,
+    InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence, Probe,
+    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, ServiceId,
 };
 use tokio::sync::{Notify, watch};
 
@@ -83,7 +83,7 @@ impl Randomness for World {
     }
 }
 
-/// Knows `registry.test/acme/web` with the tags 1 and 2.
+/// Knows `registry.test/acme/web` with the tags 1 and 2, and `acme/careless`.
 #[async_trait]
 impl Registry for World {
     async fn resolve(
@@ -93,7 +93,7 @@ impl Registry for World {
         _: Option<&Login>,
     ) -> Result<ResolvedImage> {
         let number = match (reference.repository().as_str(), reference.identifier().as_str()) {
-            ("acme/web", "1") => 1,
+            ("acme/web", "1") | ("acme/careless", _) => 1,
             ("acme/web", "2") => 2,
             _ => {
                 let message = format!("`{}` has no tag `{}`", reference.repository(), reference.identifier());
@@ -107,11 +107,16 @@ impl Registry for World {
                 format!("`{reference}` is not built for `{platform}`"),
             ));
         }
-        let config = ImageConfig {
+        let mut config = ImageConfig {
             command: vec!["/web".into()],
+            user: "web".into(),
             ports: vec![Port::new(8080).unwrap()],
             ..ImageConfig::default()
         };
+        if reference.repository().last() == "careless" {
+            config.command.push("$PORT".into());
+            config.user.clear();
+        }
         Ok(ResolvedImage {
             reference: reference.clone(),
             digest: Digest::sha256([number; 32]),
@@ -126,6 +131,18 @@ impl Registry for World {
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
         Ok(LoginCheck::Accepted)
+    }
+
+    async fn inspect(
+        &self,
+        reference: &Reference,
+        platform: &Platform,
+        login: Option<&Login>,
+    ) -> Result<Sighting> {
+        let image = self.resolve(reference, platform, login).await?;
+        let quota = Quota { limit: Some(100), remaining: 76, window_seconds: Some(21_600), source: None };
+        let attachments = Attachments { signature: Presence::Absent, ..Attachments::default() };
+        Ok(Sighting { image, attachments, quota: Some(quota) })
     }
 }
 

@@ -11,3 +11,4 @@ pub(super) mod reference;
 pub(super) mod service;
 pub(super) mod settings;
 pub(super) mod variable;
+pub(super) mod verdict;

@@ -42,6 +42,26 @@ fn layers_of_both_families_and_every_compression_are_understood() {
 }
 
 #[test]
+fn the_unpacked_size_is_known_of_a_bare_archive_and_where_it_is_annotated() {
+    let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let annotated = |size: serde_json::Value| {
+        let mut layer = descriptor(gzip, 2, 9);
+        layer["annotations"] = serde_json::json!({ "io.containers.estargz.uncompressed-size": size });
+        layer
+    };
+    for (layer, expected) in [
+        (descriptor("application/vnd.oci.image.layer.v1.tar", 2, 9), Some(9)),
+        (annotated("1024".into()), Some(1024)),
+        (annotated("-1".into()), None),
+        (annotated(1024.into()), None),
+        (descriptor(gzip, 2, 9), None),
+    ] {
+        let Ok(Document::Image(manifest)) = read(&image(&[layer])) else { panic!() };
+        assert_eq!(manifest.layers[0].unpacked_bytes, expected);
+    }
+}
+
+#[test]
 fn a_layer_that_is_there_twice_is_moved_once() {
     let layer = descriptor("application/vnd.oci.image.layer.v1.tar", 2, 9);
     let Ok(Document::Image(manifest)) = read(&image(&[layer.clone(), layer])) else { panic!() };
@@ -71,6 +91,25 @@ fn attestations_and_foreign_artifacts_are_no_offers() {
     let Ok(Document::Index(index)) = read(&index) else { panic!() };
     assert_eq!(index.entries.len(), 2);
     assert_eq!(index.platforms().len(), 1);
+}
+
+#[test]
+fn attestations_are_known_by_what_they_are_about() {
+    let entry = |kind: &str, about: &str| {
+        let mut entry = descriptor(OCI, 4, 9);
+        entry["platform"] = serde_json::json!({ "os": "unknown", "architecture": "unknown" });
+        entry["annotations"] =
+            serde_json::json!({ "vnd.docker.reference.type": kind, "vnd.docker.reference.digest": about });
+        entry
+    };
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [
+        descriptor(OCI, 3, 9), entry("attestation-manifest", &digest(3)), entry("other", &digest(3)),
+        entry("attestation-manifest", "sha256:x"),
+    ]});
+    let Ok(Document::Index(index)) = read(&index) else { panic!() };
+    assert_eq!(index.entries.len(), 1);
+    let [(about, manifest)] = &index.attestations[..] else { panic!("{index:?}") };
+    assert_eq!((about.to_string(), manifest.digest.to_string()), (digest(3), digest(4)));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use mirage_core::{Digest, DigestAlgorithm, Reference, RegistryHost};
+use tokio::sync::watch;
 
 use super::{RegistryClient, RegistryOptions, RetryOptions};
 use crate::hash::digest_of;
@@ -70,16 +71,33 @@ impl Seen {
 impl Script {
     /// Starts a registry that answers by this function.
     pub(crate) async fn start(answer: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Self {
+        Self::start_in_waves(&[], answer).await
+    }
+
+    /// The same, but nothing is answered before so many requests are there: of the first wave, then of
+    /// the second, … Whoever asks for one thing after another that belong into one wave waits in vain.
+    pub(crate) async fn start_in_waves(
+        waves: &[usize],
+        answer: impl Fn(&Seen) -> Response + Send + Sync + 'static,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string().parse().unwrap();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (log, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let mut ends = waves.to_vec();
+        (1..ends.len()).for_each(|at| ends[at] += ends[at - 1]);
+        let (log, answer, ends) = (Arc::clone(&seen), Arc::new(answer), Arc::new(ends));
+        let arrived = watch::Sender::new(0);
         let app = axum::Router::new().fallback(move |request: Request| {
-            let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+            let (log, answer, ends) = (Arc::clone(&log), Arc::clone(&answer), Arc::clone(&ends));
+            let arrived = arrived.clone();
             async move {
                 let (head, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, MAX_BODY).await.unwrap();
                 let seen = note(&log, &head, body);
+                arrived.send_modify(|count| *count += 1);
+                let number = *arrived.borrow();
+                let end = ends.iter().find(|end| **end >= number).copied().unwrap_or_default();
+                let _ = arrived.subscribe().wait_for(|count| *count >= end).await;
                 answer(&seen)
             }
         });
@@ -138,6 +156,12 @@ impl Shelf {
         self.manifests.extend(tag.map(|tag| (tag.to_owned(), (media_type, bytes.clone()))));
         self.manifests.insert(digest.to_string(), (media_type, bytes));
         digest
+    }
+
+    /// Answers with a manifest under another name too.
+    pub(crate) fn also_known_as(&mut self, digest: &Digest, name: &str) {
+        let manifest = self.manifests[&digest.to_string()].clone();
+        self.manifests.insert(name.to_owned(), manifest);
     }
 
     pub(crate) fn blob(&mut self, bytes: &[u8]) -> Digest {

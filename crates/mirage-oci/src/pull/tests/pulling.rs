@@ -72,6 +72,27 @@ async fn only_the_layer_that_changed_moves() {
 }
 
 #[tokio::test]
+async fn what_is_here_needs_no_room_and_its_size_is_known() {
+    let base = layer(&[("base", "base")]);
+    let old = TestImage::new("amd64", vec![base.clone()]);
+    let new = TestImage::new("amd64", vec![base.clone(), layer(&[("app", "2")]), base]);
+    let (script, machine) = (serve(&[&old, &new]).await, Machine::new());
+    machine.pull(&machine.resolve(&script.reference("acme/web:0")).await).await.unwrap();
+    let resolved = machine.resolve(&script.reference("acme/web:1")).await;
+    let asked = script.requests().len();
+    let before = machine.images.stock(&resolved).await;
+    assert_eq!((before.present, before.missing_bytes), (false, Some(new.layers[1].len() as u64)));
+    // The layers are not compressed, and the one that is there twice is kept once.
+    let unpacked = new.layers[0].len() + new.layers[1].len();
+    assert_eq!(before.unpacked_bytes, Some(unpacked as u64));
+    assert!(before.free_bytes.is_some_and(|free| free > 0));
+    machine.pull(&resolved).await.unwrap();
+    let after = machine.images.stock(&resolved).await;
+    assert_eq!((after.present, after.missing_bytes), (true, Some(0)));
+    assert_eq!(script.requests().len(), asked + 1, "only the pull asked for something");
+}
+
+#[tokio::test]
 async fn pulls_at_the_same_time_fetch_each_blob_once_and_all_hear_of_it() {
     let image = TestImage::new("amd64", (0..6).map(|seed| large_layer(seed, 200_000)).collect());
     let (script, machine) = (serve(&[&image]).await, Machine::new());

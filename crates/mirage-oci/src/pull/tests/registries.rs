@@ -1,13 +1,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
 use jiff::Timestamp;
 use mirage_core::port::{Clock, ImageStore, Randomness, Registry};
-use mirage_core::{Code, Reference, RegistryHost};
+use mirage_core::{Attachments, Code, Presence, Reference, RegistryHost};
+use serde_json::json;
+use tower::ServiceExt;
 
 use super::{Machine, amd64, large_layer, layer};
-use crate::client::script::{DebianRegistry, TestImage, push};
+use crate::client::script::{DebianRegistry, IMAGE, INDEX, TestImage, push};
 use crate::client::{Document, OwnRegistry, RemoteImage};
 use crate::registry::{Access, Decision, Gate, RegistryState, Repositories, UploadLimits, Uploads, router};
 
@@ -93,6 +96,61 @@ async fn an_image_in_the_built_in_registry_is_read_from_the_store() {
     machine.pull(&machine.resolve(&tagged).await).await.unwrap();
 }
 
+#[tokio::test]
+async fn what_hangs_on_an_image_in_the_built_in_registry_is_seen_without_asking_anybody() {
+    let test = "what_hangs_on_an_image_in_the_built_in_registry_is_seen_without_asking_anybody";
+    if !std::path::Path::new("/usr/bin/skopeo").exists() {
+        eprintln!("skipped: {test}: needs /usr/bin/skopeo");
+        return;
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host: RegistryHost = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let hosts = [host.clone()].into();
+    let machine = Machine::with_own(|store| OwnRegistry {
+        hosts,
+        repositories: Repositories::open(store.root()).unwrap(),
+    });
+    let reference: Reference = format!("{host}/acme/web:1").parse().unwrap();
+    let image = TestImage::new("amd64", vec![layer(&[("name", "it")])]);
+    push_and_switch_off(&machine, listener, image, reference.clone()).await;
+    let look = async || machine.client.inspect(&reference, &amd64(), None).await.unwrap();
+
+    let bare = look().await;
+    let nothing =
+        Attachments { signature: Presence::Absent, sbom: Presence::Absent, provenance: Presence::Absent };
+    assert_eq!((bare.attachments, bare.quota), (nothing, None));
+    let digest = bare.image.digest;
+    let subject = json!({ "mediaType": IMAGE, "digest": digest, "size": 1 });
+    let signature = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [], "subject": subject,
+        "artifactType": "application/vnd.cncf.notary.signature" });
+    put(&machine, "signature", &signature).await;
+    let parts = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] });
+    put(&machine, &format!("sha256-{}.sbom", digest.hex()), &parts).await;
+    let seen = look().await.attachments;
+    assert_eq!((seen.signature, seen.sbom), (Presence::Present, Presence::Present));
+    assert_eq!(seen.provenance, Presence::Absent);
+}
+
+/// Puts an index into `acme/web` of the built-in registry.
+async fn put(machine: &Machine, tag: &str, index: &serde_json::Value) {
+    let request = Request::put(format!("/v2/acme/web/manifests/{tag}"))
+        .header("content-type", INDEX)
+        .body(Body::from(index.to_string()))
+        .unwrap();
+    let response = own_router(machine).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 201);
+}
+
+fn own_router(machine: &Machine) -> axum::Router {
+    router(RegistryState {
+        store: machine.store.clone(),
+        repositories: machine.client.documents().own.clone().unwrap().repositories,
+        gate: Arc::new(Open),
+        uploads: Uploads::new(UploadLimits::default(), Arc::new(Still), Arc::new(Still)),
+        on_push: None,
+    })
+}
+
 /// Pushes over the real protocol, into a registry that is gone afterwards.
 async fn push_and_switch_off(
     machine: &Machine,
@@ -100,14 +158,7 @@ async fn push_and_switch_off(
     image: TestImage,
     to: Reference,
 ) {
-    let own = machine.client.documents().own.clone().unwrap();
-    let app = router(RegistryState {
-        store: machine.store.clone(),
-        repositories: own.repositories,
-        gate: Arc::new(Open),
-        uploads: Uploads::new(UploadLimits::default(), Arc::new(Still), Arc::new(Still)),
-        on_push: None,
-    });
+    let app = own_router(machine);
     let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     tokio::task::spawn_blocking(move || push(&image, &to, &[])).await.unwrap();
     serving.abort();
