@@ -75,6 +75,12 @@ pub struct DeployArgs {
     /// Let programs gain privileges by setuid bits
     #[arg(long)]
     allow_new_privileges: bool,
+    /// Deploy by itself whenever the tag is pushed to the built-in registry
+    #[arg(long)]
+    auto_deploy: bool,
+    /// Deploy only when asked to
+    #[arg(long, conflicts_with = "auto_deploy")]
+    no_auto_deploy: bool,
     /// Deploy over a service that has another image
     #[arg(long)]
     replace: bool,
@@ -174,6 +180,7 @@ fn change(args: &DeployArgs) -> Result<Change> {
         restart_policy: args.restart,
         command: (!args.command.is_empty()).then(|| args.command.clone()),
         allow_new_privileges: args.allow_new_privileges.then_some(true),
+        auto_deploy: (args.auto_deploy || args.no_auto_deploy).then_some(args.auto_deploy),
     })
 }
 

@@ -23,6 +23,7 @@ mod secret;
 mod services;
 mod status;
 mod token;
+mod tokens;
 mod variables;
 mod vault;
 mod wait;
@@ -109,6 +110,9 @@ pub enum Verb {
     /// Manage variables of services and environments
     #[command(subcommand)]
     Variables(variables::VariablesVerb),
+    /// Manage tokens for the images of projects
+    #[command(subcommand)]
+    Token(tokens::TokenVerb),
     /// Manage the key that secrets are sealed with
     #[command(subcommand)]
     Vault(vault::VaultVerb),
@@ -165,6 +169,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Remove(args) => remove::run(args, context).await,
         Verb::Credential(verb) => credential::run(verb, context).await,
         Verb::Variables(verb) => variables::run(verb, context).await,
+        Verb::Token(verb) => tokens::run(verb, context).await,
         Verb::Vault(verb) => vault::run(verb, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
     }

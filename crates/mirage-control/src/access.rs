@@ -1,8 +1,11 @@
 //! Who may do what: the one function in front of every use case. What is not allowed here is denied.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::PoisonError;
 
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, Error, Grant, Repository, Result};
+use mirage_store::{Store, TokenHash};
 use ring::digest::{SHA256, digest};
 
 use crate::Control;
@@ -14,14 +17,17 @@ pub struct Actor {
     role: Role,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Role {
+    /// May do everything.
     Admin,
+    /// Has a token of a project.
+    Project(Grant),
 }
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<'a> {
     /// See services, deployments, events.
     Read,
     /// Read what services write.
@@ -32,16 +38,38 @@ pub enum Action {
     Deploy,
     /// Remove services.
     Remove,
-    /// Read from the built-in registry.
-    PullImages,
-    /// Write to the built-in registry.
-    PushImages,
+    /// See the names of all repositories of the built-in registry.
+    ListImages,
+    /// Read from a repository of the built-in registry.
+    PullImages(&'a Repository),
+    /// Write to a repository of the built-in registry.
+    PushImages(&'a Repository),
     /// Give and take credentials.
     ManageCredentials,
+    /// Give and take tokens.
+    ManageTokens,
     /// Change the key of the vault.
     ManageVault,
     /// Look at the machine.
     Diagnose,
+}
+
+/// The tokens of projects, by hash: read once, changed with the database.
+#[derive(Default)]
+pub(crate) struct Grants(std::sync::RwLock<HashMap<TokenHash, Grant>>);
+
+impl Grants {
+    /// Reads them as they are in the database now.
+    pub(crate) async fn read(&self, store: &Store) -> Result<()> {
+        let all = store.grants().await?.into_iter().collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+        Ok(())
+    }
+
+    fn of(&self, token: &str) -> Option<Grant> {
+        // Found by its hash: the time it takes says nothing about the token.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&hash(token)).cloned()
+    }
 }
 
 /// The token that may do everything. Only its hash is kept, so it cannot be printed.
@@ -85,13 +113,19 @@ impl Control {
         if self.parts.settings.admin_token.is(token) {
             return Ok(Actor { name: "admin".into(), role: Role::Admin });
         }
+        if let Some(grant) = self.parts.grants.of(token) {
+            return Ok(Actor {
+                name: format!("{}/{}", grant.project_name, grant.name),
+                role: Role::Project(grant),
+            });
+        }
         Err(Error::new(Code::Unauthenticated, "the token is not valid")
             .hint("set MIRAGE_TOKEN to the content of `admin.token` in the data directory of `mirage serve`"))
     }
 
     /// Whether `actor` may do `action`; what no line here allows is forbidden.
-    pub fn allow(&self, actor: &Actor, action: Action) -> Result<()> {
-        match (actor.role, action) {
+    pub fn allow(&self, actor: &Actor, action: Action<'_>) -> Result<()> {
+        match (&actor.role, action) {
             (
                 Role::Admin,
                 Action::Read
@@ -99,17 +133,29 @@ impl Control {
                 | Action::Inspect
                 | Action::Deploy
                 | Action::Remove
-                | Action::PullImages
-                | Action::PushImages
+                | Action::ListImages
+                | Action::PullImages(_)
+                | Action::PushImages(_)
                 | Action::ManageCredentials
+                | Action::ManageTokens
                 | Action::ManageVault
                 | Action::Diagnose,
             ) => Ok(()),
+            (Role::Project(grant), Action::PullImages(repository)) if grant.owns(repository) => Ok(()),
+            (Role::Project(grant), Action::PushImages(repository))
+                if grant.push && grant.owns(repository) =>
+            {
+                Ok(())
+            }
+            (Role::Project(_), _) => {
+                Err(Error::new(Code::Forbidden, format!("the token `{}` does not allow this", actor.name))
+                    .hint("use the admin token, or one that `mirage token create` made for it"))
+            }
         }
     }
 }
 
-fn hash(token: &str) -> [u8; 32] {
+pub(crate) fn hash(token: &str) -> TokenHash {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     out

@@ -64,6 +64,7 @@ impl Control {
     ) -> Result<(ServiceView, Deployment)> {
         self.allow(actor, Action::Deploy)?;
         check(&request.spec, request.replicas)?;
+        self.check_auto_deploy(&request.spec)?;
         let name = match request.name {
             Some(name) => name,
             None => default_name(&request.spec.source)?,

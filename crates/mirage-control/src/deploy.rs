@@ -32,6 +32,17 @@ impl Control {
         patch: ServicePatch,
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
+        self.deploy_because(actor, wanted, patch, Trigger::Deploy).await
+    }
+
+    /// The same, for whoever may do it.
+    pub(crate) async fn deploy_because(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        patch: ServicePatch,
+        trigger: Trigger,
+    ) -> Result<Deployment> {
         let mut service = self.find(wanted).await?;
         let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
         let mut preview = service.clone();
@@ -64,7 +75,7 @@ impl Control {
             tx.update_service(&service).await?;
             self.tell_changes(&mut tx, actor, &service, before, fields).await?;
         }
-        let id = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
+        let id = self.begin_deployment(&mut tx, &service, resolution, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
@@ -198,7 +209,9 @@ impl Control {
     }
 
     fn apply(&self, patch: ServicePatch, service: &mut Service) -> Result<Vec<String>> {
-        patch.apply(&self.parts.vault, service.id, &mut service.spec, &mut service.replicas)
+        let fields = patch.apply(&self.parts.vault, service.id, &mut service.spec, &mut service.replicas)?;
+        self.check_auto_deploy(&service.spec)?;
+        Ok(fields)
     }
 
     /// Refuses a new login that its registry refuses. One that cannot be tried now is taken: a registry

@@ -19,8 +19,10 @@ mod login;
 mod logs;
 mod parts;
 mod patch;
+mod push;
 mod read;
 mod reconcile;
+mod token;
 mod variable;
 
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub use mirage_store::{Page, ServiceFilter};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
+pub use token::NewToken;
 pub use variable::SharedVariableView;
 
 use parts::Parts;
@@ -59,8 +62,14 @@ impl Control {
     /// Puts the parts together, adopts what already runs, and begins to reconcile.
     pub async fn start(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Result<Self> {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
+        parts.grants.read(&parts.store).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
         Ok(Self { parts, reconciler })
+    }
+
+    /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
+    pub async fn catch_up(&self) {
+        self.catch_up_with_pushes().await;
     }
 
     /// Stops deciding. Containers and proxy go on.

@@ -1,13 +1,14 @@
 //! What a platform is put together from.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
-use mirage_core::{Event, Platform, Service};
+use mirage_core::{Event, Platform, RegistryHost, Service};
 use mirage_store::{Store, Vault};
 use tokio::sync::{RwLock, broadcast};
 
-use crate::access::AdminToken;
+use crate::access::{AdminToken, Grants};
 use crate::doctor::Finding;
 
 /// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
@@ -44,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
     pub(crate) settings: Settings,
+    pub(crate) grants: Grants,
     /// Who hears of events as they happen.
     pub(crate) events: broadcast::Sender<Event>,
     /// Held for reading while an image is brought or started, for writing while images are removed.
@@ -61,6 +63,8 @@ pub struct Settings {
     pub proxy_port: u16,
     /// The token that may do everything.
     pub admin_token: AdminToken,
+    /// The names under which the built-in registry is reached.
+    pub registry_hosts: HashSet<RegistryHost>,
 }
 
 impl Parts {
@@ -79,6 +83,7 @@ impl Parts {
             random,
             machine,
             settings,
+            grants: Grants::default(),
             events,
             images_in_motion,
         }

@@ -33,6 +33,8 @@ pub struct ServicePatch {
     pub restart: Option<RestartPolicy>,
     /// Whether programs may gain privileges.
     pub allow_new_privileges: Option<bool>,
+    /// Whether it is deployed by itself when its tag is pushed.
+    pub auto_deploy: Option<bool>,
     /// Another number of instances.
     pub replicas: Option<u32>,
     /// When the service had last changed that this was made for, where it builds on what was there.
@@ -80,6 +82,7 @@ impl ServicePatch {
         set(&mut spec.resources, self.resources);
         set(&mut spec.restart, self.restart);
         set(&mut spec.allow_new_privileges, self.allow_new_privileges);
+        set(&mut spec.auto_deploy, self.auto_deploy);
         set(replicas, self.replicas);
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
@@ -116,6 +119,7 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("resources", old.resources != new.resources),
         ("restartPolicy", old.restart != new.restart),
         ("allowNewPrivileges", old.allow_new_privileges != new.allow_new_privileges),
+        ("autoDeploy", old.auto_deploy != new.auto_deploy),
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()

@@ -43,6 +43,8 @@ pub enum Trigger {
     Redeploy,
     /// An older revision again.
     Rollback,
+    /// The tag was pushed to the built-in registry, and the source resolved anew.
+    Push,
 }
 
 /// How far a deployment is.

@@ -64,6 +64,20 @@ pub enum EventKind {
         /// The names of those variables.
         names: Vec<String>,
     },
+    /// A token of a project was made.
+    TokenCreated {
+        /// The project.
+        project: String,
+        /// The token's name.
+        name: String,
+    },
+    /// A token of a project was taken away.
+    TokenRemoved {
+        /// The project.
+        project: String,
+        /// The token's name.
+        name: String,
+    },
     /// Everything that is sealed was sealed anew.
     VaultRotated {
         /// How many records there are.

@@ -63,6 +63,8 @@ ids! {
     DeploymentId "deployment";
     /// Names the credential of a service, or one that services of an environment or a project share.
     CredentialId "credential";
+    /// Names a token of a project.
+    TokenId "token";
     /// Names one running (or once running) container of a deployment.
     InstanceId "instance";
 }

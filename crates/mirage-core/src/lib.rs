@@ -13,6 +13,7 @@ mod credential;
 mod deployment;
 mod error;
 mod event;
+mod grant;
 mod host;
 mod id;
 mod image;
@@ -38,8 +39,9 @@ pub use credential::{
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
+pub use grant::Grant;
 pub use host::host_label;
-pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId};
+pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};
 pub use image::attachments::{Attachments, Presence};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::judge::{Circumstances, judge};

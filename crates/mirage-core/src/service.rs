@@ -68,6 +68,9 @@ pub struct ServiceSpec {
     /// Whether programs may gain privileges by setuid bits and file capabilities.
     #[serde(default)]
     pub allow_new_privileges: bool,
+    /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
+    #[serde(default)]
+    pub auto_deploy: bool,
     /// Seconds between the stop signal and the kill.
     #[serde(default = "default_grace")]
     pub stop_grace_seconds: u32,
@@ -89,6 +92,7 @@ impl ServiceSpec {
             resources: Resources::default(),
             restart: RestartPolicy::default(),
             allow_new_privileges: false,
+            auto_deploy: false,
             stop_grace_seconds: default_grace(),
         }
     }

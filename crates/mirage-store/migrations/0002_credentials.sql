@@ -28,3 +28,14 @@ CREATE TABLE shared_variable (
     updated_at     INTEGER NOT NULL,
     PRIMARY KEY (environment_id, name)
 ) STRICT;
+
+-- Tokens of projects. The token itself is random, so its SHA-256 needs no salt.
+CREATE TABLE token (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    project_id TEXT NOT NULL REFERENCES project (id) ON DELETE CASCADE,
+    push       INTEGER NOT NULL,
+    hash       BLOB NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    UNIQUE (project_id, name)
+) STRICT;

@@ -8,6 +8,7 @@ mod column;
 mod credential;
 mod deployment;
 mod event;
+mod grant;
 mod instance;
 mod project;
 mod revision;
@@ -21,6 +22,7 @@ mod vault;
 
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
+pub use grant::TokenHash;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
 pub use vault::{KeySource, Vault};

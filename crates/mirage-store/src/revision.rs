@@ -18,6 +18,16 @@ impl Store {
         row.as_ref().map(revision).transpose()
     }
 
+    /// The newest revision of a service.
+    pub async fn newest_revision_of(&self, service: ServiceId) -> Result<Option<Revision>> {
+        let row = sqlx::query("SELECT * FROM revision WHERE service_id = ? ORDER BY number DESC LIMIT 1")
+            .bind(text(service))
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(|error| failed("read a revision", error))?;
+        row.as_ref().map(revision).transpose()
+    }
+
     /// The newest `keep` revisions of every service, and those of deployments that are active or on
     /// their way: whatever may still have to run.
     pub async fn kept_revisions(&self, keep: u32) -> Result<Vec<Revision>> {

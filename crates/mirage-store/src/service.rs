@@ -79,6 +79,17 @@ impl Store {
         rows.iter().map(service).collect()
     }
 
+    /// The services that are deployed by themselves when their tag is pushed.
+    pub async fn auto_deployed(&self) -> Result<Vec<Service>> {
+        let rows = sqlx::query(
+            "SELECT * FROM service WHERE removed = 0 AND json_extract(spec, '$.auto_deploy') = 1",
+        )
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the services", error))?;
+        rows.iter().map(service).collect()
+    }
+
     /// The id of every service.
     pub async fn service_ids(&self) -> Result<Vec<ServiceId>> {
         let rows = sqlx::query("SELECT id FROM service")

@@ -38,6 +38,9 @@ pub(crate) struct ServeArgs {
     /// Registries to ask over plain HTTP; loopback ones always are
     #[arg(long = "insecure-registry", env = env::INSECURE_REGISTRIES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
     pub(crate) insecure_registries: Vec<RegistryHost>,
+    /// Another name under which others reach the built-in registry, such as `mirage.example:7070`
+    #[arg(long = "registry-name", env = env::REGISTRY_NAMES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
+    pub(crate) registry_names: Vec<RegistryHost>,
     /// PEM files with the authorities of registries; `HOST=FILE` for one registry, which then needs TLS on loopback too
     #[arg(long, env = env::REGISTRY_CA, value_name = "[HOST=]FILE", value_delimiter = ',', value_parser = authority)]
     pub(crate) registry_ca: Vec<Authority>,
@@ -57,6 +60,7 @@ impl ServeArgs {
             network: self.network,
             runtime: self.runtime.clone(),
             insecure_registries: self.insecure_registries.clone(),
+            registry_names: self.registry_names.clone(),
             registry_ca: self.registry_ca.clone(),
             ecr_endpoint: self.ecr_endpoint.clone(),
         }

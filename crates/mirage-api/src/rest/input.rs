@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use mirage_control::{Control, ServiceRef};
-use mirage_core::{Code, CredentialId, DeploymentId, Error};
+use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
@@ -26,6 +26,9 @@ pub(crate) struct Wanted(pub(crate) ServiceRef);
 
 /// The credential that the path names.
 pub(crate) struct WantedCredential(pub(crate) CredentialId);
+
+/// The token that the path names, by its id.
+pub(crate) struct WantedToken(pub(crate) TokenId);
 
 /// The deployment that the path names.
 pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
@@ -84,6 +87,14 @@ impl FromRequestParts<Control> for Wanted {
 }
 
 impl FromRequestParts<Control> for WantedCredential {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedToken {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {

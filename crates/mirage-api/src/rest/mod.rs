@@ -71,6 +71,8 @@ fn endpoints() -> OpenApiRouter<Control> {
             endpoint::shared_variables::list_shared_variables,
             endpoint::shared_variables::change_shared_variables
         ))
+        .routes(routes!(endpoint::list_tokens::list_tokens, endpoint::create_token::create_token))
+        .routes(routes!(endpoint::remove_token::remove_token))
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::logs::logs))
         .routes(routes!(endpoint::events::events))

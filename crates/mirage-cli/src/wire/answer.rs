@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mirage_core::{Code, Error, Phase, StepKind, Trigger};
+use mirage_core::{Code, Error, Phase, Secret, StepKind, Trigger};
 use serde::Deserialize;
 
 /// An error.
@@ -73,6 +73,12 @@ pub(crate) struct Credential {
     pub(crate) project: String,
     pub(crate) environment: Option<String>,
     pub(crate) service: Option<String>,
+}
+
+/// A token that was made, in the one answer that has it.
+#[derive(Clone, Deserialize)]
+pub(crate) struct CreatedToken {
+    pub(crate) token: Secret,
 }
 
 /// Every credential.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub(crate) use answer::{
-    Created, Credential, Credentials, Deployment, Deployments, Diagnosis, Finding, ImageFinding, Inspection,
-    Instance, LogLine, Problem, Progress, Quota, Service, Services, Step,
+    Created, CreatedToken, Credential, Credentials, Deployment, Deployments, Diagnosis, Finding,
+    ImageFinding, Inspection, Instance, LogLine, Problem, Progress, Quota, Service, Services, Step,
 };
 pub(crate) use request::{
     Change, Healthcheck, InspectImage, NewCredential, NewService, Password, RegistryCredentials, Resources,

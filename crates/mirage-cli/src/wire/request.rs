@@ -109,6 +109,8 @@ pub(crate) struct Change {
     pub(crate) command: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) allow_new_privileges: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auto_deploy: Option<bool>,
 }
 
 /// How health is judged.

@@ -4,6 +4,7 @@
 mod credentials;
 mod fakes;
 mod preflight;
+mod pushes;
 mod trouble;
 
 use std::sync::Arc;
@@ -142,6 +143,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         base_domain: "localhost".into(),
         proxy_port: 8080,
         admin_token: AdminToken::new(TOKEN),
+        registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
     };
     let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
     let vault = Vault::open(store, keys, random.clone()).await.unwrap();

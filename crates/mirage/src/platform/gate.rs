@@ -22,10 +22,13 @@ impl Gate for ControlGate {
         let Some(token) = mirage_api::token_of(headers) else { return Decision::Unauthenticated };
         let Ok(actor) = self.control.authenticate(&token) else { return Decision::Unauthenticated };
         let action = match access {
-            Access::Base | Access::Catalog | Access::Repository(_, RegistryAction::Pull) => {
-                Action::PullImages
+            // Whoever has a token may know that a registry is here.
+            Access::Base => return Decision::Allow,
+            Access::Catalog => Action::ListImages,
+            Access::Repository(repository, RegistryAction::Pull) => Action::PullImages(repository),
+            Access::Repository(repository, RegistryAction::Push | RegistryAction::Delete) => {
+                Action::PushImages(repository)
             }
-            Access::Repository(_, RegistryAction::Push | RegistryAction::Delete) => Action::PushImages,
         };
         match self.control.allow(&actor, action) {
             Ok(()) => Decision::Allow,

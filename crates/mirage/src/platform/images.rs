@@ -18,6 +18,8 @@ use mirage_cli::config::run_dir;
 
 /// The parts of a platform that know images.
 pub(crate) struct JoinedImages {
+    /// The names under which the built-in registry is reached.
+    pub(crate) hosts: HashSet<RegistryHost>,
     pub(crate) store: ContentStore,
     pub(crate) repositories: Repositories,
     pub(crate) client: RegistryClient,
@@ -34,7 +36,8 @@ pub(crate) fn join(
     let config = StoreConfig { root, run: run_dir(&options.data), layer_format: None };
     let store = ContentStore::open(config)?;
     let repositories = Repositories::open(store.root())?;
-    let own = OwnRegistry { hosts: own_hosts(listen), repositories: repositories.clone() };
+    let hosts: HashSet<_> = own_hosts(listen).chain(options.registry_names.iter().cloned()).collect();
+    let own = OwnRegistry { hosts: hosts.clone(), repositories: repositories.clone() };
     let client = RegistryClient::new(
         registry_options(options),
         seed(random),
@@ -43,7 +46,7 @@ pub(crate) fn join(
         Some(own),
     )?;
     let images = Images::new(client.clone(), store.clone(), LayerLimits::default());
-    Ok(JoinedImages { store, repositories, client, images })
+    Ok(JoinedImages { hosts, store, repositories, client, images })
 }
 
 /// How registries are reached, from what was chosen.
@@ -62,7 +65,7 @@ pub(crate) fn seed(random: &dyn Randomness) -> u64 {
 }
 
 /// The names under which people reach the built-in registry on this machine.
-fn own_hosts(listen: SocketAddr) -> HashSet<RegistryHost> {
+fn own_hosts(listen: SocketAddr) -> impl Iterator<Item = RegistryHost> {
     let port = listen.port();
     let names = [
         listen.to_string(),
@@ -70,5 +73,5 @@ fn own_hosts(listen: SocketAddr) -> HashSet<RegistryHost> {
         format!("127.0.0.1:{port}"),
         format!("[::1]:{port}"),
     ];
-    names.into_iter().filter_map(|name| name.parse().ok()).collect()
+    names.into_iter().filter_map(|name| name.parse().ok())
 }

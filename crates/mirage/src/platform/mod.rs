@@ -19,7 +19,7 @@ use mirage_control::{Control, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
-use mirage_oci::registry::{RegistryState, UploadLimits, Uploads};
+use mirage_oci::registry::{OnPush, RegistryState, UploadLimits, Uploads};
 use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -89,6 +89,7 @@ impl Platform {
             base_domain: options.base_domain.clone(),
             proxy_port: proxy_listen.port(),
             admin_token: AdminToken::new(&token),
+            registry_hosts: joined.hosts,
         };
         let ports = Ports {
             registry: Arc::new(joined.client),
@@ -107,7 +108,7 @@ impl Platform {
             repositories: joined.repositories,
             gate: Arc::new(gate::ControlGate::new(control.clone())),
             uploads: uploads.clone(),
-            on_push: None,
+            on_push: Some(follow_pushes(control.clone())),
         });
         let app = mirage_api::guarded(mirage_api::router(control.clone()).merge(registry));
         let api = tokio::spawn(async move {
@@ -115,7 +116,9 @@ impl Platform {
                 tracing::error!(%error, "the API stopped");
             }
         });
+        let catching_up = control.clone();
         let housekeeping = vec![
+            tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(proxy::keep(node.run.clone(), router, control.clone())),
         ];
@@ -172,6 +175,15 @@ impl Platform {
         engine.teardown(GRACE).await?;
         unmount(store).await
     }
+}
+
+/// Hands each push to control, which the client does not wait for.
+fn follow_pushes(control: Control) -> OnPush {
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(move |repository, tag, _| {
+        let (control, repository, tag) = (control.clone(), repository.clone(), tag.clone());
+        runtime.spawn(async move { control.pushed(&repository, &tag).await });
+    })
 }
 
 async fn unmount(store: mirage_oci::content::ContentStore) -> Result<()> {

@@ -34,6 +34,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) runtime: Option<PathBuf>,
     /// Registries that are asked over plain HTTP.
     pub(crate) insecure_registries: Vec<RegistryHost>,
+    /// More names under which the built-in registry is reached.
+    pub(crate) registry_names: Vec<RegistryHost>,
     /// Certificate authorities of registries.
     pub(crate) registry_ca: Vec<Authority>,
     /// Where passwords for Amazon ECR are made, instead of at AWS.
@@ -52,6 +54,7 @@ impl PlatformOptions {
             network: None,
             runtime: None,
             insecure_registries: Vec::new(),
+            registry_names: Vec::new(),
             registry_ca: Vec::new(),
             ecr_endpoint: None,
         }

@@ -73,6 +73,9 @@ pub(crate) struct NewService {
     /// Whether programs may gain privileges by setuid bits and file capabilities; false by default.
     #[serde(default)]
     allow_new_privileges: bool,
+    /// Whether it is deployed by itself when its tag is pushed to the built-in registry; false by default.
+    #[serde(default)]
+    auto_deploy: bool,
     /// Seconds between the stop signal and the kill; 10 by default.
     #[schema(maximum = 3600)]
     stop_grace_seconds: Option<u32>,
@@ -143,6 +146,7 @@ impl TryFrom<NewService> for CreateService {
         spec.resources = request.resources.unwrap_or_default().apply(&spec.resources);
         spec.restart = request.restart_policy.map_or(spec.restart, Into::into);
         spec.allow_new_privileges = request.allow_new_privileges;
+        spec.auto_deploy = request.auto_deploy;
         spec.stop_grace_seconds = grace(request.stop_grace_seconds)?.unwrap_or(spec.stop_grace_seconds);
         Ok(Self {
             name: name(request.name, "name")?,

@@ -2,6 +2,7 @@
 
 pub(super) mod cancel_deployment;
 pub(super) mod create_service;
+pub(super) mod create_token;
 pub(super) mod deploy;
 pub(super) mod doctor;
 pub(super) mod events;
@@ -13,11 +14,13 @@ pub(super) mod inspect_image;
 pub(super) mod list_credentials;
 pub(super) mod list_deployments;
 pub(super) mod list_services;
+pub(super) mod list_tokens;
 pub(super) mod logs;
 pub(super) mod readyz;
 pub(super) mod redeploy;
 pub(super) mod remove_credential;
 pub(super) mod remove_service;
+pub(super) mod remove_token;
 pub(super) mod restart;
 pub(super) mod rollback;
 pub(super) mod rotate_vault;

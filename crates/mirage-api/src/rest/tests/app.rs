@@ -39,6 +39,7 @@ impl TestApp {
             base_domain: "localhost".into(),
             proxy_port: 8080,
             admin_token: AdminToken::new(TOKEN),
+            registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
         };
         let store = Store::in_memory().await.unwrap();
         let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };

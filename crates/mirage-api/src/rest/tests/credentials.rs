@@ -112,3 +112,24 @@ async fn a_credential_is_tested_and_removed_by_its_id() {
     assert_eq!(app.send(Method::DELETE, &path, &Value::Null).await.problem(), "404 NOT_FOUND");
     assert_eq!(app.post(&format!("{path}/test"), json!({})).await.problem(), "404 NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_opens_nothing_but_its_images() {
+    let app = TestApp::new().await;
+    let made = app.post("/api/tokens", json!({"name": "ci", "project": "shop", "push": true})).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let (token, id) = (made.json()["token"].as_str().unwrap().to_owned(), made.json()["id"].clone());
+    assert!(token.starts_with("mirage_") && token.len() == 71, "{token}");
+    let listed = app.get("/api/tokens").await;
+    assert_eq!(listed.json()["tokens"][0]["push"], true);
+    assert!(!listed.text.contains(&token));
+    let bearer = format!("Bearer {token}");
+    let asked = app.send_raw(Method::GET, "/api/services", &[("authorization", &bearer)], "").await;
+    assert_eq!(asked.problem(), "403 FORBIDDEN");
+    let again = app.post("/api/tokens", json!({"name": "ci", "project": "shop"})).await;
+    assert_eq!(again.problem(), "409 NAME_TAKEN at name");
+    let path = format!("/api/tokens/{}", id.as_str().unwrap());
+    assert_eq!(app.send(Method::DELETE, &path, &Value::Null).await.json()["name"], "ci");
+    let asked = app.send_raw(Method::GET, "/api/services", &[("authorization", &bearer)], "").await;
+    assert_eq!(asked.problem(), "401 UNAUTHENTICATED");
+}

@@ -12,7 +12,7 @@ async fn nothing_is_answered_without_the_token() {
         for (method, operation) in methods.as_object().unwrap() {
             let path = path.replace("{service}", "web").replace("{deployment}", &"0".repeat(32));
             let path = path.replace("{credential}", &"0".repeat(32)).replace("{project}", "p");
-            let path = path.replace("{environment}", "e");
+            let path = path.replace("{environment}", "e").replace("{token}", &"0".repeat(32));
             let method: Method = method.to_uppercase().parse().unwrap();
             let open = operation["security"] == json!([{}]);
             let answer = app.send_raw(method, &path, &[("authorization", "Bearer wrong")], "").await;
@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 24);
+    assert_eq!(closed, 27);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -294,6 +294,9 @@ async fn the_face_describes_itself() {
     POST /api/services/{service}/redeploy
     POST /api/services/{service}/restart
     POST /api/services/{service}/rollback
+    GET /api/tokens
+    POST /api/tokens
+    DELETE /api/tokens/{token}
     POST /api/vault/rotate
     GET /healthz
     GET /readyz

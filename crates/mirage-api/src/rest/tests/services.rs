@@ -70,6 +70,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
         "trigger": "deploy"
       },
       "allowNewPrivileges": false,
+      "autoDeploy": false,
       "candidateDeployment": null,
       "command": [
         "/web",

@@ -61,6 +61,8 @@ pub(crate) struct ServiceChange {
     restart_policy: Option<RestartPolicy>,
     /// Whether programs may gain privileges by setuid bits and file capabilities.
     allow_new_privileges: Option<bool>,
+    /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
+    auto_deploy: Option<bool>,
     /// Instances wanted; takes effect at once.
     replicas: Option<u32>,
 }
@@ -93,6 +95,7 @@ impl ServiceChange {
             }),
             restart: self.restart_policy.map(Into::into),
             allow_new_privileges: self.allow_new_privileges,
+            auto_deploy: self.auto_deploy,
             replicas: self.replicas,
             seen: Some(seen),
         })

@@ -98,6 +98,8 @@ enum Trigger {
     Redeploy,
     /// An older revision again.
     Rollback,
+    /// The tag was pushed to the built-in registry, and the source resolved anew.
+    Push,
 }
 
 /// What a step did.
@@ -234,6 +236,7 @@ impl From<core::Trigger> for Trigger {
             core::Trigger::Deploy => Self::Deploy,
             core::Trigger::Redeploy => Self::Redeploy,
             core::Trigger::Rollback => Self::Rollback,
+            core::Trigger::Push => Self::Push,
         }
     }
 }

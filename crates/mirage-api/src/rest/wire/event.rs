@@ -69,6 +69,20 @@ enum Kind {
         /// The names of those variables.
         names: Vec<String>,
     },
+    /// A token of a project was made.
+    TokenCreated {
+        /// The project.
+        project: String,
+        /// The token's name.
+        name: String,
+    },
+    /// A token of a project was taken away.
+    TokenRemoved {
+        /// The project.
+        project: String,
+        /// The token's name.
+        name: String,
+    },
     /// Everything that is sealed was sealed anew.
     VaultRotated {
         /// How many records there are.
@@ -121,6 +135,8 @@ impl Event {
             Kind::CredentialSet { .. } => "credentialSet",
             Kind::CredentialRemoved { .. } => "credentialRemoved",
             Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
+            Kind::TokenCreated { .. } => "tokenCreated",
+            Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
@@ -162,6 +178,8 @@ impl From<EventKind> for Kind {
                 Self::CredentialRemoved { registry, username }
             }
             EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
+            EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
+            EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {

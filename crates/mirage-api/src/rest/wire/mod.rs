@@ -10,5 +10,6 @@ pub(super) mod quantity;
 pub(super) mod reference;
 pub(super) mod service;
 pub(super) mod settings;
+pub(super) mod token;
 pub(super) mod variable;
 pub(super) mod verdict;

@@ -65,6 +65,8 @@ pub(crate) struct Service {
     restart_policy: RestartPolicy,
     /// Whether programs may gain privileges.
     allow_new_privileges: bool,
+    /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
+    auto_deploy: bool,
     /// Seconds between the stop signal and the kill.
     stop_grace_seconds: u32,
     /// The containers that are not gone.
@@ -211,6 +213,7 @@ impl From<ServiceView> for Service {
             resources: Resources::from(&service.spec.resources),
             restart_policy: service.spec.restart.into(),
             allow_new_privileges: service.spec.allow_new_privileges,
+            auto_deploy: service.spec.auto_deploy,
             stop_grace_seconds: service.spec.stop_grace_seconds,
             instances: instances.into_iter().map(Instance::from).collect(),
             active_deployment: active.as_ref().map(Deployment::from),
