@@ -6,6 +6,7 @@
 
 mod certificate;
 mod disk;
+mod docker;
 mod elf;
 pub mod http;
 mod image;
@@ -18,6 +19,7 @@ pub mod residue;
 mod skip;
 mod wait;
 
+pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};
 pub use image::{Image, Index};
 pub use layer::{Compression, Layer};

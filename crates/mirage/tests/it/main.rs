@@ -16,5 +16,6 @@ mod life;
 mod neighbours;
 mod ordinary_user;
 mod preflight;
+mod pushes;
 mod sample;
 mod stage;

@@ -1,6 +1,5 @@
 //! Those who are measured beside Mirage, started here and ended here.
 
-pub(super) mod docker;
 pub(super) mod nginx;
 pub(super) mod podman;
 pub(super) mod wrk;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use tempfile::TempDir;
 
-use super::docker::until_200;
+use crate::bed::until_200;
 use crate::bed::{free_port, is_installed, run};
 
 /// Podman's storage in a folder of its own.

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::good;
+use crate::bed::Docker;
 use crate::bed::{Platform, PlatformOptions, Registry, eventually};
 use crate::bench::Setting;
-use crate::bench::contender::docker::Docker;
 use crate::bench::contender::podman::Podman;
 use crate::bench::image::web;
 use crate::bench::report::{Figure, Outcome};

@@ -5,9 +5,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::good;
+use crate::bed::Docker;
 use crate::bed::{Compression, Platform, PlatformOptions, Registry};
 use crate::bench::Setting;
-use crate::bench::contender::docker::Docker;
 use crate::bench::contender::podman::Podman;
 use crate::bench::image::large;
 use crate::bench::report::{Figure, Outcome};

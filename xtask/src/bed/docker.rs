@@ -9,23 +9,23 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::bed::{Process, eventually, free_port, http, is_installed, run};
+use super::{Process, eventually, free_port, http, is_installed, run};
 
 /// A `dockerd` of its own. There must never be two on a machine: the second one takes the first
 /// one's bridge away.
-pub(in super::super) struct Docker {
+pub struct Docker {
     folder: TempDir,
     daemon: Process,
 }
 
 impl Docker {
     /// Starts it and waits until it answers.
-    pub(in super::super) fn start() -> Result<Self> {
-        if !is_installed("dockerd") {
-            bail!("`dockerd` is not installed (`apt-get install docker.io`)");
-        }
-        if std::fs::exists("/run/docker.pid")? || std::fs::exists("/sys/class/net/docker0")? {
-            bail!("a dockerd runs or has left its bridge behind: `ip link delete docker0` when it is gone");
+    ///
+    /// # Errors
+    /// Where there is no `dockerd`, or another one has been here.
+    pub fn start() -> Result<Self> {
+        if let Some(obstacle) = Self::obstacle()? {
+            bail!("{obstacle} (`apt-get install docker.io`; `ip link delete docker0` when no dockerd runs)");
         }
         let folder = tempfile::Builder::new().prefix("mirage-docker-").tempdir()?;
         let path = |name: &str| folder.path().join(name);
@@ -47,14 +47,35 @@ impl Docker {
         Ok(docker)
     }
 
+    /// Whether one could be started on this machine, and why not.
+    ///
+    /// # Errors
+    /// Where what may be in the way cannot be looked at.
+    pub fn obstacle() -> Result<Option<&'static str>> {
+        Ok(if !is_installed("dockerd") {
+            Some("needs docker.io")
+        } else if std::fs::exists("/run/docker.pid")? || std::fs::exists("/sys/class/net/docker0")? {
+            Some("a dockerd runs, or has left its bridge behind")
+        } else {
+            None
+        })
+    }
+
     /// `docker …` against it.
-    pub(in super::super) fn call(&self, words: &[&str]) -> Result<String> {
+    ///
+    /// # Errors
+    /// Where it ends with anything but 0.
+    pub fn call(&self, words: &[&str]) -> Result<String> {
         let host = format!("unix://{}", self.socket().display());
-        run("docker", &[&["--host", &host], words].concat())
+        let settings = self.folder.path().join("settings").display().to_string();
+        run("docker", &[&["--host", &host, "--config", &settings], words].concat())
     }
 
     /// `docker run -p` of an image that serves on 8080, until its first 200; then removes the container.
-    pub(in super::super) fn run_until_served(&self, reference: &str) -> Result<f64> {
+    ///
+    /// # Errors
+    /// Where it does not answer within half a minute.
+    pub fn run_until_served(&self, reference: &str) -> Result<f64> {
         let port = free_port()?;
         let publish = format!("127.0.0.1:{port}:8080");
         let since = std::time::Instant::now();
@@ -89,7 +110,10 @@ impl Drop for Docker {
 }
 
 /// Asks a port of loopback every half millisecond until it answers 200.
-pub(in super::super) fn until_200(port: u16) -> Result<()> {
+///
+/// # Errors
+/// Where it does not within half a minute.
+pub fn until_200(port: u16) -> Result<()> {
     let since = std::time::Instant::now();
     let url = format!("http://127.0.0.1:{port}/");
     while since.elapsed() < Duration::from_secs(30) {
