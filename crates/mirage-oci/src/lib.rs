@@ -1,7 +1,7 @@
 //! Images: the registry client, the content store, the built-in registry.
 
+pub mod archive;
 pub mod client;
-
 pub mod content;
 mod hash;
 pub mod layer;

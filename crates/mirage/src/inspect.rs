@@ -24,7 +24,15 @@ async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
         Some(text) => text.parse()?,
         None => Platform::linux(std::env::consts::ARCH),
     };
-    let options = RegistryOptions {
+    let client = RegistryClient::new(registry_options()?, seed(&SystemRandomness), None, None)?;
+    let start = Instant::now();
+    let image = client.resolve(&reference, &platform).await?;
+    Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
+}
+
+/// How registries are reached from this process.
+pub(crate) fn registry_options() -> Result<RegistryOptions> {
+    Ok(RegistryOptions {
         plain_http: listed(env::INSECURE_REGISTRIES)
             .map(|host| host.parse::<RegistryHost>())
             .collect::<Result<_, Error>>()?,
@@ -32,11 +40,7 @@ async fn inspect(image: String, platform: Option<String>) -> Result<Value> {
             .map(|file| Authority { host: None, file: file.into() })
             .collect(),
         ..RegistryOptions::default()
-    };
-    let client = RegistryClient::new(options, seed(&SystemRandomness), None, None)?;
-    let start = Instant::now();
-    let image = client.resolve(&reference, &platform).await?;
-    Ok(mirage_api::inspection(Inspection { image, present: false, took: start.elapsed() }))
+    })
 }
 
 fn listed(name: &str) -> impl Iterator<Item = String> {

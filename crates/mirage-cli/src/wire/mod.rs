@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub(crate) use answer::{
-    Created, Deployment, Deployments, Diagnosis, Finding, Inspection, Instance, LogLine, Problem, Progress,
-    Service, Services, Step,
+    Created, Deployment, Deployments, Diagnosis, Finding, Inspection, Instance, Layer, LogLine, Problem,
+    Progress, Service, Services, Step,
 };
 pub(crate) use request::{Change, Healthcheck, InspectImage, NewService, Resources, Rollback};
 

@@ -33,6 +33,7 @@ use serde::de::DeserializeOwned;
 use crate::content::ContentStore;
 use fault::{Fault, FaultCode};
 pub use gate::{Access, Action, Decision, Gate};
+pub(crate) use manifest::{Descriptor, Manifest, Needs};
 use path::Endpoint;
 pub use repositories::{References, Repositories};
 pub use sessions::{UploadLimits, Uploads};
@@ -210,4 +211,4 @@ fn header_value(text: impl ToString) -> Result<HeaderValue, Fault> {
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,7 +18,7 @@ use mirage_core::{Digest, DigestAlgorithm, Reference, RegistryHost};
 use super::{RegistryClient, RegistryOptions, RetryOptions};
 use crate::hash::digest_of;
 
-pub(crate) use debian::{DebianRegistry, push};
+pub(crate) use debian::{DebianRegistry, push, write_layout};
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
 
 /// A running registry. Dropping it ends it.

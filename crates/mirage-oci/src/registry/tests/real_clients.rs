@@ -6,34 +6,7 @@ use std::process::Command;
 use mirage_core::Digest;
 use serde_json::Value;
 
-use super::bench::{Bench, sha256};
-
-/// The registry on a port of its own, for programs that are not part of the test.
-struct Served {
-    bench: Bench,
-    host: String,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
-}
-
-impl Served {
-    async fn new() -> Self {
-        let bench = Bench::new();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let server = tokio::spawn(axum::serve(listener, bench.router()).into_future());
-        Self { bench, host, server }
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.bench.folder.path().join(name)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
+use super::bench::{Served, sha256};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_pushes_and_pulls_the_same_bytes() {
