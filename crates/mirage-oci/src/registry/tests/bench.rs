@@ -50,11 +50,12 @@ impl Randomness for Counting {
     }
 }
 
-/// Knows `all` and `mirage`, who may do everything, and `reader`, who may read `public/…`.
-struct TwoUsers;
+/// Knows `all` and `mirage`, who may do everything, `reader`, who may read `public/…`, and `pusher`, who may
+/// read and write `public/…`.
+struct FewUsers;
 
 #[async_trait]
-impl Gate for TwoUsers {
+impl Gate for FewUsers {
     async fn decide(&self, headers: &HeaderMap, access: &Access) -> Decision {
         let credentials =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -64,7 +65,10 @@ impl Gate for TwoUsers {
             (_, Access::Repository(name, Action::Pull)) if credentials == basic("reader") => {
                 if name.as_str().starts_with("public/") { Decision::Allow } else { Decision::Denied }
             }
-            _ if credentials == basic("reader") => Decision::Denied,
+            (_, Access::Repository(name, _)) if credentials == basic("pusher") => {
+                if name.as_str().starts_with("public/") { Decision::Allow } else { Decision::Denied }
+            }
+            _ if credentials == basic("reader") || credentials == basic("pusher") => Decision::Denied,
             _ => Decision::Unauthenticated,
         }
     }
@@ -87,7 +91,10 @@ impl Bench {
     }
 
     pub(crate) fn with_limits(limits: UploadLimits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), limits)
+    }
+
+    pub(crate) fn in_folder(folder: tempfile::TempDir, limits: UploadLimits) -> Self {
         let root = folder.path().join("content");
         let store = ContentStore::open(StoreConfig {
             root: root.clone(),
@@ -101,7 +108,7 @@ impl Bench {
         let state = RegistryState {
             store,
             repositories: Repositories::open(&root).unwrap(),
-            gate: Arc::new(TwoUsers),
+            gate: Arc::new(FewUsers),
             uploads: Uploads::new(limits, clock.clone(), Arc::new(Counting(Mutex::new(0)))),
             on_push: Some(Arc::new(move |repository, tag, digest| {
                 heard.lock().unwrap().push(format!("{repository}:{tag}@{digest}"));
