@@ -36,7 +36,8 @@ enum ImageVerb {
     /// Write an image of a registry into an archive
     ///
     /// Takes an image of the platform's registry, or of any that wants no login. The file has its name only when it is
-    /// complete; what was there before is replaced.
+    /// complete; what was there before is replaced. An oci-archive has no place for a manifest of Docker's schema 2:
+    /// such a one is written as OCI's, and its digest is another one then.
     Save(SaveArgs),
 }
 
@@ -175,12 +176,9 @@ async fn load(args: LoadArgs, context: Context) -> Result<()> {
     let loaded = (context.surroundings.archives.load)(request).await;
     let moved = moving.end();
     let loaded = loaded?;
-    let text = format!(
-        "{} of {} blobs, {}; the others were there",
-        moved.layers_moved,
-        moved.layers_total,
-        human_bytes(moved.bytes_total)
-    );
+    let (sent, of) = (moved.layers_moved, moved.layers_total);
+    let others = if sent < of { "; the others were there" } else { "" };
+    let text = format!("{sent} of {of} blobs, {}{others}", human_bytes(moved.bytes_total));
     printer.step("Pushed", &text, Some(start.elapsed()));
     for image in &loaded {
         printer.step("Loaded", &format!("{}, {}", image.reference, image.digest), None);

@@ -95,7 +95,7 @@ fn read(file: Option<&Path>) -> Result<Archive> {
 
 /// Where large files without a name are: not in /tmp, which is memory on many machines.
 fn spool() -> PathBuf {
-    let named = env::read("TMPDIR").map(PathBuf::from);
+    let named = env::read(env::TEMPORARY).map(PathBuf::from);
     named.unwrap_or_else(|| {
         let usual = PathBuf::from("/var/tmp");
         if usual.is_dir() { usual } else { std::env::temp_dir() }

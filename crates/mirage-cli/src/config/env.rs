@@ -22,6 +22,8 @@ pub const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Certificates of registries with an own authority.
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
+/// Where large files without a name are.
+pub const TEMPORARY: &str = "TMPDIR";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
@@ -50,6 +52,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         "Registries asked over plain HTTP, separated by commas; loopback ones always are",
     ),
     (REGISTRY_CA, "none", "PEM files with the authorities of registries, separated by commas"),
+    (
+        TEMPORARY,
+        "`/var/tmp`",
+        "Folder for archives of images that come or go through a pipe, or are compressed; nothing is left there",
+    ),
     (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
 ];
 

@@ -9,6 +9,9 @@ use mirage_core::{Code, Error, Result};
 use super::error::unwritable;
 use super::read::nameless;
 
+/// Drafts of one process id that are passed over.
+const MOST_LEFT_BEHIND: u32 = 100;
+
 /// A file that has its name only when it is complete; dropped before, it leaves nothing.
 pub struct Draft {
     file: File,
@@ -47,9 +50,7 @@ impl Draft {
             }
             _ => {}
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let draft = folder.unwrap_or(Path::new(".")).join(format!(".mirage-{}.draft", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&draft).map_err(broken)?;
+        let (draft, file) = beside(&path).map_err(broken)?;
         Ok(Self { file, goes_to: Goal::File { draft, path }, shown })
     }
 
@@ -85,8 +86,7 @@ impl Draft {
             }
             Goal::File { draft, path } => self.file.sync_all().and_then(|()| {
                 fs::rename(draft, path)?;
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+                File::open(folder_of(path))?.sync_all()
             }),
         };
         kept.map_err(|cause| self.unwritable(cause))
@@ -108,6 +108,24 @@ impl Drop for Draft {
             let _ = fs::remove_file(draft);
         }
     }
+}
+
+/// A new file in the same folder. One that a killed process left behind is let be.
+fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let mut number = 0;
+    loop {
+        let draft = folder_of(path).join(format!(".mirage-{}-{number}.draft", std::process::id()));
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&draft) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && number < MOST_LEFT_BEHIND => {
+                number += 1
+            }
+            file => return file.map(|file| (draft, file)),
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn copy(mut file: &File, out: &mut impl Write) -> io::Result<()> {

@@ -79,31 +79,14 @@ async fn push_blobs(
     registry: &PlatformRegistry,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let mut seen = HashSet::new();
-    let needed = places
-        .iter()
-        .flat_map(|place| images[place.image].image.blobs.iter().map(move |blob| (&place.repository, blob)));
-    let needed: Vec<_> = needed.filter(|(to, blob)| seen.insert((*to, &blob.digest))).collect();
+    let needed = needed(images, places);
     let total = needed.len();
     let asking: Vec<_> = needed.into_iter().map(|(to, blob)| ask(registry, to, blob)).collect();
     let answers: Vec<_> = stream::iter(asking).buffered(AT_A_TIME).try_collect().await?;
-    let mut at: HashMap<&Digest, &Repository> = HashMap::new();
-    at.extend(answers.iter().filter(|(there, ..)| *there).map(|(_, to, blob)| (&blob.digest, *to)));
-    let (mut sent, mut taken) = (Vec::new(), Vec::new());
-    for (_, to, blob) in answers.iter().filter(|(there, ..)| !there) {
-        match at.get(&blob.digest) {
-            Some(from) => taken.push((*to, *blob, *from)),
-            None => {
-                at.insert(&blob.digest, to);
-                sent.push((*to, *blob, Arc::<AtomicU64>::default()));
-            }
-        }
-    }
-    let moving =
-        sent.iter().map(|(_, blob, count)| (blob.digest.clone(), blob.content.size(), Arc::clone(count)));
+    let Moves { sent, taken } = Moves::after(&answers);
+    let moving = sent.iter();
+    let moving = moving.map(|(_, blob, count)| (blob.digest.clone(), blob.content.size(), Arc::clone(count)));
     let tally = Tally::new(total, moving.collect());
-    // The largest first, so that no large one is left to move alone at the end.
-    sent.sort_by_key(|(_, blob, _)| std::cmp::Reverse(blob.content.size()));
     let sending: Vec<_> =
         sent.iter().map(|(to, blob, count)| push_blob(registry, to, blob, None, count)).collect();
     let work = stream::iter(sending).buffer_unordered(AT_A_TIME).try_collect::<()>();
@@ -112,6 +95,45 @@ async fn push_blobs(
     let taking: Vec<_> =
         taken.iter().map(|(to, blob, from)| push_blob(registry, to, blob, Some(from), &uncounted)).collect();
     stream::iter(taking).buffer_unordered(AT_A_TIME).try_collect().await
+}
+
+/// Every blob with every repository that needs it, each pair once.
+fn needed<'a>(images: &'a [Named], places: &'a [Place]) -> Vec<(&'a Repository, &'a Blob)> {
+    let mut seen = HashSet::new();
+    places
+        .iter()
+        .flat_map(|place| images[place.image].image.blobs.iter().map(move |blob| (&place.repository, blob)))
+        .filter(|(to, blob)| seen.insert((*to, &blob.digest)))
+        .collect()
+}
+
+/// What is to be done after the registry has been asked.
+struct Moves<'a> {
+    /// Blobs that are sent, with how much of them has left; the largest first, so that no large one is left to
+    /// move alone at the end.
+    sent: Vec<(&'a Repository, &'a Blob, Arc<AtomicU64>)>,
+    /// Blobs that are taken from another repository then.
+    taken: Vec<(&'a Repository, &'a Blob, &'a Repository)>,
+}
+
+impl<'a> Moves<'a> {
+    fn after(answers: &[(bool, &'a Repository, &'a Blob)]) -> Self {
+        let there = answers.iter().filter(|(there, ..)| *there);
+        let mut at: HashMap<&Digest, &'a Repository> =
+            there.map(|(_, to, blob)| (&blob.digest, *to)).collect();
+        let (mut sent, mut taken) = (Vec::new(), Vec::new());
+        for (_, to, blob) in answers.iter().filter(|(there, ..)| !there) {
+            match at.get(&blob.digest) {
+                Some(from) => taken.push((*to, *blob, *from)),
+                None => {
+                    at.insert(&blob.digest, to);
+                    sent.push((*to, *blob, Arc::default()));
+                }
+            }
+        }
+        sent.sort_by_key(|(_, blob, _)| std::cmp::Reverse(blob.content.size()));
+        Self { sent, taken }
+    }
 }
 
 async fn ask<'a>(

@@ -6,6 +6,7 @@ pub(super) mod hundred;
 pub(super) mod idle;
 pub(super) mod proxy;
 pub(super) mod pull;
+pub(super) mod push;
 pub(super) mod second_deploy;
 
 use anyhow::{Result, bail};

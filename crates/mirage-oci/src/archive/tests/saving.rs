@@ -155,6 +155,13 @@ async fn what_is_no_file_is_not_replaced_by_one() {
     stage.save("acme/web:1", Format::Oci, &link).await;
     assert!(link.is_symlink() && std::fs::metadata(&file).unwrap().len() > 1000);
 
+    // What a killed process of the same number left behind is in nobody's way.
+    let left = stage.path(&format!(".mirage-{}-0.draft", std::process::id()));
+    std::fs::write(&left, "half").unwrap();
+    stage.save("acme/web:1", Format::Oci, &file).await;
+    assert_eq!(std::fs::read_to_string(&left).unwrap(), "half");
+    std::fs::remove_file(&left).unwrap();
+
     // A pipe is written into.
     let pipe = stage.path("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

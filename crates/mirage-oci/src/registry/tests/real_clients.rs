@@ -131,7 +131,8 @@ async fn podman_pushes_and_pulls() {
     }
     let served = Served::new().await;
     let archive = served.folder("root.tar");
-    std::fs::write(&archive, crate::layer::testing::Archive::default().file("hello.txt", b"hello").end()).unwrap();
+    std::fs::write(&archive, crate::layer::testing::Archive::default().file("hello.txt", b"hello").end())
+        .unwrap();
     let storage = Storage(served.folder("storage"));
     let root = format!("--root={}", storage.0.join("root").display());
     let run_root = format!("--runroot={}", storage.0.join("run").display());
