@@ -61,7 +61,8 @@ pub async fn load(
     Ok(loaded)
 }
 
-fn images(archive: &Archive) -> Result<Vec<Named>> {
+/// What an archive has, by what it is. Blocks.
+pub(super) fn images(archive: &Archive) -> Result<Vec<Named>> {
     let images = match archive.has(oci::INDEX) {
         true => oci::images(archive)?,
         false => docker::images(archive)?,

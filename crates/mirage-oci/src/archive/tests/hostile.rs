@@ -248,3 +248,40 @@ async fn a_foreign_layer_need_not_be_in_the_archive() {
     let archive = layout.entry(OCI_IMAGE, &foreign, ref_name("acme/web:1")).archive().end();
     assert_eq!(stage.load(&archive, None).await.unwrap().sent, (2, 2));
 }
+
+/// Every byte of the headers and documents is changed in turn: what comes out is an image or an error.
+#[test]
+fn a_changed_byte_is_an_image_or_an_error() {
+    let one = crate::client::script::TestImage::new("amd64", vec![layer("a")]);
+    let oci =
+        Layout::new().image(&one).entry(OCI_IMAGE, &one.manifest(), ref_name("acme/web:1")).archive().end();
+    let manifest = docker(&["3c/layer.tar"]);
+    let docker = tar(&[
+        ("manifest.json", manifest.as_bytes()),
+        ("config.json", &one.config),
+        ("1a/layer.tar", &one.layers[0]),
+    ]);
+    let docker = docker.symlink("3c/layer.tar", "../1a/layer.tar").end();
+    let spool = tempfile::tempdir().unwrap();
+    let (mut images, mut errors) = (0, 0);
+    for archive in [oci, docker] {
+        for at in 0..archive.len() {
+            let mut changed = archive.clone();
+            changed[at] ^= 1 << (at % 8);
+            let stream = Input::Stream(Box::new(std::io::Cursor::new(changed)));
+            let found = Read::read("x.tar", stream, spool.path())
+                .and_then(|archive| crate::archive::load::images(&archive));
+            match found {
+                Ok(_) => images += 1,
+                Err(error) => {
+                    assert!(
+                        error.next_step().is_some() && error.code() != mirage_core::Code::Internal,
+                        "{error:?}"
+                    );
+                    errors += 1;
+                }
+            }
+        }
+    }
+    assert!(images > 1000 && errors > 1000, "{images} images, {errors} errors");
+}
