@@ -51,6 +51,16 @@ impl Api {
         self.token.is_some()
     }
 
+    /// The address of the platform.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What is shown to it.
+    pub(crate) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
     /// GET.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.call(self.request(Method::GET, path)).await

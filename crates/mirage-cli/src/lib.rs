@@ -12,6 +12,7 @@ mod docker_config;
 mod doctor;
 mod follow;
 mod here;
+mod image;
 mod inspect;
 mod lifecycle;
 mod login;
@@ -40,6 +41,7 @@ use mirage_core::port::Clock;
 use mirage_core::{Code, CredentialChange, Error, Result};
 use serde_json::Value;
 
+pub use image::{Archives, LoadArchive, LoadedImage, SaveArchive, SavedImage};
 pub use printer::{Printer, human_duration};
 pub use token::Token;
 
@@ -84,6 +86,8 @@ impl Global {
 pub enum Verb {
     /// Show what an image is, and whether it can run here
     Inspect(inspect::InspectArgs),
+    /// Bring images in from files, and out into files
+    Image(image::ImageArgs),
     /// Deploy an image and wait until it serves
     Deploy(deploy::DeployArgs),
     /// List services
@@ -130,6 +134,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// How an image is judged where no platform is.
     pub inspect: Inspect,
+    /// How archives of images are read and written.
+    pub archives: Archives,
 }
 
 /// What a verb is given.
@@ -157,6 +163,7 @@ pub fn run(verb: Verb, global: &Global, printer: &Printer, surroundings: Surroun
 async fn call(verb: Verb, context: Context) -> Result<()> {
     match verb {
         Verb::Inspect(args) => inspect::run(args, context).await,
+        Verb::Image(args) => image::run(args, context).await,
         Verb::Deploy(args) => deploy::run(args, context).await,
         Verb::Services(args) => services::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,

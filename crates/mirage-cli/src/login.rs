@@ -1,7 +1,7 @@
 //! The login at an image's registry, as several verbs take it.
 
 use clap::Args;
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, CredentialChange, Error, Result};
 
 use super::secret;
 use super::wire::{Password, RegistryCredentials};
@@ -19,6 +19,18 @@ pub(crate) struct LoginArgs {
 }
 
 impl LoginArgs {
+    /// The same in the core's words.
+    ///
+    /// # Errors
+    /// As [`Self::credentials`].
+    pub(crate) fn change(&self) -> Result<CredentialChange> {
+        let given = self.credentials()?.map(|given| CredentialChange {
+            username: given.username,
+            password: given.password.map(|password| password.0),
+        });
+        Ok(given.unwrap_or_default())
+    }
+
     /// What to say about credentials; nothing where nothing was said.
     ///
     /// # Errors

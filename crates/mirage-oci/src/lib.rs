@@ -1,8 +1,8 @@
 //! Images: the registry client, the content store, the built-in registry.
 
+pub mod archive;
 mod auth;
 pub mod client;
-
 pub mod content;
 mod hash;
 pub mod layer;

@@ -56,11 +56,22 @@ fn cli() -> String {
     let mut text = String::from("# The command line\n\nMade by `cargo xtask docs` from `mirage --help`.\n");
     let mut command = Cli::command().term_width(100);
     text += &section("mirage", &command.render_long_help().to_string());
-    let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned().collect();
-    for verb in verbs.into_iter().filter(|verb| verb.get_name() != "help") {
-        let name = format!("mirage {}", verb.get_name());
-        let mut verb = verb.bin_name(name.clone()).term_width(100);
-        text += &section(&name, &verb.render_long_help().to_string());
+    for verb in command.get_subcommands() {
+        text += &of_verb("mirage", verb);
+    }
+    text
+}
+
+/// A verb, then what it is divided into.
+fn of_verb(above: &str, verb: &clap::Command) -> String {
+    if verb.is_hide_set() || verb.get_name() == "help" {
+        return String::new();
+    }
+    let name = format!("{above} {}", verb.get_name());
+    let mut whole = verb.clone().bin_name(name.clone()).term_width(100);
+    let mut text = section(&name, &whole.render_long_help().to_string());
+    for below in verb.get_subcommands() {
+        text += &of_verb(&name, below);
     }
     text
 }

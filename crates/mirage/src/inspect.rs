@@ -31,19 +31,8 @@ async fn inspect(image: String, platform: Option<String>, login: CredentialChang
         Some(text) => text.parse()?,
         None => Platform::linux(std::env::consts::ARCH),
     };
-    let options = RegistryOptions {
-        plain_http: listed(env::INSECURE_REGISTRIES)
-            .map(|host| host.parse::<RegistryHost>())
-            .collect::<Result<_, Error>>()?,
-        authorities: listed(env::REGISTRY_CA)
-            .map(|text| authority(&text))
-            .collect::<Result<_, String>>()
-            .map_err(|why| {
-                Error::new(Code::InvalidRequest, format!("{} is wrong: {why}", env::REGISTRY_CA))
-            })?,
-        ..RegistryOptions::default()
-    };
-    let client = RegistryClient::new(options, seed(&SystemRandomness), Arc::new(SystemClock), None, None)?;
+    let client =
+        RegistryClient::new(registry_options()?, seed(&SystemRandomness), Arc::new(SystemClock), None, None)?;
     let start = Instant::now();
     let login = match login.decide(None, reference.host())? {
         CredentialOutcome::Replace(login) => Some(login),
@@ -54,6 +43,22 @@ async fn inspect(image: String, platform: Option<String>, login: CredentialChang
     let (target, now) = (Platform::linux(std::env::consts::ARCH), SystemClock.now());
     let found = Inspection::new(seen, Stock::default(), &target, now, start.elapsed());
     Ok(mirage_api::inspection(found))
+}
+
+/// How registries are reached from this process.
+pub(crate) fn registry_options() -> Result<RegistryOptions> {
+    Ok(RegistryOptions {
+        plain_http: listed(env::INSECURE_REGISTRIES)
+            .map(|host| host.parse::<RegistryHost>())
+            .collect::<Result<_, Error>>()?,
+        authorities: listed(env::REGISTRY_CA)
+            .map(|text| authority(&text))
+            .collect::<Result<_, String>>()
+            .map_err(|why| {
+                Error::new(Code::InvalidRequest, format!("{} is wrong: {why}", env::REGISTRY_CA))
+            })?,
+        ..RegistryOptions::default()
+    })
 }
 
 fn listed(name: &str) -> impl Iterator<Item = String> {

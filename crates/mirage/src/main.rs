@@ -1,6 +1,7 @@
 //! Mirage: one binary, four roles. The command line, the control plane (`serve`), the proxy, and a
 //! shim for each container.
 
+mod archives;
 mod clock;
 mod demo;
 mod docs;

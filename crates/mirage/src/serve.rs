@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
-use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::{Authority, Platform, PlatformOptions, authority};
+use crate::platform::{Authority, Platform, PlatformOptions, Url, authority};
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
 

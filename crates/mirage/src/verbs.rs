@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use mirage_cli::{Global, Printer, Surroundings, exit_code};
+use mirage_cli::{Archives, Global, Printer, Surroundings, exit_code};
 use mirage_core::Result;
 
 use crate::clock::SystemClock;
@@ -65,8 +65,11 @@ fn dispatch(Cli { verb, global }: Cli, printer: &Printer) -> Result<ExitCode> {
         Verb::Serve(args) => crate::serve::run(args, &global),
         Verb::Down(args) => crate::down::run(args, &global, printer),
         Verb::Cli(verb) => {
-            let surroundings =
-                Surroundings { clock: Arc::new(SystemClock), inspect: crate::inspect::locally };
+            let surroundings = Surroundings {
+                clock: Arc::new(SystemClock),
+                inspect: crate::inspect::locally,
+                archives: Archives { load: crate::archives::load, save: crate::archives::save },
+            };
             mirage_cli::run(verb, &global, printer, surroundings)?;
             Ok(ExitCode::SUCCESS)
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ring::digest::{Context as Hash, SHA256};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::layer::{Compression, Layer};
 use super::process::run;
@@ -31,6 +32,11 @@ pub struct Image {
 pub struct Index {
     /// One for each platform.
     pub images: Vec<Image>,
+}
+
+/// An image on disk, ready to be pushed as often as one likes.
+pub struct Layout {
+    folder: TempDir,
 }
 
 /// What a layout says of a blob.
@@ -93,6 +99,14 @@ impl Image {
         push(reference, &["--format", "v2s2"], |layout| self.write(layout))
     }
 
+    /// Writes it to disk.
+    ///
+    /// # Errors
+    /// Where the layout cannot be written.
+    pub fn layout(&self) -> Result<Layout> {
+        Layout::write(|layout| self.write(layout))
+    }
+
     fn write(&self, layout: &Path) -> Result<Descriptor> {
         let mut layers = Vec::new();
         let mut diff_ids = Vec::new();
@@ -136,6 +150,46 @@ impl Index {
     }
 }
 
+impl Layout {
+    fn write(write: impl FnOnce(&Path) -> Result<Descriptor>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("mirage-image-").tempdir()?;
+        let layout = folder.path();
+        std::fs::create_dir_all(layout.join("blobs/sha256"))?;
+        let mut top = write(layout)?.json();
+        top["annotations"] = json!({"org.opencontainers.image.ref.name": "it"});
+        let index = json!({"schemaVersion": 2, "manifests": [top]});
+        std::fs::write(layout.join("index.json"), index.to_string())?;
+        std::fs::write(layout.join("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}).to_string())?;
+        Ok(Self { folder })
+    }
+
+    /// Pushes it by skopeo to a registry without TLS, with more options; answers with its digest there.
+    ///
+    /// # Errors
+    /// Where skopeo refuses.
+    pub fn push(&self, reference: &str, options: &[&str]) -> Result<String> {
+        let digest = self.folder.path().join("digest");
+        let digest_option = format!("--digestfile={}", digest.display());
+        let (from, to) =
+            (format!("oci:{}:it", self.folder.path().display()), format!("docker://{reference}"));
+        let fixed = ["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", &digest_option];
+        run("skopeo", &[&fixed, options, &[from.as_str(), to.as_str()]].concat())?;
+        Ok(std::fs::read_to_string(digest)?.trim().to_owned())
+    }
+
+    /// The size of its largest blob in bytes.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn largest_blob(&self) -> Result<u64> {
+        let mut largest = 0;
+        for blob in std::fs::read_dir(self.folder.path().join("blobs/sha256"))? {
+            largest = largest.max(blob?.metadata()?.len());
+        }
+        Ok(largest)
+    }
+}
+
 impl Descriptor {
     fn json(&self) -> Value {
         json!({"mediaType": self.media_type, "digest": self.digest, "size": self.size})
@@ -147,19 +201,7 @@ fn push(
     options: &[&str],
     write: impl FnOnce(&Path) -> Result<Descriptor>,
 ) -> Result<String> {
-    let folder = tempfile::Builder::new().prefix("mirage-image-").tempdir()?;
-    let layout = folder.path();
-    std::fs::create_dir_all(layout.join("blobs/sha256"))?;
-    let mut top = write(layout)?.json();
-    top["annotations"] = json!({"org.opencontainers.image.ref.name": "it"});
-    std::fs::write(layout.join("index.json"), json!({"schemaVersion": 2, "manifests": [top]}).to_string())?;
-    std::fs::write(layout.join("oci-layout"), json!({"imageLayoutVersion": "1.0.0"}).to_string())?;
-    let digest = layout.join("digest");
-    let digest_option = format!("--digestfile={}", digest.display());
-    let (from, to) = (format!("oci:{}:it", layout.display()), format!("docker://{reference}"));
-    let fixed = ["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", &digest_option];
-    run("skopeo", &[&fixed, options, &[from.as_str(), to.as_str()]].concat())?;
-    Ok(std::fs::read_to_string(digest)?.trim().to_owned())
+    Layout::write(write)?.push(reference, options)
 }
 
 fn write_json(layout: &Path, media_type: &'static str, value: &Value) -> Result<Descriptor> {

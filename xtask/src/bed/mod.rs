@@ -21,7 +21,7 @@ mod wait;
 
 pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};
-pub use image::{Image, Index};
+pub use image::{Image, Index, Layout};
 pub use layer::{Compression, Layer};
 pub use platform::{Cli, Platform, PlatformOptions};
 pub use ports::free_port;

@@ -24,6 +24,7 @@ type Row = (&'static str, fn(&Setting) -> Result<Outcome>);
 const ROWS: &[Row] = &[
     ("pull-gzip", row::pull::gzip),
     ("pull-zstd", row::pull::zstd),
+    ("push", row::push::measure),
     ("present", row::first_answer::present),
     ("with-pull", row::first_answer::with_pull),
     ("second-deploy", row::second_deploy::measure),

@@ -30,6 +30,8 @@ pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 pub const ECR_ENDPOINT: &str = "MIRAGE_ECR_ENDPOINT";
 /// The folder of docker's settings.
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
+/// Where large files without a name are.
+pub const TEMPORARY: &str = "TMPDIR";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
@@ -74,6 +76,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
     ),
     (ECR_ENDPOINT, "that of AWS", "Where passwords for Amazon ECR are made: a VPC endpoint, for example"),
     (DOCKER_CONFIG, "`~/.docker`", "The folder of docker's `config.json`, for `mirage credential import`"),
+    (
+        TEMPORARY,
+        "`/var/tmp`",
+        "Folder for archives of images that come or go through a pipe, or are compressed; nothing is left there",
+    ),
     (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
 ];
 

@@ -47,7 +47,7 @@ impl LayerError {
         Self::Damaged { at, what: what.into() }
     }
 
-    pub(super) fn more_than(what: &str, limit: u64) -> Self {
+    pub(crate) fn more_than(what: &str, limit: u64) -> Self {
         Self::TooLarge(format!("it has more than {limit} {what}"))
     }
 

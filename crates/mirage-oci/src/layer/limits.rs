@@ -1,5 +1,7 @@
 //! How much a layer may ask for.
 
+use super::error::LayerError;
+
 /// Limits on one layer. A layer beyond any of them is refused while it streams.
 #[derive(Clone, Debug)]
 pub struct LayerLimits {
@@ -31,6 +33,22 @@ impl Default for LayerLimits {
             max_metadata_bytes: 256 << 20,
             max_depth: 256,
         }
+    }
+}
+
+impl LayerLimits {
+    /// Refuses an archive of which `inflated` bytes have come out of `compressed`.
+    pub(super) fn check_inflated(&self, inflated: u64, compressed: u64) -> Result<(), LayerError> {
+        if inflated > self.max_unpacked_bytes {
+            return Err(LayerError::larger_than("its inflated archive", self.max_unpacked_bytes));
+        }
+        if inflated > self.ratio_free_bytes && inflated / self.max_ratio.max(1) > compressed {
+            return Err(LayerError::TooLarge(format!(
+                "it inflates to more than {} times its size, {compressed} bytes have become {inflated}",
+                self.max_ratio
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,9 @@ mod directory;
 mod entry_name;
 mod erofs;
 mod error;
+mod inflated;
 mod limits;
+mod members;
 mod summary;
 mod tar;
 #[cfg(test)]
@@ -29,7 +31,9 @@ pub use compression::Compression;
 #[cfg(any(test, feature = "fuzz"))]
 pub use erofs::check::{Found, FoundXattr, check as check_erofs};
 pub use error::LayerError;
+pub(crate) use inflated::Inflated;
 pub use limits::LayerLimits;
+pub(crate) use members::{MemberKind, Members};
 pub use summary::LayerSummary;
 
 /// Unpacks a layer into one EROFS file. `file` is empty, open for writing, and left unsynced.

@@ -8,7 +8,7 @@ use super::{
 
 /// An archive in the making.
 #[derive(Clone, Default)]
-pub(crate) struct Archive(pub(super) Vec<u8>);
+pub(crate) struct Archive(pub(crate) Vec<u8>);
 
 /// The header of an entry; a test sets what it is about.
 #[derive(Clone)]

@@ -9,14 +9,14 @@ use tokio::sync::mpsc;
 
 /// Reads what arrives in a channel. Blocks; ends when the sender goes away, whether the stream is
 /// complete or not: who sends knows that.
-pub(super) struct Feed {
+pub(crate) struct Feed {
     receiver: mpsc::Receiver<Bytes>,
     current: Bytes,
 }
 
 impl Feed {
     /// Over the receiving end of a channel.
-    pub(super) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
+    pub(crate) fn new(receiver: mpsc::Receiver<Bytes>) -> Self {
         Self { receiver, current: Bytes::new() }
     }
 }

@@ -13,4 +13,6 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use feed::Feed;
 pub use images::Images;
+pub(crate) use tally::Tally;

@@ -12,24 +12,24 @@ use tokio::time::{MissedTickBehavior, interval};
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// The layers of one pull that have to be moved.
-pub(super) struct Tally {
+pub(crate) struct Tally {
     layers_total: u32,
     moving: Vec<(Digest, u64, Arc<AtomicU64>)>,
 }
 
 impl Tally {
     /// For an image of `layers_total` layers. `moving`: digest, size, and the counter of what arrived.
-    pub(super) fn new(layers_total: usize, moving: Vec<(Digest, u64, Arc<AtomicU64>)>) -> Self {
+    pub(crate) fn new(layers_total: usize, moving: Vec<(Digest, u64, Arc<AtomicU64>)>) -> Self {
         Self { layers_total: layers_total as u32, moving }
     }
 
     /// Bytes to be moved.
-    pub(super) fn bytes_total(&self) -> u64 {
+    pub(crate) fn bytes_total(&self) -> u64 {
         self.moving.iter().map(|(_, size, _)| *size).fold(0, u64::saturating_add)
     }
 
     /// How far it is now.
-    pub(super) fn snapshot(&self) -> PullProgress {
+    pub(crate) fn snapshot(&self) -> PullProgress {
         let layer = |(digest, size, arrived): &(Digest, u64, Arc<AtomicU64>)| {
             (digest.clone(), *size, arrived.load(Ordering::Relaxed).min(*size))
         };
@@ -45,7 +45,7 @@ impl Tally {
 
     /// Waits for `work`, telling `progress` how far it is: at the start, now and then where something
     /// has changed, and at the end.
-    pub(super) async fn report_while<T>(&self, progress: &dyn Progress, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn report_while<T>(&self, progress: &dyn Progress, work: impl Future<Output = T>) -> T {
         let mut ticks = interval(REPORT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut work = std::pin::pin!(work);

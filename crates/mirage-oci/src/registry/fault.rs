@@ -134,6 +134,11 @@ impl Fault {
         self
     }
 
+    /// The sentence alone.
+    pub(super) fn into_message(self) -> String {
+        self.message
+    }
+
     /// The code, for tests.
     #[cfg(test)]
     pub(super) fn code(&self) -> FaultCode {

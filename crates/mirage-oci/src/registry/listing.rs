@@ -1,4 +1,4 @@
-//! `/v2/<name>/tags/list` and `/v2/_catalog`: names in byte order, page by page.
+//! `/v2/<name>/tags/list` and `/v2/_catalog`: names in the order of the specification, page by page.
 
 use axum::response::Response;
 use http::header;
@@ -23,8 +23,7 @@ pub(super) async fn tags(call: Call, repository: Repository) -> Result<Response,
     let page: Page = call.query()?;
     let (repositories, name) = (call.state.repositories, repository.clone());
     let tags = on_disk(move || repositories.tags(&name)?.ok_or_else(|| Fault::name_unknown(&name))).await?;
-    let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
-    let (tags, next) = page.cut(tags)?;
+    let (tags, next) = page.cut(tags.iter().map(ToString::to_string).collect())?;
     let response = answer_json(json!({ "name": repository.as_str(), "tags": tags }).to_string());
     with_next(response, &format!("/v2/{repository}/tags/list"), next)
 }
@@ -34,14 +33,14 @@ pub(super) async fn catalog(call: Call) -> Result<Response, Fault> {
     let page: Page = call.query()?;
     let repositories = call.state.repositories;
     let names = on_disk(move || Ok(repositories.list()?)).await?;
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let (names, next) = page.cut(names)?;
+    let (names, next) = page.cut(names.iter().map(ToString::to_string).collect())?;
     with_next(answer_json(json!({ "repositories": names }).to_string()), "/v2/_catalog", next)
 }
 
 impl Page {
     /// The names of this page, and the query of the next one where there is more.
-    fn cut(&self, sorted: Vec<String>) -> Result<(Vec<String>, Option<String>), Fault> {
+    fn cut(&self, mut sorted: Vec<String>) -> Result<(Vec<String>, Option<String>), Fault> {
+        sorted.sort_unstable_by(|one, two| order(one).cmp(&order(two)));
         let wanted = match &self.n {
             None => MAX_PAGE,
             Some(n) => n.parse::<usize>().map_err(|_| {
@@ -52,13 +51,20 @@ impl Page {
             })?,
         };
         let count = wanted.min(MAX_PAGE);
-        let start = self.last.as_ref().map_or(0, |last| sorted.partition_point(|name| name <= last));
+        let start =
+            self.last.as_ref().map_or(0, |last| sorted.partition_point(|name| order(name) <= order(last)));
         let more = count > 0 && sorted.len() - start > count;
         let names: Vec<String> = sorted.into_iter().skip(start).take(count).collect();
         // Repository names and tags need no percent signs within a query.
         let next = names.last().filter(|_| more).map(|last| format!("n={count}&last={last}"));
         Ok((names, next))
     }
+}
+
+/// Case does not matter ("lexical order (i.e. case-insensitive alphanumeric order)"), but for names that differ in
+/// nothing else.
+fn order(name: &str) -> (String, &str) {
+    (name.to_ascii_lowercase(), name)
 }
 
 /// Adds the address of the next page.
@@ -92,5 +98,22 @@ mod tests {
         assert_eq!(cut(Some("2"), Some("aa")), (vec!["b".into(), "c".into()], Some("n=2&last=c".into())));
         assert_eq!(cut(Some("2"), Some("z")), (vec![], None));
         assert_eq!(cut(Some("0"), None), (vec![], None));
+        assert_eq!(cut(Some("0"), Some("b")), (vec![], None));
+    }
+
+    #[test]
+    fn case_does_not_matter_and_every_name_comes_once() {
+        let names = ["b", "A", "a", "B", "_", "10", "9"].map(str::to_owned);
+        let mut seen = Vec::new();
+        let mut last = None;
+        loop {
+            let (mut page, next) = Page { n: Some("2".into()), last }.cut(names.clone().into()).unwrap();
+            last = page.last().cloned();
+            seen.append(&mut page);
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, ["10", "9", "_", "A", "a", "B", "b"]);
     }
 }

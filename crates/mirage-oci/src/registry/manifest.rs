@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mirage_core::Digest;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::fault::{Fault, FaultCode};
 
@@ -18,11 +19,11 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 
 /// A manifest that is well-formed and of a kind the registry takes.
 #[derive(Debug)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// Its media type, one of four.
-    pub(super) media_type: &'static str,
+    pub(crate) media_type: &'static str,
     /// What it names: everything here must be present before the manifest is.
-    pub(super) needs: Needs,
+    pub(crate) needs: Needs,
     /// The manifest it is about, which may come later or never.
     pub(super) subject: Option<Digest>,
     /// What kind of artifact it is: its own word, or else the media type of its configuration.
@@ -33,7 +34,7 @@ pub(super) struct Manifest {
 
 /// What a manifest names.
 #[derive(Debug)]
-pub(super) enum Needs {
+pub(crate) enum Needs {
     /// An image: its configuration and its layers.
     Blobs(Vec<Descriptor>),
     /// An index: other manifests.
@@ -43,13 +44,22 @@ pub(super) enum Needs {
 /// Content named by a manifest.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     /// What it says it is.
-    pub(super) media_type: String,
+    pub(crate) media_type: String,
     /// What it is.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     /// Its length in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
+    /// For what an image of an index was built, in whatever form.
+    platform: Option<Value>,
+}
+
+impl Descriptor {
+    /// Whether this is no image but something said about the others, as BuildKit marks it.
+    pub(crate) fn is_attestation(&self) -> bool {
+        self.platform.as_ref().is_some_and(|platform| platform["os"] == "unknown")
+    }
 }
 
 /// One line of a referrers answer.
@@ -115,6 +125,14 @@ impl Manifest {
             artifact_type: document.artifact_type.filter(|kind| !kind.is_empty()).or(config_type),
             annotations: document.annotations,
         })
+    }
+
+    /// Reads a manifest of this media type.
+    ///
+    /// # Errors
+    /// In words, why the registry does not take it.
+    pub(crate) fn checked(bytes: &[u8], media_type: &str) -> Result<Self, String> {
+        Self::read(bytes, Some(media_type)).map_err(Fault::into_message)
     }
 
     /// The line about this manifest in the answer to "who refers to its subject".

@@ -8,6 +8,7 @@
 mod blobs;
 mod fault;
 mod gate;
+mod leftovers;
 mod listing;
 mod manifest;
 mod manifests;
@@ -33,6 +34,8 @@ use serde::de::DeserializeOwned;
 use crate::content::ContentStore;
 use fault::{Fault, FaultCode};
 pub use gate::{Access, Action, Decision, Gate};
+pub use leftovers::drop_leftovers;
+pub(crate) use manifest::{Descriptor, Manifest, Needs};
 use path::Endpoint;
 pub use repositories::{References, Repositories};
 pub use sessions::{UploadLimits, Uploads};
@@ -210,4 +213,4 @@ fn header_value(text: impl ToString) -> Result<HeaderValue, Fault> {
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

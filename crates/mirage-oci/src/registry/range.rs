@@ -6,7 +6,7 @@ use super::fault::{Fault, FaultCode};
 /// Which bytes a download asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// The whole: no range, or one that a server may ignore (other units, several ranges, nonsense).
+    /// The whole: no range, or one that a server may ignore (other units, several ranges, no numbers).
     Whole,
     /// From `first` up to and including `last`.
     Part {
@@ -15,7 +15,7 @@ pub(super) enum Wanted {
         /// Offset of the last byte.
         last: u64,
     },
-    /// Nothing of it lies within the content: 416.
+    /// Nothing of it lies within the content, or it ends before it begins: 416.
     Unsatisfiable,
 }
 
@@ -33,6 +33,7 @@ pub(super) fn wanted(header: &str, size: u64) -> Wanted {
         },
         (Some(first), None) if last.is_empty() => part(first, u64::MAX, size),
         (Some(first), Some(last)) if first <= last => part(first, last, size),
+        (Some(_), Some(_)) => Wanted::Unsatisfiable,
         _ => Wanted::Whole,
     }
 }
@@ -84,7 +85,7 @@ mod tests {
             ("bytes=-0", 100, Wanted::Unsatisfiable),
             ("bytes=0-", 0, Wanted::Unsatisfiable),
             ("bytes=-5", 0, Wanted::Unsatisfiable),
-            ("bytes=5-4", 100, Wanted::Whole),
+            ("bytes=5-4", 100, Wanted::Unsatisfiable),
             ("bytes=0-1,4-5", 100, Wanted::Whole),
             ("bytes=-", 100, Wanted::Whole),
             ("bytes=+1-2", 100, Wanted::Whole),

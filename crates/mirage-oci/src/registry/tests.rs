@@ -1,8 +1,9 @@
 //! The registry as its clients see it: plain HTTP for every rule, and real clients for the whole.
 
-mod bench;
+pub(crate) mod bench;
 mod pulling;
 mod pushing;
 mod real_clients;
 mod rights;
+mod trouble;
 mod uploading;

@@ -1,5 +1,6 @@
 //! The sample image: one layer with one program, and its configuration, as OCI documents.
 
+use mirage_core::Digest;
 use ring::digest::{SHA256, digest};
 use serde_json::json;
 
@@ -8,7 +9,7 @@ const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hello"));
 
 /// A blob with its digest.
 pub(super) struct Blob {
-    pub(super) digest: String,
+    pub(super) digest: Digest,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -16,21 +17,21 @@ pub(super) struct Blob {
 pub(super) struct Image {
     pub(super) layer: Blob,
     pub(super) config: Blob,
-    pub(super) manifest: Vec<u8>,
+    pub(super) manifest: Blob,
 }
 
 impl Image {
     /// Bytes of all of it.
     pub(super) fn size(&self) -> usize {
-        self.layer.bytes.len() + self.config.bytes.len() + self.manifest.len()
+        self.layer.bytes.len() + self.config.bytes.len() + self.manifest.bytes.len()
     }
 }
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
-        let hash: String =
-            digest(&SHA256, &bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { digest: format!("sha256:{hash}"), bytes }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+        Self { digest: Digest::sha256(hash), bytes }
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn sample() -> Image {
             "size": layer.bytes.len(),
         }],
     });
-    Image { layer, config, manifest: manifest.to_string().into_bytes() }
+    Image { layer, config, manifest: Blob::new(manifest.to_string().into_bytes()) }
 }
 
 /// A tar archive with the program in it.

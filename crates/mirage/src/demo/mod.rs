@@ -98,7 +98,7 @@ async fn deploy(
             let start = Instant::now();
             let image = image::sample();
             let size = image.size();
-            push::push(&url, &token, REPOSITORY, "1", image).await?;
+            push::push(&url, &token, &REPOSITORY.parse()?, &"1".parse()?, image).await?;
             let reference = format!("{}/{REPOSITORY}:1", platform.listen);
             printer.step("Pushed", &format!("{reference}, {size} bytes"), Some(start.elapsed()));
             (reference, Some("hello".to_owned()))

@@ -1,48 +1,30 @@
-//! A push by the OCI distribution specification, as any client does it.
+//! The sample image on its way into the built-in registry, as any client brings one there.
 
-use mirage_core::{Code, Error, Result};
-use reqwest::{Client, RequestBuilder, StatusCode, header};
+use mirage_core::{Repository, Result, Secret, Tag};
+use mirage_oci::client::{Content, PlatformRegistry, RegistryOptions};
 
-use super::image::{Blob, Image};
+use super::image::Image;
+use crate::clock::SystemRandomness;
+use crate::platform::seed;
 use mirage_cli::Token;
 
-/// Pushes an image to a registry: its blobs, then its manifest under a tag.
-pub(super) async fn push(url: &str, token: &Token, repository: &str, tag: &str, image: Image) -> Result<()> {
-    let http = Client::builder()
-        .no_proxy()
-        .build()
-        .map_err(|error| Error::internal("prepare an HTTP client", error))?;
-    let base = format!("{url}/v2/{repository}");
+const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// Pushes an image: its blobs, then its manifest under a tag.
+pub(super) async fn push(
+    url: &str,
+    token: &Token,
+    repository: &Repository,
+    tag: &Tag,
+    image: Image,
+) -> Result<()> {
+    let secret = Secret::from(token.reveal().to_owned());
+    let registry =
+        PlatformRegistry::new(url, Some(&secret), RegistryOptions::default(), seed(&SystemRandomness))?;
     for blob in [image.layer, image.config] {
-        push_blob(&http, url, &base, token, blob).await?;
+        let content = Content::Bytes(blob.bytes.into());
+        registry.put_blob(repository, &blob.digest, &content, None, &Default::default()).await?;
     }
-    let manifest = http
-        .put(format!("{base}/manifests/{tag}"))
-        .basic_auth("demo", Some(token.reveal()))
-        .header(header::CONTENT_TYPE, "application/vnd.oci.image.manifest.v1+json")
-        .body(image.manifest);
-    expect(manifest, StatusCode::CREATED).await.map(drop)
-}
-
-async fn push_blob(http: &Client, url: &str, base: &str, token: &Token, blob: Blob) -> Result<()> {
-    let begin = http.post(format!("{base}/blobs/uploads/")).basic_auth("demo", Some(token.reveal()));
-    let begun = expect(begin, StatusCode::ACCEPTED).await?;
-    let place =
-        begun.headers().get(header::LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
-    let place = if place.starts_with('/') { format!("{url}{place}") } else { place.to_owned() };
-    let and = if place.contains('?') { '&' } else { '?' };
-    let put = http
-        .put(format!("{place}{and}digest={}", blob.digest))
-        .basic_auth("demo", Some(token.reveal()))
-        .header(header::CONTENT_TYPE, "application/octet-stream")
-        .body(blob.bytes);
-    expect(put, StatusCode::CREATED).await.map(drop)
-}
-
-async fn expect(request: RequestBuilder, status: StatusCode) -> Result<reqwest::Response> {
-    let response = request.send().await.map_err(|error| Error::internal("push the sample image", error))?;
-    if response.status() == status {
-        return Ok(response);
-    }
-    Err(Error::new(Code::Internal, format!("the built-in registry answered {} to a push", response.status())))
+    let manifest = image.manifest;
+    registry.put_manifest(repository, Some(tag), &manifest.digest, OCI_IMAGE, manifest.bytes.into()).await
 }

@@ -19,7 +19,8 @@ use mirage_control::{Control, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
-use mirage_oci::registry::{OnPush, RegistryState, UploadLimits, Uploads};
+use mirage_oci::content::ContentStore;
+use mirage_oci::registry::{OnPush, RegistryState, Repositories, UploadLimits, Uploads, drop_leftovers};
 use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -27,7 +28,7 @@ use tokio::task::JoinHandle;
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
-pub(crate) use options::{Authority, PlatformOptions, authority};
+pub(crate) use options::{Authority, PlatformOptions, Url, authority};
 pub(crate) use token::admin_token;
 use vault::vault_keys;
 
@@ -102,10 +103,11 @@ impl Platform {
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
+        let repositories = joined.repositories.clone();
         let uploads = Uploads::new(UploadLimits::default(), clock, random);
         let registry = mirage_oci::registry::router(RegistryState {
             store: joined.store.clone(),
-            repositories: joined.repositories,
+            repositories: joined.repositories.clone(),
             gate: Arc::new(gate::ControlGate::new(control.clone())),
             uploads: uploads.clone(),
             on_push: Some(follow_pushes(control.clone())),
@@ -120,6 +122,7 @@ impl Platform {
         let housekeeping = vec![
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
+            tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
             tokio::spawn(proxy::keep(node.run.clone(), router, control.clone())),
         ];
         Ok(Self {
@@ -174,6 +177,23 @@ impl Platform {
         proxy::shut_down(&run).await?;
         engine.teardown(GRACE).await?;
         unmount(store).await
+    }
+}
+
+/// What pushes left behind that never finished is looked for this often.
+const LEFTOVERS_EVERY: Duration = Duration::from_secs(3600);
+
+async fn forget_leftovers(store: ContentStore, repositories: Repositories) {
+    loop {
+        tokio::time::sleep(LEFTOVERS_EVERY).await;
+        let (store, repositories) = (store.clone(), repositories.clone());
+        let done =
+            tokio::task::spawn_blocking(move || drop_leftovers(&store, &repositories, SystemClock.now()));
+        match done.await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(blobs)) => tracing::info!(blobs, "registry: leftovers of pushes were removed"),
+            Ok(Err(error)) => tracing::error!(?error, "registry: leftovers of pushes could not be removed"),
+        }
     }
 }
 

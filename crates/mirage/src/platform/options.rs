@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
-pub(crate) use mirage_oci::client::Authority;
-use reqwest::Url;
+pub(crate) use mirage_oci::client::{Authority, Url};
 
 /// An authority as it is written: `FILE`, or `HOST=FILE` for one registry.
 pub(crate) fn authority(text: &str) -> Result<Authority, String> {

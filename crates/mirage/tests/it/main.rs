@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "all of this crate is tests, its helpers too")]
 
 mod adoption;
+mod archives;
 mod bad_input;
 mod demo;
 mod first_deploy;

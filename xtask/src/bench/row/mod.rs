@@ -7,6 +7,7 @@ pub(super) mod idle;
 pub(super) mod preflight;
 pub(super) mod proxy;
 pub(super) mod pull;
+pub(super) mod push;
 pub(super) mod second_deploy;
 
 use anyhow::{Result, bail};

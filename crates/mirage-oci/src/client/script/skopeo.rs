@@ -38,7 +38,7 @@ pub(crate) fn push(image: &TestImage, to: &Reference, options: &[&str]) {
 }
 
 /// An OCI image layout (image-spec, `image-layout.md`) with one image.
-fn write_layout(image: &TestImage, folder: &Path) {
+pub(crate) fn write_layout(image: &TestImage, folder: &Path) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let manifest = image.manifest();

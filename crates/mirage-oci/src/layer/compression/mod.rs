@@ -67,9 +67,8 @@ impl<R: Read> Decoder<R> {
         declared: Compression,
         summary: &mut LayerSummary,
     ) -> Result<Self, LayerError> {
-        let mut input = Input::new(stream);
-        let start = input.peek(512).map_err(|cause| classify(0, cause))?;
-        let found = detect(start)?;
+        let decoder = Self::by_first_bytes(stream)?;
+        let found = decoder.compression();
         if found != declared {
             summary.warn(format!(
                 "the media type says `{}`, the bytes are `{}`",
@@ -77,13 +76,29 @@ impl<R: Read> Decoder<R> {
                 found.as_str()
             ));
         }
-        Ok(match found {
+        Ok(decoder)
+    }
+
+    /// The same where nobody said anything.
+    pub(super) fn by_first_bytes(stream: R) -> Result<Self, LayerError> {
+        let mut input = Input::new(stream);
+        let start = input.peek(512).map_err(|cause| classify(0, cause))?;
+        Ok(match detect(start)? {
             Compression::None => Self::Plain(input),
             Compression::Gzip => Self::Gzip(Box::new(Gzip::new(input))),
             Compression::Zstd => {
                 Self::Zstd(Zstd::new(input).map_err(|cause| LayerError::Compressed(cause.to_string()))?)
             }
         })
+    }
+
+    /// What the first bytes said.
+    pub(super) fn compression(&self) -> Compression {
+        match self {
+            Self::Plain(_) => Compression::None,
+            Self::Gzip(_) => Compression::Gzip,
+            Self::Zstd(_) => Compression::Zstd,
+        }
     }
 
     /// How many bytes have been taken from the compressed stream.

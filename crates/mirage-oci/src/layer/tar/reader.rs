@@ -1,6 +1,6 @@
 //! Entries, one after the other.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use super::entry::{Entry, EntryKind, Time};
 use super::header::{BLOCK_BYTES, Header};
@@ -43,6 +43,20 @@ struct Ahead {
 impl<R: Read> TarReader<R> {
     pub(in crate::layer) fn new(decoder: Decoder<R>, limits: &LayerLimits) -> Self {
         Self { stream: Stream::new(decoder, limits), body: Body::default() }
+    }
+
+    /// Writes every byte of the archive to `copy` too, as it is read.
+    pub(in crate::layer) fn copy_to(&mut self, copy: impl Write + Send + 'static) {
+        self.stream.copy_to(Box::new(copy));
+    }
+
+    /// Where the bytes of the current entry begin in the inflated archive, if nothing of it has been
+    /// read and they stand there in one piece.
+    pub(in crate::layer) fn body_at(&self) -> Option<u64> {
+        match self.body.segments[..] {
+            [Segment { offset: 0, length }] if length == self.body.remaining => Some(self.stream.position()),
+            _ => None,
+        }
     }
 
     /// The next entry, or `None` at the end of the archive. Whatever was not read of the previous

@@ -1,6 +1,6 @@
 //! The inflated stream in large pieces, with its limits.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use super::header::BLOCK_BYTES;
 use crate::layer::compression::{Decoder, classify};
@@ -16,9 +16,8 @@ pub(super) struct Stream<R> {
     start: usize,
     end: usize,
     inflated: u64,
-    max_bytes: u64,
-    max_ratio: u64,
-    ratio_free_bytes: u64,
+    limits: LayerLimits,
+    copy: Option<Box<dyn Write + Send>>,
 }
 
 impl<R: Read> Stream<R> {
@@ -29,10 +28,14 @@ impl<R: Read> Stream<R> {
             start: 0,
             end: 0,
             inflated: 0,
-            max_bytes: limits.max_unpacked_bytes,
-            max_ratio: limits.max_ratio,
-            ratio_free_bytes: limits.ratio_free_bytes,
+            limits: limits.clone(),
+            copy: None,
         }
+    }
+
+    /// Writes every byte of the archive to `copy` too, as it is read.
+    pub(super) fn copy_to(&mut self, copy: Box<dyn Write + Send>) {
+        self.copy = Some(copy);
     }
 
     /// How many bytes have been handed out.
@@ -96,23 +99,12 @@ impl<R: Read> Stream<R> {
                 other => break other.map_err(|cause| classify(self.inflated, cause))?,
             }
         };
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&self.buffer[self.end..self.end + count]).map_err(LayerError::Write)?;
+        }
         self.end += count;
         self.inflated += count as u64;
-        self.check_limits()?;
+        self.limits.check_inflated(self.inflated, self.decoder.compressed_bytes())?;
         Ok(count > 0)
-    }
-
-    fn check_limits(&self) -> Result<(), LayerError> {
-        if self.inflated > self.max_bytes {
-            return Err(LayerError::larger_than("its inflated archive", self.max_bytes));
-        }
-        let compressed = self.decoder.compressed_bytes();
-        if self.inflated > self.ratio_free_bytes && self.inflated / self.max_ratio.max(1) > compressed {
-            return Err(LayerError::TooLarge(format!(
-                "it inflates to more than {} times its size, {compressed} bytes have become {}",
-                self.max_ratio, self.inflated
-            )));
-        }
-        Ok(())
     }
 }

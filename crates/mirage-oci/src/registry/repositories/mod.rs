@@ -152,7 +152,7 @@ impl Repositories {
         digest_path(&self.home(repository).join(MANIFESTS), manifest)
     }
 
-    fn blob_file(&self, repository: &Repository, blob: &Digest) -> PathBuf {
+    pub(super) fn blob_file(&self, repository: &Repository, blob: &Digest) -> PathBuf {
         digest_path(&self.home(repository).join(BLOBS), blob)
     }
 

@@ -21,8 +21,8 @@ use crate::client::script::HandClock;
 use crate::content::{ContentStore, StoreConfig};
 use crate::hash::digest_of;
 
-pub(super) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 struct Counting(Mutex<u8>);
 
@@ -34,44 +34,51 @@ impl Randomness for Counting {
     }
 }
 
-/// Knows `all`, who may do everything, and `reader`, who may read `public/…`.
-struct TwoUsers;
+/// Knows `all` and `mirage`, who may do everything, `reader`, who may read `public/…`, and `pusher`, who may
+/// read and write `public/…`.
+struct FewUsers;
 
 #[async_trait]
-impl Gate for TwoUsers {
+impl Gate for FewUsers {
     async fn decide(&self, headers: &HeaderMap, access: &Access) -> Decision {
         let credentials =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
         match (credentials, access) {
-            (_, _) if credentials == basic("all") => Decision::Allow,
+            (_, _) if credentials == basic("all") || credentials == basic("mirage") => Decision::Allow,
             (_, Access::Base) if credentials == basic("reader") => Decision::Allow,
             (_, Access::Repository(name, Action::Pull)) if credentials == basic("reader") => {
                 if name.as_str().starts_with("public/") { Decision::Allow } else { Decision::Denied }
             }
-            _ if credentials == basic("reader") => Decision::Denied,
+            (_, Access::Repository(name, _)) if credentials == basic("pusher") => {
+                if name.as_str().starts_with("public/") { Decision::Allow } else { Decision::Denied }
+            }
+            _ if credentials == basic("reader") || credentials == basic("pusher") => Decision::Denied,
             _ => Decision::Unauthenticated,
         }
     }
 }
 
-pub(super) fn basic(user: &str) -> String {
+pub(crate) fn basic(user: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:secret")))
 }
 
-pub(super) struct Bench {
-    pub(super) state: RegistryState,
-    pub(super) clock: Arc<HandClock>,
-    pub(super) pushed: Arc<Mutex<Vec<String>>>,
-    pub(super) folder: tempfile::TempDir,
+pub(crate) struct Bench {
+    pub(crate) state: RegistryState,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) pushed: Arc<Mutex<Vec<String>>>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_limits(UploadLimits { sessions: 3, blob_bytes: 64 << 20, idle: Duration::from_secs(3600) })
     }
 
-    pub(super) fn with_limits(limits: UploadLimits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) fn with_limits(limits: UploadLimits) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), limits)
+    }
+
+    pub(crate) fn in_folder(folder: tempfile::TempDir, limits: UploadLimits) -> Self {
         let root = folder.path().join("content");
         let store = ContentStore::open(StoreConfig {
             root: root.clone(),
@@ -85,7 +92,7 @@ impl Bench {
         let state = RegistryState {
             store,
             repositories: Repositories::open(&root).unwrap(),
-            gate: Arc::new(TwoUsers),
+            gate: Arc::new(FewUsers),
             uploads: Uploads::new(limits, clock.clone(), Arc::new(Counting(Mutex::new(0)))),
             on_push: Some(Arc::new(move |repository, tag, digest| {
                 heard.lock().unwrap().push(format!("{repository}:{tag}@{digest}"));
@@ -94,17 +101,17 @@ impl Bench {
         Self { state, clock, pushed, folder }
     }
 
-    pub(super) fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Router {
         router(self.state.clone())
     }
 
     /// Sends a request as `all`.
-    pub(super) async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {
         self.send_with(method, path, &[], body).await
     }
 
     /// The same with headers; an `authorization` among them replaces that of `all`.
-    pub(super) async fn send_with(
+    pub(crate) async fn send_with(
         &self,
         method: Method,
         path: &str,
@@ -123,12 +130,12 @@ impl Bench {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, "").await
     }
 
     /// Uploads a blob in one request.
-    pub(super) async fn blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+    pub(crate) async fn blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = sha256(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         let answer = self.send(Method::POST, &path, bytes.to_vec()).await;
@@ -137,20 +144,20 @@ impl Bench {
     }
 
     /// Starts an upload; answers with its address.
-    pub(super) async fn start(&self, repository: &str) -> String {
+    pub(crate) async fn start(&self, repository: &str) -> String {
         let answer = self.send(Method::POST, &format!("/v2/{repository}/blobs/uploads/"), "").await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
         answer.header("location").to_owned()
     }
 
     /// Pushes an image of one layer; answers with the manifest's digest.
-    pub(super) async fn image(&self, repository: &str, reference: &str, layer: &[u8]) -> Digest {
+    pub(crate) async fn image(&self, repository: &str, reference: &str, layer: &[u8]) -> Digest {
         let manifest = self.image_manifest(repository, layer, json!({})).await;
         self.manifest(repository, reference, OCI_IMAGE, &manifest).await
     }
 
     /// Uploads the blobs of an image; answers with the manifest to push, `extra` mixed in.
-    pub(super) async fn image_manifest(&self, repository: &str, layer: &[u8], extra: Value) -> Value {
+    pub(crate) async fn image_manifest(&self, repository: &str, layer: &[u8], extra: Value) -> Value {
         let config = self.blob(repository, b"{}").await;
         let layer_digest = self.blob(repository, layer).await;
         let mut manifest = json!({
@@ -169,7 +176,7 @@ impl Bench {
         manifest
     }
 
-    pub(super) async fn manifest(
+    pub(crate) async fn manifest(
         &self,
         repository: &str,
         reference: &str,
@@ -181,7 +188,7 @@ impl Bench {
         answer.header("docker-content-digest").parse().unwrap()
     }
 
-    pub(super) async fn put_manifest(
+    pub(crate) async fn put_manifest(
         &self,
         repository: &str,
         reference: &str,
@@ -192,30 +199,36 @@ impl Bench {
         self.send_with(Method::PUT, &path, &[("content-type", kind)], json.to_string()).await
     }
 
+    /// When a blob came into a repository, by the clock of the disk.
+    pub(crate) fn pushed_at(&self, repository: &str, blob: &Digest) -> jiff::Timestamp {
+        let file = self.state.repositories.blob_file(&repository.parse().unwrap(), blob);
+        jiff::Timestamp::try_from(std::fs::metadata(file).unwrap().modified().unwrap()).unwrap()
+    }
+
     /// How many files are left of uploads in progress.
-    pub(super) fn unfinished_files(&self) -> usize {
+    pub(crate) fn unfinished_files(&self) -> usize {
         std::fs::read_dir(self.folder.path().join("content/tmp")).unwrap().count()
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// Status and code of a refusal: `404 BLOB_UNKNOWN`. Its shape is checked on the way.
-    pub(super) fn fault(&self) -> String {
+    pub(crate) fn fault(&self) -> String {
         assert_eq!(self.header("content-type"), "application/json");
         let json = self.json();
         let one = &json["errors"][0];
@@ -224,6 +237,37 @@ impl Answer {
     }
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> Digest {
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     digest_of(DigestAlgorithm::Sha256, bytes)
+}
+
+/// A registry on a port of its own, for programs that are not part of the test.
+pub(crate) struct Served {
+    pub(crate) bench: Bench,
+    pub(crate) host: String,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    pub(crate) async fn new() -> Self {
+        let limits = UploadLimits { sessions: 8, blob_bytes: 64 << 20, idle: Duration::from_secs(3600) };
+        Self::of(Bench::with_limits(limits)).await
+    }
+
+    pub(crate) async fn of(bench: Bench) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(axum::serve(listener, bench.router()).into_future());
+        Self { bench, host, server }
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> std::path::PathBuf {
+        self.bench.folder.path().join(name)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
 }

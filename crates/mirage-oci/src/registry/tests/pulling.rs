@@ -37,6 +37,8 @@ async fn a_blob_comes_whole_or_in_parts() {
     assert_eq!(rest.body, b"789");
     let changed = [("range", "bytes=7-"), ("if-range", "\"other\"")];
     assert_eq!(bench.send_with(Method::GET, &path, &changed, "").await.body.len(), 10);
+    let backwards = bench.send_with(Method::GET, &path, &[("range", "bytes=5-0")], "").await;
+    assert_eq!(backwards.fault(), "416 RANGE_INVALID");
     let outside = bench.send_with(Method::GET, &path, &[("range", "bytes=10-")], "").await;
     assert_eq!(
         (outside.fault().as_str(), outside.header("content-range")),

@@ -134,3 +134,78 @@ async fn collecting_garbage_keeps_what_a_repository_holds() {
     assert_eq!(bench.get(&format!("/v2/web/manifests/{kept}")).await.status, StatusCode::OK);
     assert_eq!(bench.get(&format!("/v2/web/blobs/{}", sha256(b"kept"))).await.body, b"kept");
 }
+
+#[tokio::test]
+async fn a_tag_that_reads_like_a_digest_is_a_tag() {
+    let bench = Bench::new();
+    let one = bench.image("web", "1", b"one").await;
+    let two = bench.image("web", "2", b"two").await;
+    // The tag of the schema that clients without the referrers API fall back to, and bare digits, both lying.
+    for tag in [format!("sha256-{}", one.hex()), one.hex().to_owned()] {
+        assert_eq!(bench.image("web", &tag, b"two").await, two);
+        let by_tag = bench.get(&format!("/v2/web/manifests/{tag}")).await;
+        assert_eq!(by_tag.header("docker-content-digest"), two.to_string());
+    }
+    let by_digest = bench.get(&format!("/v2/web/manifests/{one}")).await;
+    assert_eq!(sha256(&by_digest.body), one);
+    // And what is sent under the digest of something else is refused, also where that is here.
+    let manifest = bench.image_manifest("web", b"two", json!({})).await;
+    for other in [&one, &sha256(b"two"), &sha256(b"absent")] {
+        let refused = bench.put_manifest("web", &other.to_string(), OCI_IMAGE, &manifest).await;
+        assert_eq!(refused.fault(), "400 DIGEST_INVALID");
+    }
+    assert_eq!(sha256(&bench.get(&format!("/v2/web/manifests/{one}")).await.body), one);
+}
+
+#[tokio::test]
+async fn what_a_manifest_is_about_may_come_later() {
+    let bench = Bench::new();
+    let image = bench.image_manifest("elsewhere", b"layer", json!({})).await.to_string();
+    let subject = json!({"mediaType": OCI_IMAGE, "digest": sha256(image.as_bytes()), "size": image.len()});
+    let signature = bench.image_manifest("web", b"signature", json!({"subject": subject})).await;
+    let pushed = bench.put_manifest("web", "signature", OCI_IMAGE, &signature).await;
+    assert_eq!(pushed.header("oci-subject"), sha256(image.as_bytes()).to_string());
+    let referrers = format!("/v2/web/referrers/{}", sha256(image.as_bytes()));
+    let listed = || async { bench.get(&referrers).await.json()["manifests"].as_array().unwrap().len() };
+    assert_eq!(listed().await, 1);
+    // In another repository nobody has heard of it.
+    assert_eq!(bench.get(&referrers.replace("/web/", "/elsewhere/")).await.json()["manifests"], json!([]));
+
+    assert_eq!(bench.image("web", "1", b"layer").await, sha256(image.as_bytes()));
+    assert_eq!(listed().await, 1);
+    bench.send(Method::DELETE, &format!("/v2/web/manifests/{}", sha256(image.as_bytes())), "").await;
+    assert_eq!(listed().await, 1);
+    bench
+        .send(Method::DELETE, &format!("/v2/web/manifests/{}", pushed.header("docker-content-digest")), "")
+        .await;
+    assert_eq!(listed().await, 0);
+}
+
+#[tokio::test]
+async fn everything_that_can_be_fetched_can_be_asked_for_without_its_bytes() {
+    let bench = Bench::new();
+    let image = bench.image("web", "1", b"layer").await;
+    let upload = bench.start("web").await;
+    for path in [
+        "/v2/".to_owned(),
+        "/v2/_catalog".to_owned(),
+        "/v2/web/tags/list".to_owned(),
+        format!("/v2/web/referrers/{image}"),
+        format!("/v2/web/manifests/{image}"),
+        "/v2/web/manifests/1".to_owned(),
+        format!("/v2/web/blobs/{}", sha256(b"layer")),
+        upload,
+    ] {
+        let (head, get) = (bench.send(Method::HEAD, &path, "").await, bench.get(&path).await);
+        assert_eq!(head.status, get.status, "{path}");
+        for name in
+            ["content-type", "docker-content-digest", "docker-distribution-api-version", "range", "location"]
+        {
+            assert_eq!(head.header(name), get.header(name), "{path} {name}");
+        }
+        assert_eq!(get.header("docker-distribution-api-version"), "registry/2.0");
+    }
+    for path in ["/v2/web/manifests/none".to_owned(), format!("/v2/web/blobs/{}", sha256(b"none"))] {
+        assert_eq!(bench.send(Method::HEAD, &path, "").await.status, StatusCode::NOT_FOUND);
+    }
+}

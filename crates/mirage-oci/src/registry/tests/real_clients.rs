@@ -1,4 +1,4 @@
-//! skopeo and buildah of the machine, against the registry on a loopback port.
+//! skopeo, buildah and podman of the machine, against the registry on a loopback port.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,34 +6,7 @@ use std::process::Command;
 use mirage_core::Digest;
 use serde_json::Value;
 
-use super::bench::{Bench, sha256};
-
-/// The registry on a port of its own, for programs that are not part of the test.
-struct Served {
-    bench: Bench,
-    host: String,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
-}
-
-impl Served {
-    async fn new() -> Self {
-        let bench = Bench::new();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let server = tokio::spawn(axum::serve(listener, bench.router()).into_future());
-        Self { bench, host, server }
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        self.bench.folder.path().join(name)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
+use super::bench::{Served, sha256};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn skopeo_pushes_and_pulls_the_same_bytes() {
@@ -149,6 +122,40 @@ async fn buildah_builds_pushes_and_pulls() {
         &format!("{}/acme/built@{digest}", served.host),
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn podman_pushes_and_pulls() {
+    if absent("podman_pushes_and_pulls", "podman") || not_root("podman_pushes_and_pulls") {
+        return;
+    }
+    let served = Served::new().await;
+    let archive = served.folder("root.tar");
+    std::fs::write(&archive, crate::layer::testing::Archive::default().file("hello.txt", b"hello").end())
+        .unwrap();
+    let storage = Storage(served.folder("storage"));
+    let root = format!("--root={}", storage.0.join("root").display());
+    let run_root = format!("--runroot={}", storage.0.join("run").display());
+    let own = [root.as_str(), run_root.as_str(), "--storage-driver=vfs"];
+    let podman = |arguments: &[&str]| {
+        let all: Vec<String> = own.iter().chain(arguments).map(ToString::to_string).collect();
+        async move { run("podman", &all.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    let id = podman(&["import", "--quiet", &archive.display().to_string()]).await;
+    let name = format!("{}/acme/podman:1", served.host);
+    podman(&["push", "--quiet", "--tls-verify=false", "--creds=all:secret", id.trim(), &name]).await;
+    let stored = served.bench.get("/v2/acme/podman/manifests/1").await;
+    let digest = stored.header("docker-content-digest").to_owned();
+    assert_eq!(*served.bench.pushed.lock().unwrap(), [format!("acme/podman:1@{digest}")]);
+    // The second push finds everything there.
+    let again = format!("{}/acme/podman:2", served.host);
+    podman(&["push", "--quiet", "--tls-verify=false", "--creds=all:secret", id.trim(), &again]).await;
+    assert_eq!(served.bench.get("/v2/acme/podman/manifests/2").await.body, stored.body);
+
+    podman(&["rmi", "--all", "--force"]).await;
+    let pinned = format!("{}/acme/podman@{digest}", served.host);
+    podman(&["pull", "--quiet", "--tls-verify=false", "--creds=all:secret", &pinned]).await;
+    assert_eq!(served.bench.unfinished_files(), 0);
 }
 
 /// Containers' storage may leave a mount of itself behind, which would keep the folder.

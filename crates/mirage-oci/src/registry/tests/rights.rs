@@ -81,3 +81,30 @@ async fn a_blob_is_mounted_from_where_it_may_be_read() {
     let without = mount.replace("&from=private/web", "");
     assert_eq!(bench.send(Method::POST, &without, "").await.status, StatusCode::ACCEPTED);
 }
+
+#[tokio::test]
+async fn a_mount_needs_the_right_to_pull_there_and_tells_nothing_without() {
+    let bench = Bench::new();
+    let secret = bench.blob("private/web", b"secret").await;
+    let shared = bench.blob("public/base", b"shared").await;
+    let pusher = basic("pusher");
+    let headers = [("authorization", pusher.as_str())];
+    let mount = |digest: &mirage_core::Digest, from: &str| {
+        format!("/v2/public/web/blobs/uploads/?mount={digest}&from={from}")
+    };
+    // What is there, what is not, and where it is not: all the same to whoever may not read it.
+    let absent = sha256(b"absent");
+    for (digest, from) in [(&secret, "private/web"), (&absent, "private/web"), (&secret, "private/none")] {
+        let answer = bench.send_with(Method::POST, &mount(digest, from), &headers, "").await;
+        assert_eq!((answer.status, answer.header("range")), (StatusCode::ACCEPTED, "0-0"));
+        assert!(answer.header("location").starts_with("/v2/public/web/blobs/uploads/"));
+        bench.send(Method::DELETE, answer.header("location"), "").await;
+    }
+    assert_eq!(bench.get(&format!("/v2/public/web/blobs/{secret}")).await.fault(), "404 BLOB_UNKNOWN");
+    let allowed = bench.send_with(Method::POST, &mount(&shared, "public/base"), &headers, "").await;
+    assert_eq!(allowed.status, StatusCode::CREATED);
+
+    // Into a repository that one may not push to nothing is mounted, wherever it comes from.
+    let into = mount(&shared, "public/base").replace("/v2/public/web/", "/v2/private/web/");
+    assert_eq!(bench.send_with(Method::POST, &into, &headers, "").await.fault(), "403 DENIED");
+}
