@@ -174,7 +174,7 @@ async fn blobs_of_a_push_that_was_given_up_go_after_a_day_and_those_of_images_st
     let leftover = sha256(b"nobody names me");
     bench.blob("web", b"nobody names me").await;
     let pushed = bench.pushed_at("web", &leftover);
-    let drop = |hours| {
+    let drop = |hours: u64| {
         let now = pushed + Duration::from_secs(hours * 3600);
         drop_leftovers(&bench.state.store, &bench.state.repositories, now).unwrap()
     };
