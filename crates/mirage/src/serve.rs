@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
+use mirage_oci::client::Mirror;
 use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,6 +39,10 @@ pub(crate) struct ServeArgs {
     /// Registries to ask over plain HTTP; loopback ones always are
     #[arg(long = "insecure-registry", env = env::INSECURE_REGISTRIES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
     pub(crate) insecure_registries: Vec<RegistryHost>,
+    /// Registry to ask before another one, which is asked where this one does not help: `docker.io=mirror.example`, with a
+    /// path where repositories are below one; may be repeated, the first is asked first
+    #[arg(long = "registry-mirror", env = env::REGISTRY_MIRRORS, value_name = "HOST=MIRROR[/PATH]", value_delimiter = ',', value_parser = mirror)]
+    pub(crate) registry_mirrors: Vec<Mirror>,
     /// PEM files with the authorities of registries; `HOST=FILE` for one registry, which then needs TLS on loopback too
     #[arg(long, env = env::REGISTRY_CA, value_name = "[HOST=]FILE", value_delimiter = ',', value_parser = authority)]
     pub(crate) registry_ca: Vec<Authority>,
@@ -57,6 +62,7 @@ impl ServeArgs {
             network: self.network,
             runtime: self.runtime.clone(),
             insecure_registries: self.insecure_registries.clone(),
+            registry_mirrors: self.registry_mirrors.clone(),
             registry_ca: self.registry_ca.clone(),
             ecr_endpoint: self.ecr_endpoint.clone(),
         }
@@ -142,5 +148,9 @@ fn subnet(text: &str) -> Result<Subnet, String> {
 }
 
 fn registry_host(text: &str) -> Result<RegistryHost, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
+}
+
+fn mirror(text: &str) -> Result<Mirror, String> {
     text.parse().map_err(|error: Error| error.message().to_owned())
 }

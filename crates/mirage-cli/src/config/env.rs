@@ -22,6 +22,8 @@ pub const ADMIN_TOKEN: &str = "MIRAGE_ADMIN_TOKEN";
 pub const VAULT_KEY: &str = "MIRAGE_VAULT_KEY";
 /// Registries that are asked over plain HTTP.
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
+/// Registries that are asked before others.
+pub const REGISTRY_MIRRORS: &str = "MIRAGE_REGISTRY_MIRRORS";
 /// Certificates of registries with an own authority.
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 /// Where passwords for Amazon ECR are made.
@@ -59,6 +61,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         INSECURE_REGISTRIES,
         "none",
         "Registries asked over plain HTTP, separated by commas; loopback ones always are",
+    ),
+    (
+        REGISTRY_MIRRORS,
+        "none",
+        "Registries asked before others, in order, as `HOST=MIRROR[/PATH]`, separated by commas: `docker.io=mirror.example`",
     ),
     (
         REGISTRY_CA,

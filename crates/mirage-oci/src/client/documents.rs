@@ -14,6 +14,7 @@ use super::link::{Link, Question};
 use super::local::OwnRegistry;
 use super::manifest::{Descriptor, Document};
 use super::media::ACCEPT_MANIFESTS;
+use super::mirror::Answer;
 use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
 use super::quota::Quotas;
 use super::recent::Recent;
@@ -101,8 +102,8 @@ impl Documents {
             return Err(missing());
         }
         let item = format!("blobs/{}", config.digest);
-        let fetched = self.fetch(image, item, "the configuration", MAX_CONFIG_BYTES, None).await?;
-        verify(&config.digest, &fetched.bytes)?;
+        let wanted = Wanted { expected: Some(&config.digest), ..Wanted::CONFIG };
+        let fetched = self.fetch(image, item, wanted).await?;
         if fetched.bytes.len() as u64 != config.size {
             let (blob, actual) = (config.digest.clone(), fetched.bytes.len() as u64);
             return Err(Fault::WrongSize { blob, expected: config.size, actual });
@@ -130,15 +131,11 @@ impl Documents {
         image: RemoteImage<'_>,
         identifier: &str,
     ) -> Result<(Digest, Fetched), Fault> {
-        let (item, accept) = (format!("manifests/{identifier}"), Some(ACCEPT_MANIFESTS));
-        let fetched = self.fetch(image, item, "the manifest", MAX_MANIFEST_BYTES, accept).await?;
-        let digest = match (identifier.parse::<Digest>().ok(), fetched.told.clone()) {
-            (Some(expected), _) | (None, Some(expected)) => {
-                verify(&expected, &fetched.bytes)?;
-                expected
-            }
-            (None, None) => digest_of(DigestAlgorithm::Sha256, &fetched.bytes),
-        };
+        let expected = identifier.parse::<Digest>().ok();
+        let wanted = Wanted { expected: expected.as_ref(), ..Wanted::MANIFEST };
+        let fetched = self.fetch(image, format!("manifests/{identifier}"), wanted).await?;
+        let told = expected.or_else(|| fetched.told.clone());
+        let digest = told.unwrap_or_else(|| digest_of(DigestAlgorithm::Sha256, &fetched.bytes));
         self.recent.keep(&digest, &fetched.bytes);
         Ok((digest, fetched))
     }
@@ -147,23 +144,24 @@ impl Documents {
     /// a `HEAD` has no words, so the `GET` that follows is left to say it.
     async fn head(&self, image: RemoteImage<'_>) -> Result<Option<Digest>, Fault> {
         let reference = image.reference;
-        let question = self.question(Method::HEAD, image, format!("manifests/{}", reference.identifier()));
+        let mut question =
+            self.question(Method::HEAD, image, format!("manifests/{}", reference.identifier()));
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
             match self.link.ask(&question).await {
-                Ok(response) => {
-                    self.quotas.note(reference.host(), response.headers());
-                    let told = told_digest(&response);
-                    return Ok(match (reference.digest(), told) {
-                        (Some(asked), None) => Some(asked.clone()),
+                Ok(answer) => {
+                    self.note_quota(image, &answer);
+                    let told = told_digest(&answer.response);
+                    match (reference.digest(), told) {
                         (Some(asked), Some(told))
                             if *asked != told && asked.algorithm() == told.algorithm() =>
                         {
-                            return Err(Fault::WrongDigest { expected: asked.clone(), actual: told });
+                            let fault = Fault::WrongDigest { expected: asked.clone(), actual: told };
+                            self.link.unless_mirror(&mut question, answer.mirror, fault)?;
                         }
-                        (Some(asked), Some(_)) => Some(asked.clone()),
-                        (None, told) => told,
-                    });
+                        (Some(asked), _) => return Ok(Some(asked.clone())),
+                        (None, told) => return Ok(told),
+                    }
                 }
                 Err(Fault::Refused(_) | Fault::WebPage) => return Ok(None),
                 Err(fault) => tries.pause_after(fault, false).await?,
@@ -175,40 +173,56 @@ impl Documents {
         &self,
         image: RemoteImage<'_>,
         item: String,
-        what: &'static str,
-        limit: u64,
-        accept: Option<&'static str>,
+        wanted: Wanted<'_>,
     ) -> Result<Fetched, Fault> {
-        let question = Question { accept, ..self.question(Method::GET, image, item) };
+        let mut question = Question { accept: wanted.accept, ..self.question(Method::GET, image, item) };
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
-            match self.fetch_once(&question, what, limit).await {
-                Ok(fetched) => return Ok(fetched),
-                Err(fault) => tries.pause_after(fault, false).await?,
+            let (fault, mirror) = match self.link.ask(&question).await {
+                Ok(answer) => {
+                    self.note_quota(image, &answer);
+                    let mirror = answer.mirror;
+                    match self.read(answer, &wanted).await {
+                        Ok(fetched) => return Ok(fetched),
+                        Err(fault) => (fault, mirror),
+                    }
+                }
+                Err(fault) => (fault, None),
+            };
+            if let Err(fault) = self.link.unless_mirror(&mut question, mirror, fault) {
+                tries.pause_after(fault, false).await?;
             }
         }
     }
 
-    async fn fetch_once(
-        &self,
-        question: &Question<'_>,
-        what: &'static str,
-        limit: u64,
-    ) -> Result<Fetched, Fault> {
-        let response = self.link.ask(question).await?;
-        self.quotas.note(question.image.reference.host(), response.headers());
+    /// Reads a document, which has the digest that was asked for or announced.
+    async fn read(&self, answer: Answer, wanted: &Wanted<'_>) -> Result<Fetched, Fault> {
+        let Answer { response, mirror } = answer;
         if is_web_page(response.headers()) {
             return Err(Fault::WebPage);
         }
         let told = told_digest(&response);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.map(str::to_owned);
-        let bytes = body(response, what, limit, self.link.options()).await?;
+        let bytes = body(response, wanted.what, wanted.limit, self.link.options()).await?;
+        match wanted.expected.or(told.as_ref()) {
+            Some(digest) => verify(digest, &bytes)?,
+            // A mirror that answers everything with the same page of JSON.
+            None if mirror.is_some() => drop(Document::read(&bytes, content_type.as_deref())?),
+            None => {}
+        }
         Ok(Fetched { told, content_type, bytes })
     }
 
+    /// A mirror's quota is not its registry's.
+    fn note_quota(&self, image: RemoteImage<'_>, answer: &Answer) {
+        if answer.mirror.is_none() {
+            self.quotas.note(image.reference.host(), answer.response.headers());
+        }
+    }
+
     pub(super) fn question<'a>(&self, method: Method, image: RemoteImage<'a>, item: String) -> Question<'a> {
-        Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
+        Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0, past: 0 }
     }
 
     /// The bytes with this digest from memory or from the store.
@@ -223,6 +237,26 @@ impl Documents {
         self.recent.keep(digest, &bytes);
         Some(bytes)
     }
+}
+
+/// What is expected of a document.
+struct Wanted<'a> {
+    what: &'static str,
+    /// In bytes.
+    limit: u64,
+    accept: Option<&'static str>,
+    expected: Option<&'a Digest>,
+}
+
+impl Wanted<'_> {
+    const MANIFEST: Self = Self {
+        what: "the manifest",
+        limit: MAX_MANIFEST_BYTES,
+        accept: Some(ACCEPT_MANIFESTS),
+        expected: None,
+    };
+    const CONFIG: Self =
+        Self { what: "the configuration", limit: MAX_CONFIG_BYTES, accept: None, expected: None };
 }
 
 struct Fetched {

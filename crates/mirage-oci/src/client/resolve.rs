@@ -18,7 +18,7 @@ use super::options::RegistryOptions;
 use super::quota::Quotas;
 use super::recent::Recent;
 use super::remote::{RemoteImage, Source};
-use super::report::{report, report_login};
+use super::report::report_login;
 use super::together::Together;
 use super::turns::Turns;
 use crate::content::ContentStore;
@@ -108,8 +108,8 @@ impl RegistryClient {
         let client = self.clone();
         let begin = || {
             async move {
-                let answer = ask(client, wanted.clone()).await;
-                answer.map_err(|fault| report(fault, wanted.image()))
+                let answer = ask(client.clone(), wanted.clone()).await;
+                answer.map_err(|fault| client.link().report(fault, wanted.image()))
             }
             .boxed()
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
 pub(crate) use mirage_oci::client::Authority;
+use mirage_oci::client::Mirror;
 use reqwest::Url;
 
 /// An authority as it is written: `FILE`, or `HOST=FILE` for one registry.
@@ -34,6 +35,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) runtime: Option<PathBuf>,
     /// Registries that are asked over plain HTTP.
     pub(crate) insecure_registries: Vec<RegistryHost>,
+    /// Registries that are asked before others, in order.
+    pub(crate) registry_mirrors: Vec<Mirror>,
     /// Certificate authorities of registries.
     pub(crate) registry_ca: Vec<Authority>,
     /// Where passwords for Amazon ECR are made, instead of at AWS.
@@ -52,6 +55,7 @@ impl PlatformOptions {
             network: None,
             runtime: None,
             insecure_registries: Vec::new(),
+            registry_mirrors: Vec::new(),
             registry_ca: Vec::new(),
             ecr_endpoint: None,
         }
