@@ -1,10 +1,11 @@
 //! Manifests and configurations by digest or tag: remembered, kept, or fetched.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use mirage_core::{Digest, DigestAlgorithm, Reference};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response};
 use tokio::task::spawn_blocking;
 
@@ -23,6 +24,7 @@ use super::retry::Tries;
 use super::turns::Turns;
 use crate::content::ContentStore;
 use crate::hash::digest_of;
+use crate::registry::{Origin, PullThrough};
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -31,39 +33,104 @@ pub(crate) struct Documents {
     pub(crate) link: Arc<Link>,
     pub(crate) store: Option<ContentStore>,
     pub(crate) own: Option<OwnRegistry>,
+    /// Other registries that are read through the built-in one.
+    pub(crate) through: Option<PullThrough>,
     pub(crate) recent: Recent,
     pub(crate) turns: Turns,
     pub(crate) quotas: Quotas,
 }
 
 impl Documents {
+    /// Over this link, of other registries alone; what is in `store` is not fetched.
+    pub(crate) fn new(link: Arc<Link>, store: Option<ContentStore>) -> Self {
+        Self {
+            link,
+            store,
+            own: None,
+            through: None,
+            recent: Recent::default(),
+            turns: Turns::default(),
+            quotas: Quotas::default(),
+        }
+    }
+
     /// What the reference points to now: its digest and its document.
     ///
     /// Where its document may be here already, `HEAD` finds out what it is (and whether it may still be
     /// read); otherwise `GET` answers both questions in one round trip.
     pub(crate) async fn top(&self, image: RemoteImage<'_>) -> Result<(Digest, Document), Fault> {
         let reference = image.reference;
+        if let Some((through, origin)) = self.through(reference) {
+            let found = match (reference.digest(), reference.tag()) {
+                (Some(digest), _) => through.manifest(&origin, digest).await,
+                (None, Some(tag)) => through.tagged(&origin, tag).await,
+                (None, None) => return Err(missing()),
+            };
+            let found = found.map_err(Fault::Here)?;
+            return Ok((found.digest, Document::read(&found.bytes, None)?));
+        }
         if let Some(own) = self.own_registry(reference) {
             let (own, wanted) = (own.clone(), reference.clone());
             let found = spawn_blocking(move || own.resolve(&wanted)).await;
             let digest = found.ok().transpose().map_err(Fault::Here)?.flatten().ok_or_else(missing)?;
             return Ok((digest.clone(), self.manifest(image, &digest).await?));
         }
-        let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference));
+        let (digest, bytes, content_type) = self.newest(image, None).await?;
+        Ok((digest, Document::read(&bytes, content_type.as_deref())?))
+    }
+
+    /// What the reference points to at another registry now: its digest, its bytes, and its media type where it
+    /// was told. `known` is what it pointed to when it was last seen.
+    pub(crate) async fn newest(
+        &self,
+        image: RemoteImage<'_>,
+        known: Option<Digest>,
+    ) -> Result<(Digest, Bytes, Option<String>), Fault> {
+        let reference = image.reference;
+        let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference)).or(known);
         if let Some(expected) = expected
             && self.nearby(&expected, MAX_MANIFEST_BYTES).await.is_some()
             && let Some(digest) = self.head(image).await?
         {
             self.recent.keep_tag(reference, &digest);
-            return Ok((digest.clone(), self.manifest(image, &digest).await?));
+            if let Some(bytes) = self.nearby(&digest, MAX_MANIFEST_BYTES).await {
+                return Ok((digest, bytes, None));
+            }
+            let (digest, fetched) = self.fetch_manifest(image, &digest.to_string()).await?;
+            return Ok((digest, fetched.bytes, fetched.content_type));
         }
-        let (digest, document) = self.get_manifest(image, &reference.identifier()).await?;
+        let (digest, fetched) = self.fetch_manifest(image, &reference.identifier()).await?;
         self.recent.keep_tag(reference, &digest);
-        Ok((digest, document))
+        Ok((digest, fetched.bytes, fetched.content_type))
+    }
+
+    /// How many bytes a blob has, which the registry has and lets be read.
+    pub(crate) async fn blob_size(&self, image: RemoteImage<'_>, digest: &Digest) -> Result<u64, Fault> {
+        let question =
+            Question { accept: None, ..self.question(Method::HEAD, image, format!("blobs/{digest}")) };
+        let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
+        loop {
+            match self.link.ask(&question).await {
+                Ok(answer) => {
+                    let told =
+                        answer.response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+                    return told.and_then(|told| told.parse().ok()).ok_or_else(|| {
+                        Fault::Malformed(format!(
+                            "its registry does not say how large `{}` is",
+                            digest.short()
+                        ))
+                    });
+                }
+                Err(fault) => tries.pause_after(fault, false).await?,
+            }
+        }
     }
 
     /// The manifest or index with this digest.
     pub(crate) async fn manifest(&self, image: RemoteImage<'_>, digest: &Digest) -> Result<Document, Fault> {
+        if let Some(found) = self.manifest_through(image, digest).await? {
+            return Document::read(&found, None);
+        }
         match self.nearby(digest, MAX_MANIFEST_BYTES).await {
             Some(bytes) => Document::read(&bytes, None),
             None if self.own_registry(image.reference).is_some() => Err(missing()),
@@ -77,6 +144,9 @@ impl Documents {
         image: RemoteImage<'_>,
         digest: &Digest,
     ) -> Result<Bytes, Fault> {
+        if let Some(found) = self.manifest_through(image, digest).await? {
+            return Ok(found);
+        }
         if let Some(bytes) = self.nearby(digest, MAX_MANIFEST_BYTES).await {
             return Ok(bytes);
         }
@@ -95,6 +165,9 @@ impl Documents {
         // Two deploys of one image at once fetch its configuration once.
         let turn = self.turns.of(&config.digest);
         let _alone = turn.lock().await;
+        if let Some((through, origin)) = self.through(image.reference) {
+            through.bring(&origin, config, &AtomicU64::default()).await.map_err(Fault::Here)?;
+        }
         if let Some(bytes) = self.nearby(&config.digest, MAX_CONFIG_BYTES).await {
             return Ok(bytes);
         }
@@ -110,6 +183,23 @@ impl Documents {
         }
         self.recent.keep(&config.digest, &fetched.bytes);
         Ok(fetched.bytes)
+    }
+
+    /// The registry that the built-in one is read through to for this reference, if it is one of those.
+    pub(crate) fn through(&self, reference: &Reference) -> Option<(PullThrough, Origin)> {
+        self.own_registry(reference)?;
+        let through = self.through.as_ref()?;
+        Some((through.clone(), through.origin(reference.repository())?))
+    }
+
+    async fn manifest_through(
+        &self,
+        image: RemoteImage<'_>,
+        digest: &Digest,
+    ) -> Result<Option<Bytes>, Fault> {
+        let Some((through, origin)) = self.through(image.reference) else { return Ok(None) };
+        let found = through.manifest(&origin, digest).await.map_err(Fault::Here)?;
+        Ok(Some(found.bytes))
     }
 
     /// The built-in registry, if the reference names it.

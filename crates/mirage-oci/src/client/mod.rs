@@ -40,6 +40,9 @@ pub use options::{Authority, RegistryOptions, RetryOptions};
 pub use resolve::RegistryClient;
 
 pub(crate) use blob::{BlobFetcher, BlobSink};
+pub(crate) use documents::Documents;
 pub(crate) use fault::{Fault, Refusal};
+pub(crate) use link::Link;
+pub(crate) use mirror::Resting;
 pub(crate) use options::MAX_MANIFEST_BYTES;
 pub(crate) use remote::{RemoteImage, Source};

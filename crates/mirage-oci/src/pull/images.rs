@@ -182,7 +182,12 @@ impl Images {
             arrived.store(0, Ordering::Relaxed);
             let (store, limits) = (&inner.store, &inner.limits);
             let moving = LayerMove { store, limits, image, layer: &layer, arrived };
-            let moved = match inner.client.documents().own_registry(reference) {
+            let documents = inner.client.documents();
+            if let Some((through, origin)) = documents.through(reference) {
+                let brought = through.bring(&origin, &layer.blob, arrived).await;
+                brought.inspect_err(|error| turn.failed(error))?;
+            }
+            let moved = match documents.own_registry(reference) {
                 Some(own) if own.repositories.has_blob(reference.repository(), &layer.blob.digest) => {
                     Box::pin(moving.copy()).await
                 }

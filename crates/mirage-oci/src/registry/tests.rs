@@ -5,4 +5,5 @@ mod pulling;
 mod pushing;
 mod real_clients;
 mod rights;
+mod through;
 mod uploading;

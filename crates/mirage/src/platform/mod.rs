@@ -2,6 +2,7 @@
 
 mod gate;
 mod images;
+mod logins;
 mod machine;
 mod node;
 mod options;
@@ -19,7 +20,7 @@ use mirage_control::{Control, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
-use mirage_oci::registry::{RegistryState, UploadLimits, Uploads};
+use mirage_oci::registry::{PullThrough, RegistryState, UploadLimits, Uploads};
 use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -43,6 +44,7 @@ pub(crate) struct Platform {
     control: Control,
     engine: Arc<LocalEngine>,
     store: mirage_oci::content::ContentStore,
+    through: Option<PullThrough>,
     run: PathBuf,
     api: JoinHandle<()>,
     housekeeping: Vec<JoinHandle<()>>,
@@ -69,6 +71,7 @@ impl Platform {
 
         let joined = images::join(&options, listen, &*random)?;
         let images: Arc<dyn ImageStore> = Arc::new(joined.images);
+        let through = joined.client.pull_through();
         let engine = LocalEngine::open(LocalConfig {
             data: options.data.clone(),
             run: node.run.clone(),
@@ -101,6 +104,10 @@ impl Platform {
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
+        if let Some(through) = &through {
+            let actor = control.authenticate(&token)?;
+            through.set_logins(Some(Arc::new(logins::SharedLogins::new(control.clone(), actor))));
+        }
         let uploads = Uploads::new(UploadLimits::default(), clock, random);
         let registry = mirage_oci::registry::router(RegistryState {
             store: joined.store.clone(),
@@ -108,6 +115,7 @@ impl Platform {
             gate: Arc::new(gate::ControlGate::new(control.clone())),
             uploads: uploads.clone(),
             on_push: None,
+            through: through.clone(),
         });
         let app = mirage_api::guarded(mirage_api::router(control.clone()).merge(registry));
         let api = tokio::spawn(async move {
@@ -123,6 +131,7 @@ impl Platform {
             control,
             engine,
             store: joined.store,
+            through,
             run: node.run,
             api,
             housekeeping,
@@ -136,6 +145,7 @@ impl Platform {
     pub(crate) async fn stop(self) {
         self.api.abort();
         self.housekeeping.iter().for_each(JoinHandle::abort);
+        forget_logins(self.through.as_ref());
         self.control.stop().await;
     }
 
@@ -164,13 +174,21 @@ impl Platform {
 
     /// Stops everything: services, proxy, networks, mounts. What is on disk stays.
     pub(crate) async fn down(self) -> Result<()> {
-        let Self { control, engine, store, run, api, housekeeping, .. } = self;
+        let Self { control, engine, store, through, run, api, housekeeping, .. } = self;
         api.abort();
         housekeeping.iter().for_each(JoinHandle::abort);
+        forget_logins(through.as_ref());
         control.stop().await;
         proxy::shut_down(&run).await?;
         engine.teardown(GRACE).await?;
         unmount(store).await
+    }
+}
+
+/// Control has the client, which has this: whoever does not let go keeps all of it.
+fn forget_logins(through: Option<&PullThrough>) {
+    if let Some(through) = through {
+        through.set_logins(None);
     }
 }
 
