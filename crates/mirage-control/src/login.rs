@@ -5,6 +5,9 @@ use mirage_core::{
     Reference, RegistryHost, Result, Secret, ServiceId, SharedVariable, VariableText,
 };
 
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::create::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
 use crate::parts::Parts;
 
 /// The user name beside a token that suffices by itself. Registries that take one ignore it.
@@ -17,6 +20,20 @@ pub(crate) enum Puller {
     Service(ServiceId, EnvironmentId),
     /// A service that is to be made here; the project or the environment may be yet to be made too.
     Place(Option<ProjectId>, Option<EnvironmentId>),
+}
+
+impl Control {
+    /// The login with which the built-in registry reads another one for everybody who may pull here: from the
+    /// credentials that the default project and environment share. `None` asks as anybody.
+    ///
+    /// # Errors
+    /// `FORBIDDEN`; `TARGET_UNAVAILABLE` where the vault is locked that has the password.
+    pub async fn shared_login(&self, actor: &Actor, image: &Reference) -> Result<Option<Login>> {
+        self.allow(actor, Action::PullImages(image.repository()))?;
+        let place = (DEFAULT_PROJECT.parse()?, DEFAULT_ENVIRONMENT.parse()?);
+        let puller = self.puller_at(&place.0, &place.1).await?;
+        self.parts.login(puller, &CredentialOutcome::Keep, image).await
+    }
 }
 
 impl Parts {

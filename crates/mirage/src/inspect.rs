@@ -51,6 +51,7 @@ pub(crate) fn registry_options() -> Result<RegistryOptions> {
         plain_http: listed(env::INSECURE_REGISTRIES)
             .map(|host| host.parse::<RegistryHost>())
             .collect::<Result<_, Error>>()?,
+        mirrors: listed(env::REGISTRY_MIRRORS).map(|text| text.parse()).collect::<Result<_, Error>>()?,
         authorities: listed(env::REGISTRY_CA)
             .map(|text| authority(&text))
             .collect::<Result<_, String>>()

@@ -46,8 +46,14 @@ pub(crate) fn run(args: RegistryArgs, global: &Global) -> Result<ExitCode> {
         let uploads =
             Uploads::new(UploadLimits::default(), Arc::new(SystemClock), Arc::new(SystemRandomness));
         let gate = Arc::new(TokenGate(AdminToken::new(&token)));
-        let app =
-            mirage_oci::registry::router(RegistryState { store, repositories, gate, uploads, on_push: None });
+        let app = mirage_oci::registry::router(RegistryState {
+            store,
+            repositories,
+            gate,
+            uploads,
+            on_push: None,
+            through: None,
+        });
         let app = mirage_api::guarded(app);
         let listener = bind(args.listen, "listen", "the registry").await?;
         printer.note(&format!("registry  http://{}/v2/", args.listen));

@@ -9,7 +9,7 @@ use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::{Authority, Platform, PlatformOptions, Url, authority};
+use crate::platform::{Authority, Mirror, Platform, PlatformOptions, Url, authority};
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
 
@@ -40,6 +40,10 @@ pub(crate) struct ServeArgs {
     /// Another name under which others reach the built-in registry, such as `mirage.example:7070`
     #[arg(long = "registry-name", env = env::REGISTRY_NAMES, value_name = "HOST", value_delimiter = ',', value_parser = registry_host)]
     pub(crate) registry_names: Vec<RegistryHost>,
+    /// Registry to ask before another one, which is asked where this one does not help: `docker.io=mirror.example`, with a
+    /// path where repositories are below one; may be repeated, the first is asked first
+    #[arg(long = "registry-mirror", env = env::REGISTRY_MIRRORS, value_name = "HOST=MIRROR[/PATH]", value_delimiter = ',', value_parser = mirror)]
+    pub(crate) registry_mirrors: Vec<Mirror>,
     /// PEM files with the authorities of registries; `HOST=FILE` for one registry, which then needs TLS on loopback too
     #[arg(long, env = env::REGISTRY_CA, value_name = "[HOST=]FILE", value_delimiter = ',', value_parser = authority)]
     pub(crate) registry_ca: Vec<Authority>,
@@ -60,6 +64,7 @@ impl ServeArgs {
             runtime: self.runtime.clone(),
             insecure_registries: self.insecure_registries.clone(),
             registry_names: self.registry_names.clone(),
+            registry_mirrors: self.registry_mirrors.clone(),
             registry_ca: self.registry_ca.clone(),
             ecr_endpoint: self.ecr_endpoint.clone(),
         }
@@ -145,5 +150,9 @@ fn subnet(text: &str) -> Result<Subnet, String> {
 }
 
 fn registry_host(text: &str) -> Result<RegistryHost, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
+}
+
+fn mirror(text: &str) -> Result<Mirror, String> {
     text.parse().map_err(|error: Error| error.message().to_owned())
 }

@@ -24,6 +24,8 @@ pub const VAULT_KEY: &str = "MIRAGE_VAULT_KEY";
 pub const INSECURE_REGISTRIES: &str = "MIRAGE_INSECURE_REGISTRIES";
 /// Names under which the built-in registry is reached.
 pub const REGISTRY_NAMES: &str = "MIRAGE_REGISTRY_NAMES";
+/// Registries that are asked before others.
+pub const REGISTRY_MIRRORS: &str = "MIRAGE_REGISTRY_MIRRORS";
 /// Certificates of registries with an own authority.
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 /// Where passwords for Amazon ECR are made.
@@ -68,6 +70,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         REGISTRY_NAMES,
         "the address it listens on",
         "More names under which others reach the built-in registry, separated by commas",
+    ),
+    (
+        REGISTRY_MIRRORS,
+        "none",
+        "Registries asked before others, in order, as `HOST=MIRROR[/PATH]`, separated by commas: `docker.io=mirror.example`",
     ),
     (
         REGISTRY_CA,

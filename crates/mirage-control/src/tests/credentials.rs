@@ -207,6 +207,20 @@ async fn services_without_a_credential_pull_with_those_of_their_environment_and_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_read_through_the_built_in_registry_is_asked_for_with_what_all_services_share() {
+    let stage = Stage::new().await;
+    let login = async || stage.control.shared_login(&stage.actor, &IMAGE.parse().unwrap()).await.unwrap();
+    assert!(login().await.is_none());
+    stage.lock_up("sesame");
+    stage.create_with("web", given(Some("eve"), Some("sesame"))).await.unwrap();
+    assert!(login().await.is_none(), "a service's own is for nobody else");
+    stage.share(Some("staging"), "", "elsewhere").await;
+    assert!(login().await.is_none());
+    stage.share(None, "", "everybody").await;
+    assert_eq!(login().await.unwrap().password.reveal(), "everybody");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_token_variable_of_an_environment_is_the_login_of_its_registry() {
     let stage = Stage::new().await;
     stage.lock_up("ghp_1");

@@ -95,8 +95,8 @@ impl Documents {
         let item = format!("referrers/{subject}");
         let question = Question { accept: Some(ACCEPT_INDEX), ..self.question(Method::GET, image, item) };
         let answer = match self.link.ask(&question).await {
-            Ok(answer) if is_web_page(answer.headers()) => return Kinds::default(),
-            Ok(answer) => answer,
+            Ok(answer) if is_web_page(answer.response.headers()) => return Kinds::default(),
+            Ok(answer) => answer.response,
             Err(Fault::WebPage) => return Kinds::default(),
             Err(Fault::Refused(Refusal { status, .. })) if not_served(status) => return Kinds::default(),
             Err(_) => return Kinds::UNCLEAR,
@@ -117,7 +117,7 @@ impl Documents {
     ) -> Kinds {
         let question = self.question(Method::GET, image, format!("manifests/{}", tag(subject, suffix)));
         let answer = match self.link.ask(&question).await {
-            Ok(answer) => answer,
+            Ok(answer) => answer.response,
             Err(fault) => return absent_or_unclear(&fault),
         };
         match body(answer, "the artifact", MAX_MANIFEST_BYTES, self.link.options()).await {
@@ -132,7 +132,7 @@ impl Documents {
     async fn exists(&self, image: RemoteImage<'_>, subject: &Digest, suffix: &str, there: Kinds) -> Kinds {
         let question = self.question(Method::HEAD, image, format!("manifests/{}", tag(subject, suffix)));
         match self.link.ask(&question).await {
-            Ok(answer) if is_web_page(answer.headers()) => Kinds::default(),
+            Ok(answer) if is_web_page(answer.response.headers()) => Kinds::default(),
             Ok(_) => there,
             Err(fault) => absent_or_unclear(&fault),
         }

@@ -1,11 +1,12 @@
 //! Blobs: streamed, hashed on the way, continued after a broken connection.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mirage_core::Digest;
+use mirage_core::{Digest, Error};
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::mpsc;
@@ -41,11 +42,23 @@ impl BlobFetcher {
         Self { link }
     }
 
+    /// The user's error for a fault in a transfer.
+    pub(crate) fn report(&self, fault: Fault, image: RemoteImage<'_>) -> Error {
+        self.link.report(fault, image)
+    }
+
+    /// How often a blob that comes with wrong bytes is worth fetching: each mirror may be the cause, and once it
+    /// is something on the way.
+    pub(crate) fn attempts(&self, image: RemoteImage<'_>) -> usize {
+        2 + self.link.mirror_count(image)
+    }
+
     /// Fetches one blob whole. Interrupted, it goes on where it was; the bytes before and after are
     /// one stream to the sink and to the digest.
     ///
     /// # Errors
-    /// A fault for the last attempt; [`Fault::WrongDigest`] when everything came and was not it.
+    /// A fault for the last attempt; [`Fault::WrongDigest`] when everything came and was not it. Mirrors that
+    /// brought any of it are then left alone for a while, so that another fetch has it from elsewhere.
     pub(crate) async fn fetch(
         &self,
         image: RemoteImage<'_>,
@@ -60,7 +73,9 @@ impl BlobFetcher {
                 Ok(()) => return transfer.verify(),
                 Err(fault) => {
                     let progressed = transfer.received - before >= TRICKLE_BYTES;
-                    tries.pause_after(fault, progressed).await?;
+                    if let Err(fault) = transfer.unless_mirror(fault) {
+                        tries.pause_after(fault, progressed).await?;
+                    }
                 }
             }
         }
@@ -76,12 +91,19 @@ struct Transfer<'a> {
     received: u64,
     /// Whether this registry is still trusted to send parts of blobs.
     ranges: bool,
+    /// The mirrors that are not asked any more.
+    past: usize,
+    /// The mirror that answers now.
+    mirror: Option<usize>,
+    /// Every mirror that brought some of it.
+    from: BTreeSet<usize>,
 }
 
 impl<'a> Transfer<'a> {
     fn new(link: &'a Link, image: RemoteImage<'a>, blob: &'a Descriptor, sink: BlobSink) -> Self {
         let hasher = Hasher::new(blob.digest.algorithm());
-        Self { link, image, blob, sink, hasher, received: 0, ranges: true }
+        let (mirror, from) = (None, BTreeSet::new());
+        Self { link, image, blob, sink, hasher, received: 0, ranges: true, past: 0, mirror, from }
     }
 
     /// One request, from where the last one broke off. It always starts at the registry: addresses it
@@ -91,27 +113,37 @@ impl<'a> Transfer<'a> {
             return Ok(());
         }
         let from = if self.ranges { self.received } else { 0 };
-        let question = Question {
-            method: Method::GET,
-            image: self.image,
-            item: format!("blobs/{}", self.blob.digest),
-            accept: None,
-            from_byte: from,
-        };
-        let response = self.link.ask(&question).await.inspect_err(|fault| {
+        let question = Question { from_byte: from, ..self.question() };
+        self.mirror = None;
+        let answer = self.link.ask(&question).await.inspect_err(|fault| {
             if matches!(fault, Fault::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE)
             {
                 self.ranges = false;
             }
         });
-        let response = match response {
+        let answer = match answer {
             Err(Fault::Refused(refusal)) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 return Err(Fault::WrongRange);
             }
-            response => response?,
+            answer => answer?,
         };
-        let skip = self.check_head(&response, from)?;
-        self.receive(response, skip).await
+        self.mirror = answer.mirror;
+        let skip = self.check_head(&answer.response, from)?;
+        self.receive(answer.response, skip).await
+    }
+
+    fn question(&self) -> Question<'a> {
+        let item = format!("blobs/{}", self.blob.digest);
+        Question { method: Method::GET, image: self.image, item, accept: None, from_byte: 0, past: self.past }
+    }
+
+    /// After a mirror's fault the next one goes on where it was; the registry's own comes back.
+    fn unless_mirror(&mut self, fault: Fault) -> Result<(), Fault> {
+        let mut question = self.question();
+        let taken = self.link.unless_mirror(&mut question, self.mirror, fault);
+        self.past = question.past;
+        self.ranges |= taken.is_ok();
+        taken
     }
 
     /// Checks status, range and announced size; answers how many bytes at the start are here already.
@@ -153,6 +185,7 @@ impl<'a> Transfer<'a> {
             if chunk.is_empty() {
                 continue;
             }
+            self.from.extend(self.mirror);
             self.hasher.update(&chunk);
             self.received = received;
             self.sink.arrived.store(received, Ordering::Relaxed);
@@ -173,7 +206,11 @@ impl<'a> Transfer<'a> {
         let (expected, actual) = (&self.blob.digest, self.hasher.finish());
         match *expected == actual {
             true => Ok(()),
-            false => Err(Fault::WrongDigest { expected: expected.clone(), actual }),
+            false => {
+                let fault = Fault::WrongDigest { expected: expected.clone(), actual };
+                self.from.iter().for_each(|place| self.link.distrust(self.image, *place, &fault));
+                Err(fault)
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! Manifests and configurations by digest or tag: remembered, kept, or fetched.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use mirage_core::{Digest, DigestAlgorithm, Reference};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response};
 use tokio::task::spawn_blocking;
 
@@ -14,6 +15,7 @@ use super::link::{Link, Question};
 use super::local::OwnRegistry;
 use super::manifest::{Descriptor, Document};
 use super::media::ACCEPT_MANIFESTS;
+use super::mirror::Answer;
 use super::options::{MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES};
 use super::quota::Quotas;
 use super::recent::Recent;
@@ -22,6 +24,7 @@ use super::retry::Tries;
 use super::turns::Turns;
 use crate::content::ContentStore;
 use crate::hash::digest_of;
+use crate::registry::{Origin, PullThrough};
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -30,39 +33,104 @@ pub(crate) struct Documents {
     pub(crate) link: Arc<Link>,
     pub(crate) store: Option<ContentStore>,
     pub(crate) own: Option<OwnRegistry>,
+    /// Other registries that are read through the built-in one.
+    pub(crate) through: Option<PullThrough>,
     pub(crate) recent: Recent,
     pub(crate) turns: Turns,
     pub(crate) quotas: Quotas,
 }
 
 impl Documents {
+    /// Over this link, of other registries alone; what is in `store` is not fetched.
+    pub(crate) fn new(link: Arc<Link>, store: Option<ContentStore>) -> Self {
+        Self {
+            link,
+            store,
+            own: None,
+            through: None,
+            recent: Recent::default(),
+            turns: Turns::default(),
+            quotas: Quotas::default(),
+        }
+    }
+
     /// What the reference points to now: its digest and its document.
     ///
     /// Where its document may be here already, `HEAD` finds out what it is (and whether it may still be
     /// read); otherwise `GET` answers both questions in one round trip.
     pub(crate) async fn top(&self, image: RemoteImage<'_>) -> Result<(Digest, Document), Fault> {
         let reference = image.reference;
+        if let Some((through, origin)) = self.through(reference) {
+            let found = match (reference.digest(), reference.tag()) {
+                (Some(digest), _) => through.manifest(&origin, digest).await,
+                (None, Some(tag)) => through.tagged(&origin, tag).await,
+                (None, None) => return Err(missing()),
+            };
+            let found = found.map_err(Fault::Here)?;
+            return Ok((found.digest, Document::read(&found.bytes, None)?));
+        }
         if let Some(own) = self.own_registry(reference) {
             let (own, wanted) = (own.clone(), reference.clone());
             let found = spawn_blocking(move || own.resolve(&wanted)).await;
             let digest = found.ok().transpose().map_err(Fault::Here)?.flatten().ok_or_else(missing)?;
             return Ok((digest.clone(), self.manifest(image, &digest).await?));
         }
-        let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference));
+        let (digest, bytes, content_type) = self.newest(image, None).await?;
+        Ok((digest, Document::read(&bytes, content_type.as_deref())?))
+    }
+
+    /// What the reference points to at another registry now: its digest, its bytes, and its media type where it
+    /// was told. `known` is what it pointed to when it was last seen.
+    pub(crate) async fn newest(
+        &self,
+        image: RemoteImage<'_>,
+        known: Option<Digest>,
+    ) -> Result<(Digest, Bytes, Option<String>), Fault> {
+        let reference = image.reference;
+        let expected = reference.digest().cloned().or_else(|| self.recent.tag(reference)).or(known);
         if let Some(expected) = expected
             && self.nearby(&expected, MAX_MANIFEST_BYTES).await.is_some()
             && let Some(digest) = self.head(image).await?
         {
             self.recent.keep_tag(reference, &digest);
-            return Ok((digest.clone(), self.manifest(image, &digest).await?));
+            if let Some(bytes) = self.nearby(&digest, MAX_MANIFEST_BYTES).await {
+                return Ok((digest, bytes, None));
+            }
+            let (digest, fetched) = self.fetch_manifest(image, &digest.to_string()).await?;
+            return Ok((digest, fetched.bytes, fetched.content_type));
         }
-        let (digest, document) = self.get_manifest(image, &reference.identifier()).await?;
+        let (digest, fetched) = self.fetch_manifest(image, &reference.identifier()).await?;
         self.recent.keep_tag(reference, &digest);
-        Ok((digest, document))
+        Ok((digest, fetched.bytes, fetched.content_type))
+    }
+
+    /// How many bytes a blob has, which the registry has and lets be read.
+    pub(crate) async fn blob_size(&self, image: RemoteImage<'_>, digest: &Digest) -> Result<u64, Fault> {
+        let question =
+            Question { accept: None, ..self.question(Method::HEAD, image, format!("blobs/{digest}")) };
+        let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
+        loop {
+            match self.link.ask(&question).await {
+                Ok(answer) => {
+                    let told =
+                        answer.response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+                    return told.and_then(|told| told.parse().ok()).ok_or_else(|| {
+                        Fault::Malformed(format!(
+                            "its registry does not say how large `{}` is",
+                            digest.short()
+                        ))
+                    });
+                }
+                Err(fault) => tries.pause_after(fault, false).await?,
+            }
+        }
     }
 
     /// The manifest or index with this digest.
     pub(crate) async fn manifest(&self, image: RemoteImage<'_>, digest: &Digest) -> Result<Document, Fault> {
+        if let Some(found) = self.manifest_through(image, digest).await? {
+            return Document::read(&found, None);
+        }
         match self.nearby(digest, MAX_MANIFEST_BYTES).await {
             Some(bytes) => Document::read(&bytes, None),
             None if self.own_registry(image.reference).is_some() => Err(missing()),
@@ -76,6 +144,9 @@ impl Documents {
         image: RemoteImage<'_>,
         digest: &Digest,
     ) -> Result<Bytes, Fault> {
+        if let Some(found) = self.manifest_through(image, digest).await? {
+            return Ok(found);
+        }
         if let Some(bytes) = self.nearby(digest, MAX_MANIFEST_BYTES).await {
             return Ok(bytes);
         }
@@ -94,6 +165,9 @@ impl Documents {
         // Two deploys of one image at once fetch its configuration once.
         let turn = self.turns.of(&config.digest);
         let _alone = turn.lock().await;
+        if let Some((through, origin)) = self.through(image.reference) {
+            through.bring(&origin, config, &AtomicU64::default()).await.map_err(Fault::Here)?;
+        }
         if let Some(bytes) = self.nearby(&config.digest, MAX_CONFIG_BYTES).await {
             return Ok(bytes);
         }
@@ -101,14 +175,31 @@ impl Documents {
             return Err(missing());
         }
         let item = format!("blobs/{}", config.digest);
-        let fetched = self.fetch(image, item, "the configuration", MAX_CONFIG_BYTES, None).await?;
-        verify(&config.digest, &fetched.bytes)?;
+        let wanted = Wanted { expected: Some(&config.digest), ..Wanted::CONFIG };
+        let fetched = self.fetch(image, item, wanted).await?;
         if fetched.bytes.len() as u64 != config.size {
             let (blob, actual) = (config.digest.clone(), fetched.bytes.len() as u64);
             return Err(Fault::WrongSize { blob, expected: config.size, actual });
         }
         self.recent.keep(&config.digest, &fetched.bytes);
         Ok(fetched.bytes)
+    }
+
+    /// The registry that the built-in one is read through to for this reference, if it is one of those.
+    pub(crate) fn through(&self, reference: &Reference) -> Option<(PullThrough, Origin)> {
+        self.own_registry(reference)?;
+        let through = self.through.as_ref()?;
+        Some((through.clone(), through.origin(reference.repository())?))
+    }
+
+    async fn manifest_through(
+        &self,
+        image: RemoteImage<'_>,
+        digest: &Digest,
+    ) -> Result<Option<Bytes>, Fault> {
+        let Some((through, origin)) = self.through(image.reference) else { return Ok(None) };
+        let found = through.manifest(&origin, digest).await.map_err(Fault::Here)?;
+        Ok(Some(found.bytes))
     }
 
     /// The built-in registry, if the reference names it.
@@ -130,15 +221,11 @@ impl Documents {
         image: RemoteImage<'_>,
         identifier: &str,
     ) -> Result<(Digest, Fetched), Fault> {
-        let (item, accept) = (format!("manifests/{identifier}"), Some(ACCEPT_MANIFESTS));
-        let fetched = self.fetch(image, item, "the manifest", MAX_MANIFEST_BYTES, accept).await?;
-        let digest = match (identifier.parse::<Digest>().ok(), fetched.told.clone()) {
-            (Some(expected), _) | (None, Some(expected)) => {
-                verify(&expected, &fetched.bytes)?;
-                expected
-            }
-            (None, None) => digest_of(DigestAlgorithm::Sha256, &fetched.bytes),
-        };
+        let expected = identifier.parse::<Digest>().ok();
+        let wanted = Wanted { expected: expected.as_ref(), ..Wanted::MANIFEST };
+        let fetched = self.fetch(image, format!("manifests/{identifier}"), wanted).await?;
+        let told = expected.or_else(|| fetched.told.clone());
+        let digest = told.unwrap_or_else(|| digest_of(DigestAlgorithm::Sha256, &fetched.bytes));
         self.recent.keep(&digest, &fetched.bytes);
         Ok((digest, fetched))
     }
@@ -147,23 +234,24 @@ impl Documents {
     /// a `HEAD` has no words, so the `GET` that follows is left to say it.
     async fn head(&self, image: RemoteImage<'_>) -> Result<Option<Digest>, Fault> {
         let reference = image.reference;
-        let question = self.question(Method::HEAD, image, format!("manifests/{}", reference.identifier()));
+        let mut question =
+            self.question(Method::HEAD, image, format!("manifests/{}", reference.identifier()));
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
             match self.link.ask(&question).await {
-                Ok(response) => {
-                    self.quotas.note(reference.host(), response.headers());
-                    let told = told_digest(&response);
-                    return Ok(match (reference.digest(), told) {
-                        (Some(asked), None) => Some(asked.clone()),
+                Ok(answer) => {
+                    self.note_quota(image, &answer);
+                    let told = told_digest(&answer.response);
+                    match (reference.digest(), told) {
                         (Some(asked), Some(told))
                             if *asked != told && asked.algorithm() == told.algorithm() =>
                         {
-                            return Err(Fault::WrongDigest { expected: asked.clone(), actual: told });
+                            let fault = Fault::WrongDigest { expected: asked.clone(), actual: told };
+                            self.link.unless_mirror(&mut question, answer.mirror, fault)?;
                         }
-                        (Some(asked), Some(_)) => Some(asked.clone()),
-                        (None, told) => told,
-                    });
+                        (Some(asked), _) => return Ok(Some(asked.clone())),
+                        (None, told) => return Ok(told),
+                    }
                 }
                 Err(Fault::Refused(_) | Fault::WebPage) => return Ok(None),
                 Err(fault) => tries.pause_after(fault, false).await?,
@@ -175,40 +263,56 @@ impl Documents {
         &self,
         image: RemoteImage<'_>,
         item: String,
-        what: &'static str,
-        limit: u64,
-        accept: Option<&'static str>,
+        wanted: Wanted<'_>,
     ) -> Result<Fetched, Fault> {
-        let question = Question { accept, ..self.question(Method::GET, image, item) };
+        let mut question = Question { accept: wanted.accept, ..self.question(Method::GET, image, item) };
         let mut tries = Tries::brisk(&self.link.options().retry, self.link.jitter());
         loop {
-            match self.fetch_once(&question, what, limit).await {
-                Ok(fetched) => return Ok(fetched),
-                Err(fault) => tries.pause_after(fault, false).await?,
+            let (fault, mirror) = match self.link.ask(&question).await {
+                Ok(answer) => {
+                    self.note_quota(image, &answer);
+                    let mirror = answer.mirror;
+                    match self.read(answer, &wanted).await {
+                        Ok(fetched) => return Ok(fetched),
+                        Err(fault) => (fault, mirror),
+                    }
+                }
+                Err(fault) => (fault, None),
+            };
+            if let Err(fault) = self.link.unless_mirror(&mut question, mirror, fault) {
+                tries.pause_after(fault, false).await?;
             }
         }
     }
 
-    async fn fetch_once(
-        &self,
-        question: &Question<'_>,
-        what: &'static str,
-        limit: u64,
-    ) -> Result<Fetched, Fault> {
-        let response = self.link.ask(question).await?;
-        self.quotas.note(question.image.reference.host(), response.headers());
+    /// Reads a document, which has the digest that was asked for or announced.
+    async fn read(&self, answer: Answer, wanted: &Wanted<'_>) -> Result<Fetched, Fault> {
+        let Answer { response, mirror } = answer;
         if is_web_page(response.headers()) {
             return Err(Fault::WebPage);
         }
         let told = told_digest(&response);
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.map(str::to_owned);
-        let bytes = body(response, what, limit, self.link.options()).await?;
+        let bytes = body(response, wanted.what, wanted.limit, self.link.options()).await?;
+        match wanted.expected.or(told.as_ref()) {
+            Some(digest) => verify(digest, &bytes)?,
+            // A mirror that answers everything with the same page of JSON.
+            None if mirror.is_some() => drop(Document::read(&bytes, content_type.as_deref())?),
+            None => {}
+        }
         Ok(Fetched { told, content_type, bytes })
     }
 
+    /// A mirror's quota is not its registry's.
+    fn note_quota(&self, image: RemoteImage<'_>, answer: &Answer) {
+        if answer.mirror.is_none() {
+            self.quotas.note(image.reference.host(), answer.response.headers());
+        }
+    }
+
     pub(super) fn question<'a>(&self, method: Method, image: RemoteImage<'a>, item: String) -> Question<'a> {
-        Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0 }
+        Question { method, image, item, accept: Some(ACCEPT_MANIFESTS), from_byte: 0, past: 0 }
     }
 
     /// The bytes with this digest from memory or from the store.
@@ -223,6 +327,26 @@ impl Documents {
         self.recent.keep(digest, &bytes);
         Some(bytes)
     }
+}
+
+/// What is expected of a document.
+struct Wanted<'a> {
+    what: &'static str,
+    /// In bytes.
+    limit: u64,
+    accept: Option<&'static str>,
+    expected: Option<&'a Digest>,
+}
+
+impl Wanted<'_> {
+    const MANIFEST: Self = Self {
+        what: "the manifest",
+        limit: MAX_MANIFEST_BYTES,
+        accept: Some(ACCEPT_MANIFESTS),
+        expected: None,
+    };
+    const CONFIG: Self =
+        Self { what: "the configuration", limit: MAX_CONFIG_BYTES, accept: None, expected: None };
 }
 
 struct Fetched {

@@ -9,12 +9,14 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::answer;
+use super::answer::{self, is_web_page};
 use super::challenge::{Challenge, challenge};
 use super::fault::{Fault, TlsFault};
 use super::login;
+use super::mirror::{Answer, Mirrors};
 use super::options::{MAX_ANSWER_BYTES, RegistryOptions};
 use super::remote::RemoteImage;
+use super::report::report;
 use super::retry::Jitter;
 use super::tokens::{Token, Tokens};
 use super::transport::Transport;
@@ -25,12 +27,14 @@ const MAX_REDIRECTS: usize = 5;
 /// The way to every registry. One for the process: it holds the connections and the tokens.
 pub(crate) struct Link {
     transport: Transport,
+    mirrors: Mirrors,
     tokens: Tokens,
     ecr: Ecr,
     jitter: Jitter,
 }
 
 /// What to ask a registry.
+#[derive(Clone)]
 pub(crate) struct Question<'a> {
     /// `GET` or `HEAD`.
     pub(crate) method: Method,
@@ -42,6 +46,8 @@ pub(crate) struct Question<'a> {
     pub(crate) accept: Option<&'static str>,
     /// From which byte on; 0 asks for all of it.
     pub(crate) from_byte: u64,
+    /// So many of the registry's mirrors are not asked, the first ones.
+    pub(crate) past: usize,
 }
 
 impl Link {
@@ -51,8 +57,9 @@ impl Link {
     /// As [`Transport::new`].
     pub(crate) fn new(options: RegistryOptions, seed: u64, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let ecr = Ecr::new(options.clone(), seed, clock);
+        let mirrors = Mirrors::new(&options.mirrors);
         let transport = Transport::new(options)?;
-        Ok(Self { transport, tokens: Tokens::default(), ecr, jitter: Jitter::new(seed) })
+        Ok(Self { transport, mirrors, tokens: Tokens::default(), ecr, jitter: Jitter::new(seed) })
     }
 
     /// The settings.
@@ -65,9 +72,67 @@ impl Link {
         &self.jitter
     }
 
-    /// Asks once, logging in where the registry wants it. The answer has a success status and its
-    /// body is still to be read.
-    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Response, Fault> {
+    /// Asks the mirrors of the image's registry, one after another, and then the registry itself, which has the
+    /// last word. The answer has a success status and its body is still to be read.
+    ///
+    /// # Errors
+    /// What the registry itself answers.
+    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+        let image = question.image.reference;
+        for (place, mirror) in self.mirrors.of(image.host()).iter().enumerate().skip(question.past) {
+            let Some(reference) = mirror.reference(image).filter(|_| self.mirrors.is_asked(mirror)) else {
+                continue;
+            };
+            // A login is for the registry and goes to nobody else.
+            let there = RemoteImage { reference: &reference, login: None };
+            match self.ask_at(&Question { image: there, ..question.clone() }).await {
+                Ok(response) if is_web_page(response.headers()) => {
+                    self.mirrors.pass_over(mirror, &Fault::WebPage);
+                }
+                Ok(response) => return Ok(Answer { response, mirror: Some(place) }),
+                Err(fault) => self.mirrors.pass_over(mirror, &fault),
+            }
+        }
+        Ok(Answer { response: self.ask_at(question).await?, mirror: None })
+    }
+
+    /// What the registry says of a fault in an exchange with it or one of its mirrors: the mirror is not asked
+    /// again by `question`, and the fault comes back only where it is the registry's own.
+    pub(crate) fn unless_mirror(
+        &self,
+        question: &mut Question<'_>,
+        mirror: Option<usize>,
+        fault: Fault,
+    ) -> Result<(), Fault> {
+        let Some(place) = mirror else {
+            // The next round may find a mirror that has come back.
+            question.past = 0;
+            return Err(fault);
+        };
+        question.past = place + 1;
+        self.distrust(question.image, place, &fault);
+        Ok(())
+    }
+
+    /// Passes over a mirror that turned out not to help after it had answered.
+    pub(crate) fn distrust(&self, image: RemoteImage<'_>, place: usize, fault: &Fault) {
+        if let Some(mirror) = self.mirrors.of(image.reference.host()).get(place) {
+            self.mirrors.pass_over(mirror, fault);
+        }
+    }
+
+    /// How many mirrors the image's registry has.
+    pub(crate) fn mirror_count(&self, image: RemoteImage<'_>) -> usize {
+        self.mirrors.of(image.reference.host()).len()
+    }
+
+    /// The user's error for a fault while an image was being read or pulled.
+    pub(crate) fn report(&self, fault: Fault, image: RemoteImage<'_>) -> Error {
+        self.mirrors.mention(report(fault, image), image.reference.host())
+    }
+
+    /// Asks once at one place, logging in where it wants that.
+    async fn ask_at(&self, question: &Question<'_>) -> Result<Response, Fault> {
         let image = question.image;
         let token = self.tokens.current(image);
         let response = self.send(question, token.as_ref()).await?;

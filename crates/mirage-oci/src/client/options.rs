@@ -7,11 +7,15 @@ use std::time::Duration;
 use mirage_core::RegistryHost;
 use reqwest::Url;
 
+use super::mirror::Mirror;
+
 /// Settings of the registry client. The defaults are right for public registries.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
     /// Registries that are spoken to without TLS. Loopback registries are, without being named.
     pub plain_http: HashSet<RegistryHost>,
+    /// Registries that are asked before others, in order.
+    pub mirrors: Vec<Mirror>,
     /// Certificate authorities besides those of the machine.
     pub authorities: Vec<Authority>,
     /// How long a connection may take to come about.
@@ -53,6 +57,7 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         Self {
             plain_http: HashSet::new(),
+            mirrors: Vec::new(),
             authorities: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),

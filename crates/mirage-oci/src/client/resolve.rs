@@ -15,13 +15,11 @@ use super::local::OwnRegistry;
 use super::login;
 use super::manifest::{Document, Manifest};
 use super::options::RegistryOptions;
-use super::quota::Quotas;
-use super::recent::Recent;
 use super::remote::{RemoteImage, Source};
-use super::report::{report, report_login};
+use super::report::report_login;
 use super::together::Together;
-use super::turns::Turns;
 use crate::content::ContentStore;
+use crate::registry::PullThrough;
 
 /// How deep an index may hold indexes.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -69,18 +67,20 @@ impl RegistryClient {
         own: Option<OwnRegistry>,
     ) -> Result<Self> {
         let link = Arc::new(Link::new(options, seed, clock)?);
+        let through = match (&store, &own) {
+            (Some(store), Some(own)) => Some(PullThrough::new(&link, store.clone(), own)),
+            _ => None,
+        };
         Ok(Self {
-            documents: Arc::new(Documents {
-                link,
-                store,
-                own,
-                recent: Recent::default(),
-                turns: Turns::default(),
-                quotas: Quotas::default(),
-            }),
+            documents: Arc::new(Documents { own, through, ..Documents::new(link, store) }),
             resolving: Arc::default(),
             looking: Arc::default(),
         })
+    }
+
+    /// Other registries, read through the built-in one, for that one to serve; `None` without it.
+    pub fn pull_through(&self) -> Option<PullThrough> {
+        self.documents.through.clone()
     }
 
     /// The way to every registry, for fetching blobs.
@@ -108,8 +108,8 @@ impl RegistryClient {
         let client = self.clone();
         let begin = || {
             async move {
-                let answer = ask(client, wanted.clone()).await;
-                answer.map_err(|fault| report(fault, wanted.image()))
+                let answer = ask(client.clone(), wanted.clone()).await;
+                answer.map_err(|fault| client.link().report(fault, wanted.image()))
             }
             .boxed()
         };

@@ -86,6 +86,12 @@ impl BlobWriter {
         self.offset
     }
 
+    /// Another handle to what has been written so far. It stays readable when the blob has its name, and when it
+    /// was dropped.
+    pub fn reader(&self) -> Result<File> {
+        File::open(self.place.path()).map_err(|cause| self.broken(cause))
+    }
+
     /// Checks the bytes against `digest`, gives the blob its name, and answers with its size. Other
     /// bytes than promised are an `IMAGE_PULL_ERROR`, and nothing is kept.
     pub fn finish(mut self, digest: &Digest) -> Result<u64> {
@@ -124,7 +130,8 @@ impl BlobWriter {
         }
     }
 
-    fn broken(&self, cause: io::Error) -> Error {
+    /// The error for a write that did not work.
+    pub(crate) fn broken(&self, cause: io::Error) -> Error {
         disk_error("write", self.place.path(), cause)
     }
 }

@@ -18,7 +18,7 @@ use super::flights::{Flights, Seat};
 use super::layer::LayerMove;
 use super::tally::Tally;
 use crate::client::{
-    BlobFetcher, Document, Fault, Layer, MAX_MANIFEST_BYTES, Manifest, RegistryClient, RemoteImage, report,
+    BlobFetcher, Document, Fault, Layer, MAX_MANIFEST_BYTES, Manifest, RegistryClient, RemoteImage,
 };
 use crate::content::ContentStore;
 use crate::layer::LayerLimits;
@@ -77,8 +77,8 @@ impl ImageStore for Images {
         let _manifest_stays = inner.store.hold([image.manifest.clone()]);
         let documents = inner.client.documents();
         let bytes = documents.manifest_bytes(remote, &image.manifest).await;
-        let bytes = bytes.map_err(|fault| report(fault, remote))?;
-        let manifest = image_manifest(&bytes).map_err(|fault| report(fault, remote))?;
+        let bytes = bytes.map_err(|fault| inner.client.link().report(fault, remote))?;
+        let manifest = image_manifest(&bytes).map_err(|fault| inner.client.link().report(fault, remote))?;
         let mut layers = distinct(&manifest);
         layers.reverse();
         let _all_stays = inner.store.hold(
@@ -155,7 +155,7 @@ impl Images {
     ) -> Result<()> {
         let documents = self.inner.client.documents();
         let config = documents.config_bytes(image, &manifest.config).await;
-        let config = config.map_err(|fault| report(fault, image))?;
+        let config = config.map_err(|fault| self.inner.client.link().report(fault, image))?;
         let (digest, config_digest) = (digest.clone(), manifest.config.digest.clone());
         self.on_disk(move |inner| {
             inner.store.put_blob(&config_digest, &config)?;
@@ -182,7 +182,12 @@ impl Images {
             arrived.store(0, Ordering::Relaxed);
             let (store, limits) = (&inner.store, &inner.limits);
             let moving = LayerMove { store, limits, image, layer: &layer, arrived };
-            let moved = match inner.client.documents().own_registry(reference) {
+            let documents = inner.client.documents();
+            if let Some((through, origin)) = documents.through(reference) {
+                let brought = through.bring(&origin, &layer.blob, arrived).await;
+                brought.inspect_err(|error| turn.failed(error))?;
+            }
+            let moved = match documents.own_registry(reference) {
                 Some(own) if own.repositories.has_blob(reference.repository(), &layer.blob.digest) => {
                     Box::pin(moving.copy()).await
                 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::feed::{Feed, Watched};
-use crate::client::{BlobFetcher, BlobSink, Fault, Layer, RemoteImage, report};
+use crate::client::{BlobFetcher, BlobSink, Fault, Layer, RemoteImage};
 use crate::content::{ContentStore, LayerDraft};
 use crate::layer::LayerLimits;
 
@@ -28,16 +28,19 @@ pub(super) struct LayerMove<'a> {
 impl LayerMove<'_> {
     /// Over HTTP. Wrong bytes are asked for once more: most come from something on the way.
     pub(super) async fn fetch(&self, fetcher: &BlobFetcher) -> Result<()> {
-        let draft = match self.fetch_and_unpack(fetcher).await {
-            Err(Trouble::Fetching(fault @ Fault::WrongDigest { .. })) => {
-                tracing::warn!(image = %self.image.reference, %fault, "a layer came with wrong bytes, asking once more");
-                self.arrived.store(0, Ordering::Relaxed);
-                self.fetch_and_unpack(fetcher).await
+        let mut attempts = fetcher.attempts(self.image);
+        let draft = loop {
+            attempts -= 1;
+            match self.fetch_and_unpack(fetcher).await {
+                Err(Trouble::Fetching(fault @ Fault::WrongDigest { .. })) if attempts > 0 => {
+                    tracing::warn!(image = %self.image.reference, %fault, "a layer came with wrong bytes, asking once more");
+                    self.arrived.store(0, Ordering::Relaxed);
+                }
+                last => break last,
             }
-            first => first,
         };
         self.commit(draft.map_err(|trouble| match trouble {
-            Trouble::Fetching(fault) => report(fault, self.image),
+            Trouble::Fetching(fault) => fetcher.report(fault, self.image),
             Trouble::Unpacking(error) => error,
         })?)
         .await

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures_util::TryFutureExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
 use mirage_core::{Digest, Error, Repository};
 use tokio::fs::File;
@@ -10,17 +11,32 @@ use tokio_util::io::ReaderStream;
 
 use super::fault::{Fault, FaultCode};
 use super::range::{self, Wanted};
-use super::{CONTENT_DIGEST, Call, header_value, on_disk};
+use super::{CONTENT_DIGEST, Call, header_value, on_disk, through};
 
 /// How much of a blob is read from the disk at once.
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// `GET` and `HEAD`: the blob, or the part of it that `Range` asks for.
 pub(super) async fn get(call: Call, repository: Repository, digest: Digest) -> Result<Response, Fault> {
+    if let Some(elsewhere) = call.origin(&repository)
+        && let Some(arriving) = through::blob(&call, elsewhere, &digest).await?
+    {
+        return Ok(arriving);
+    }
     let (file, size) = open(&call, repository, digest.clone()).await?;
+    answer(&call, &digest, size, |first, length| stream(file, first, length))
+}
+
+/// The answer to `GET` and `HEAD` of a blob with so many bytes; `body` gives so many of them from an offset on.
+pub(super) fn answer(
+    call: &Call,
+    digest: &Digest,
+    size: u64,
+    body: impl FnOnce(u64, u64) -> Body,
+) -> Result<Response, Fault> {
     let wanted = match (call.header(&header::RANGE), call.header(&header::IF_RANGE)) {
         (Some(range), None) => range::wanted(range, size),
-        (Some(range), Some(tag)) if tag == etag(&digest) => range::wanted(range, size),
+        (Some(range), Some(tag)) if tag == etag(digest) => range::wanted(range, size),
         _ => Wanted::Whole,
     };
     let (status, first, length) = match wanted {
@@ -30,17 +46,15 @@ pub(super) async fn get(call: Call, repository: Repository, digest: Digest) -> R
     };
     let body = match call.parts.method {
         Method::HEAD => Body::empty(),
-        _ => stream(file, first, length)
-            .await
-            .map_err(|cause| Error::internal("read a blob of the registry", cause))?,
+        _ => body(first, length),
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::ETAG, header_value(etag(&digest))?);
-    headers.insert(CONTENT_DIGEST, header_value(&digest)?);
+    headers.insert(header::ETAG, header_value(etag(digest))?);
+    headers.insert(CONTENT_DIGEST, header_value(digest)?);
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {first}-{}/{size}", first + length - 1);
         headers.insert(header::CONTENT_RANGE, header_value(range)?);
@@ -80,11 +94,14 @@ async fn open(call: &Call, repository: Repository, digest: Digest) -> Result<(Fi
     .await
 }
 
-async fn stream(mut file: File, first: u64, length: u64) -> std::io::Result<Body> {
-    if first > 0 {
-        file.seek(std::io::SeekFrom::Start(first)).await?;
-    }
-    Ok(Body::from_stream(ReaderStream::with_capacity(file.take(length), PIECE_BYTES)))
+fn stream(mut file: File, first: u64, length: u64) -> Body {
+    let seek = async move {
+        if first > 0 {
+            file.seek(std::io::SeekFrom::Start(first)).await?;
+        }
+        Ok::<_, std::io::Error>(ReaderStream::with_capacity(file.take(length), PIECE_BYTES))
+    };
+    Body::from_stream(seek.try_flatten_stream())
 }
 
 fn etag(digest: &Digest) -> String {

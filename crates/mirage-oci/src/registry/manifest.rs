@@ -13,7 +13,8 @@ pub(super) const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// An OCI index is also the form of a referrers answer.
 pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An image.
+pub(super) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::fault::{Fault, FaultCode};
 use super::manifest::{self, Descriptor, Manifest, Needs};
 use super::path::ManifestName;
-use super::{CONTENT_DIGEST, Call, RegistryState, header_value, on_disk, receive};
+use super::{CONTENT_DIGEST, Call, RegistryState, header_value, on_disk, receive, through};
 use crate::hash::digest_of;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -20,8 +20,21 @@ const LISTED: usize = 20;
 
 /// `GET` and `HEAD`: the bytes as they were pushed, whatever the client would rather accept.
 pub(super) async fn get(call: Call, repository: Repository, name: ManifestName) -> Result<Response, Fault> {
+    if let Some(elsewhere) = call.origin(&repository) {
+        return through::manifest(&call, elsewhere, &name).await;
+    }
     let state = call.state.clone();
     let (digest, media_type, bytes) = on_disk(move || find(&state, &repository, &name)).await?;
+    answer(&call, digest, media_type, bytes.into())
+}
+
+/// The answer to `GET` and `HEAD`.
+pub(super) fn answer(
+    call: &Call,
+    digest: Digest,
+    media_type: String,
+    bytes: Bytes,
+) -> Result<Response, Fault> {
     let length = bytes.len();
     let body = if call.parts.method == Method::HEAD { Body::empty() } else { Body::from(bytes) };
     let mut response = body.into_response();
@@ -191,7 +204,8 @@ fn size_of(state: &RegistryState, digest: &Digest) -> Result<Option<u64>, Fault>
     }
 }
 
-fn unknown(name: &ManifestName) -> Fault {
+/// There is no manifest of this name.
+pub(super) fn unknown(name: &ManifestName) -> Fault {
     match name {
         ManifestName::Tag(tag) => Fault::manifest_unknown(tag.as_str()),
         ManifestName::Digest(digest) => Fault::manifest_unknown(&digest.to_string()),

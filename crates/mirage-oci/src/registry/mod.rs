@@ -18,6 +18,7 @@ mod receive;
 mod referrers;
 mod repositories;
 mod sessions;
+mod through;
 mod uploads;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(crate) use manifest::{Descriptor, Manifest, Needs};
 use path::Endpoint;
 pub use repositories::{References, Repositories};
 pub use sessions::{UploadLimits, Uploads};
+pub(crate) use through::Origin;
+pub use through::{Logins, PullThrough};
 
 /// Hears of every push to a tag, after the tag has moved. Called in a thread that may block, but
 /// the client waits for it: hand longer work to somebody else.
@@ -57,6 +60,9 @@ pub struct RegistryState {
     pub uploads: Uploads,
     /// Who hears of a push.
     pub on_push: Option<OnPush>,
+    /// Other registries, read through this one; without, a repository that starts with a registry's name is like any
+    /// other.
+    pub through: Option<PullThrough>,
 }
 
 /// The registry as a router for `/v2` and everything below, to be merged into a larger one.
@@ -86,6 +92,12 @@ impl Call {
     /// A header as text.
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// The registry that this repository is read through to.
+    fn origin(&self, repository: &Repository) -> Option<(PullThrough, Origin)> {
+        let through = self.state.through.as_ref()?;
+        Some((through.clone(), through.origin(repository)?))
     }
 
     /// Whether the gate lets the request do this.
@@ -141,6 +153,11 @@ fn access(method: &Method, endpoint: &Endpoint) -> Result<Access, Fault> {
 
 async fn dispatch(call: Call, body: Body, endpoint: Endpoint) -> Result<Response, Fault> {
     let method = call.parts.method.clone();
+    if let Access::Repository(repository, Action::Push) = access(&method, &endpoint)?
+        && let Some((_, origin)) = call.origin(&repository)
+    {
+        return Err(through::refuse_push(&origin));
+    }
     match (endpoint, method) {
         (Endpoint::Base, Method::GET | Method::HEAD) => Ok(json("{}".to_owned())),
         (Endpoint::Catalog, Method::GET | Method::HEAD) => listing::catalog(call).await,

@@ -5,5 +5,6 @@ mod pulling;
 mod pushing;
 mod real_clients;
 mod rights;
+mod through;
 mod trouble;
 mod uploading;

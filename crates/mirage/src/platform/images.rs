@@ -53,6 +53,7 @@ pub(crate) fn join(
 pub(crate) fn registry_options(options: &PlatformOptions) -> RegistryOptions {
     RegistryOptions {
         plain_http: options.insecure_registries.iter().cloned().collect(),
+        mirrors: options.registry_mirrors.clone(),
         authorities: options.registry_ca.clone(),
         ecr_endpoint: options.ecr_endpoint.clone(),
         ..RegistryOptions::default()

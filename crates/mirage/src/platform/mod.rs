@@ -2,6 +2,7 @@
 
 mod gate;
 mod images;
+mod logins;
 mod machine;
 mod node;
 mod options;
@@ -20,7 +21,9 @@ use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_oci::content::ContentStore;
-use mirage_oci::registry::{OnPush, RegistryState, Repositories, UploadLimits, Uploads, drop_leftovers};
+use mirage_oci::registry::{
+    OnPush, PullThrough, RegistryState, Repositories, UploadLimits, Uploads, drop_leftovers,
+};
 use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -28,7 +31,7 @@ use tokio::task::JoinHandle;
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
-pub(crate) use options::{Authority, PlatformOptions, Url, authority};
+pub(crate) use options::{Authority, Mirror, PlatformOptions, Url, authority};
 pub(crate) use token::admin_token;
 use vault::vault_keys;
 
@@ -44,6 +47,7 @@ pub(crate) struct Platform {
     control: Control,
     engine: Arc<LocalEngine>,
     store: mirage_oci::content::ContentStore,
+    through: Option<PullThrough>,
     run: PathBuf,
     api: JoinHandle<()>,
     housekeeping: Vec<JoinHandle<()>>,
@@ -70,6 +74,7 @@ impl Platform {
 
         let joined = images::join(&options, listen, &*random)?;
         let images: Arc<dyn ImageStore> = Arc::new(joined.images);
+        let through = joined.client.pull_through();
         let engine = LocalEngine::open(LocalConfig {
             data: options.data.clone(),
             run: node.run.clone(),
@@ -104,6 +109,10 @@ impl Platform {
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
         let repositories = joined.repositories.clone();
+        if let Some(through) = &through {
+            let actor = control.authenticate(&token)?;
+            through.set_logins(Some(Arc::new(logins::SharedLogins::new(control.clone(), actor))));
+        }
         let uploads = Uploads::new(UploadLimits::default(), clock, random);
         let registry = mirage_oci::registry::router(RegistryState {
             store: joined.store.clone(),
@@ -111,6 +120,7 @@ impl Platform {
             gate: Arc::new(gate::ControlGate::new(control.clone())),
             uploads: uploads.clone(),
             on_push: Some(follow_pushes(control.clone())),
+            through: through.clone(),
         });
         let app = mirage_api::guarded(mirage_api::router(control.clone()).merge(registry));
         let api = tokio::spawn(async move {
@@ -129,6 +139,7 @@ impl Platform {
             control,
             engine,
             store: joined.store,
+            through,
             run: node.run,
             api,
             housekeeping,
@@ -142,6 +153,7 @@ impl Platform {
     pub(crate) async fn stop(self) {
         self.api.abort();
         self.housekeeping.iter().for_each(JoinHandle::abort);
+        forget_logins(self.through.as_ref());
         self.control.stop().await;
     }
 
@@ -170,9 +182,10 @@ impl Platform {
 
     /// Stops everything: services, proxy, networks, mounts. What is on disk stays.
     pub(crate) async fn down(self) -> Result<()> {
-        let Self { control, engine, store, run, api, housekeeping, .. } = self;
+        let Self { control, engine, store, through, run, api, housekeeping, .. } = self;
         api.abort();
         housekeeping.iter().for_each(JoinHandle::abort);
+        forget_logins(through.as_ref());
         control.stop().await;
         proxy::shut_down(&run).await?;
         engine.teardown(GRACE).await?;
@@ -204,6 +217,13 @@ fn follow_pushes(control: Control) -> OnPush {
         let (control, repository, tag) = (control.clone(), repository.clone(), tag.clone());
         runtime.spawn(async move { control.pushed(&repository, &tag).await });
     })
+}
+
+/// Control has the client, which has this: whoever does not let go keeps all of it.
+fn forget_logins(through: Option<&PullThrough>) {
+    if let Some(through) = through {
+        through.set_logins(None);
+    }
 }
 
 async fn unmount(store: mirage_oci::content::ContentStore) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
-pub(crate) use mirage_oci::client::{Authority, Url};
+pub(crate) use mirage_oci::client::{Authority, Mirror, Url};
 
 /// An authority as it is written: `FILE`, or `HOST=FILE` for one registry.
 pub(crate) fn authority(text: &str) -> Result<Authority, String> {
@@ -35,6 +35,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) insecure_registries: Vec<RegistryHost>,
     /// More names under which the built-in registry is reached.
     pub(crate) registry_names: Vec<RegistryHost>,
+    /// Registries that are asked before others, in order.
+    pub(crate) registry_mirrors: Vec<Mirror>,
     /// Certificate authorities of registries.
     pub(crate) registry_ca: Vec<Authority>,
     /// Where passwords for Amazon ECR are made, instead of at AWS.
@@ -54,6 +56,7 @@ impl PlatformOptions {
             runtime: None,
             insecure_registries: Vec::new(),
             registry_names: Vec::new(),
+            registry_mirrors: Vec::new(),
             registry_ca: Vec::new(),
             ecr_endpoint: None,
         }

@@ -28,7 +28,7 @@ use crate::hash::digest_of;
 pub(crate) use clock::HandClock;
 pub(crate) use debian::DebianRegistry;
 pub(crate) use image::{IMAGE, INDEX, TestImage, entry};
-pub(crate) use skopeo::{push, write_layout};
+pub(crate) use skopeo::{push, skopeo, write_layout};
 pub(crate) use tokens::TokenService;
 
 /// Largest body of a request, in bytes: a form, a small document.

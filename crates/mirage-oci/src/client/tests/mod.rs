@@ -4,4 +4,5 @@ mod attached;
 mod blobs;
 mod debian;
 mod logins;
+mod mirrors;
 mod resolving;

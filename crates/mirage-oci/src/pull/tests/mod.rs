@@ -1,5 +1,6 @@
 //! Pulling for real: from registries over loopback into a content store, and out of it.
 
+mod mirrors;
 mod pulling;
 mod registries;
 mod trouble;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 use super::Images;
 use crate::client::script::{clock, options};
-use crate::client::{OwnRegistry, RegistryClient};
+use crate::client::{Mirror, OwnRegistry, RegistryClient, RegistryOptions};
 use crate::content::{ContentStore, LayerFormat, StoreConfig};
 use crate::layer::LayerLimits;
 
@@ -37,12 +38,26 @@ impl Machine {
         Self::in_folder(Arc::new(TempDir::new().unwrap()), |store| Some(own(store)))
     }
 
+    /// A machine that asks other registries first.
+    fn with_mirrors(mirrors: Vec<Mirror>) -> Self {
+        let options = RegistryOptions { mirrors, ..options() };
+        Self::with_options(Arc::new(TempDir::new().unwrap()), options, |_| None)
+    }
+
     fn in_folder(folder: Arc<TempDir>, own: impl FnOnce(&ContentStore) -> Option<OwnRegistry>) -> Self {
+        Self::with_options(folder, options(), own)
+    }
+
+    fn with_options(
+        folder: Arc<TempDir>,
+        options: RegistryOptions,
+        own: impl FnOnce(&ContentStore) -> Option<OwnRegistry>,
+    ) -> Self {
         let (root, run) = (folder.path().join("root"), folder.path().join("run"));
         let config = StoreConfig { root, run, layer_format: Some(LayerFormat::Directory) };
         let store = ContentStore::open(config).unwrap();
         let own = own(&store);
-        let client = RegistryClient::new(options(), 7, clock(), Some(store.clone()), own).unwrap();
+        let client = RegistryClient::new(options, 7, clock(), Some(store.clone()), own).unwrap();
         let images = Images::new(client.clone(), store.clone(), LayerLimits::default());
         Self { images, client, store, folder }
     }

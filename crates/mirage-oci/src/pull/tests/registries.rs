@@ -131,6 +131,41 @@ async fn what_hangs_on_an_image_in_the_built_in_registry_is_seen_without_asking_
     assert_eq!(seen.provenance, Presence::Absent);
 }
 
+#[tokio::test]
+async fn an_image_of_another_registry_is_read_through_the_built_in_one_and_stays() {
+    let test = "an_image_of_another_registry_is_read_through_the_built_in_one_and_stays";
+    let Some(mut origin) = DebianRegistry::start(test) else { return };
+    let image = TestImage::new("amd64", vec![layer(&[("name", "it")]), large_layer(1, 300_000)]);
+    push(&image, &origin.reference("acme/web:1"), &[]);
+    let machine = Machine::with_own(|store| OwnRegistry {
+        // Nobody listens there: what were not read from the store would fail.
+        hosts: ["mirage.example".parse().unwrap()].into(),
+        repositories: Repositories::open(store.root()).unwrap(),
+    });
+    let place = format!("mirage.example/{}/acme/web", origin.host.as_str().replace(':', "_"));
+    let tagged: Reference = format!("{place}:1").parse().unwrap();
+    let resolved = machine.resolve(&tagged).await;
+    assert_eq!(resolved.reference, tagged);
+    machine.pull(&resolved).await.unwrap();
+    assert_eq!(machine.read(&resolved, "name").await.as_deref(), Some("it"));
+
+    origin.stop();
+    // Nothing runs it any more: the layers go, and come back from what the registry keeps.
+    machine.images.collect(&[].into()).await.unwrap();
+    assert_eq!(machine.kept_layers(), 0);
+    for reference in [tagged.clone(), tagged.pinned(resolved.digest.clone())] {
+        let again = machine.resolve(&reference).await;
+        assert_eq!(again.digest, resolved.digest);
+        machine.pull(&again).await.unwrap();
+        assert_eq!(machine.read(&again, "large-1").await.unwrap().len(), 300_000);
+    }
+    let error =
+        machine.client.resolve(&format!("{place}:2").parse().unwrap(), &amd64(), None).await.unwrap_err();
+    assert_eq!(error.code(), Code::RegistryUnreachable);
+    assert!(error.message().contains(origin.host.as_str()), "{error:?}");
+    machine.settled().await;
+}
+
 /// Puts an index into `acme/web` of the built-in registry.
 async fn put(machine: &Machine, tag: &str, index: &serde_json::Value) {
     let request = Request::put(format!("/v2/acme/web/manifests/{tag}"))
@@ -148,6 +183,7 @@ fn own_router(machine: &Machine) -> axum::Router {
         gate: Arc::new(Open),
         uploads: Uploads::new(UploadLimits::default(), Arc::new(Still), Arc::new(Still)),
         on_push: None,
+        through: None,
     })
 }
 

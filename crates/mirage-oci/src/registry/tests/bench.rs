@@ -97,6 +97,7 @@ impl Bench {
             on_push: Some(Arc::new(move |repository, tag, digest| {
                 heard.lock().unwrap().push(format!("{repository}:{tag}@{digest}"));
             })),
+            through: None,
         };
         Self { state, clock, pushed, folder }
     }
