@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use xtask::bed::{Cli, Platform, PlatformOptions, Registry, may_run_as_root};
+use xtask::bed::{Cli, Platform, PlatformOptions, Registry, is_installed, may_run_as_root, skipped};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mirage");
@@ -32,6 +32,23 @@ impl Stage {
         Self::with(test, PlatformOptions { arguments, ..PlatformOptions::default() })
     }
 
+    /// The same with a registry that wants a login and speaks TLS, by a certificate that the platform trusts
+    /// by these options.
+    pub(crate) fn set_closed(test: &str, mut options: PlatformOptions) -> Option<Self> {
+        if !may_run_as_root(test) {
+            return None;
+        }
+        if !is_installed("openssl") {
+            skipped(test, "needs `openssl`");
+            return None;
+        }
+        let registry = Registry::start_with_login_and_tls().unwrap();
+        let authority = format!("{}={}", registry.address(), registry.authority().unwrap().display());
+        options.arguments.extend(["--registry-ca".to_owned(), authority]);
+        let platform = Platform::start(Path::new(BINARY), options).unwrap();
+        Some(Self { registry, platform })
+    }
+
     fn with(test: &str, options: PlatformOptions) -> Option<Self> {
         if !may_run_as_root(test) {
             return None;
@@ -43,7 +60,15 @@ impl Stage {
 
     /// A verb that must succeed.
     pub(crate) fn done(&self, words: &[&str]) -> Cli {
-        let cli = self.platform.cli(words).unwrap();
+        self.succeeded(words, self.platform.cli(words).unwrap())
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn done_told(&self, words: &[&str], input: &str) -> Cli {
+        self.succeeded(words, self.platform.cli_told(words, input).unwrap())
+    }
+
+    fn succeeded(&self, words: &[&str], cli: Cli) -> Cli {
         assert_eq!(
             cli.code,
             0,
@@ -58,7 +83,15 @@ impl Stage {
 
     /// A verb that cannot be fulfilled: exit 1, this code, a hint.
     pub(crate) fn refused(&self, words: &[&str], code: &str) -> Cli {
-        let cli = self.platform.cli(words).unwrap();
+        self.failed(words, self.platform.cli(words).unwrap(), code)
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn refused_told(&self, words: &[&str], input: &str, code: &str) -> Cli {
+        self.failed(words, self.platform.cli_told(words, input).unwrap(), code)
+    }
+
+    fn failed(&self, words: &[&str], cli: Cli, code: &str) -> Cli {
         let told = &cli.stderr;
         assert_eq!(cli.code, 1, "`mirage {}`: {}{told}\n{}", words.join(" "), cli.stdout, self.narration());
         assert!(told.contains(code), "no `{code}` in: {told}");

@@ -107,6 +107,58 @@ async fn a_token_goes_to_nobody_but_its_registry() {
 }
 
 #[tokio::test]
+async fn whoever_a_registry_redirects_to_asks_in_vain_for_its_password() {
+    for header in [r#"Bearer realm="http://HOST/token",service="x""#, r#"Basic realm="x""#] {
+        let storage = Script::start(move |seen| {
+            let header = header.replace("HOST", seen.header("host").unwrap_or_default());
+            (StatusCode::UNAUTHORIZED, [("www-authenticate", header)]).into_response()
+        })
+        .await;
+        let target = storage.host.clone();
+        let script = Script::start(move |seen| {
+            let location = format!("http://{target}{}", seen.path);
+            (StatusCode::TEMPORARY_REDIRECT, [("location", location)]).into_response()
+        })
+        .await;
+        let (client, login) = (client(), eve(&script, "sesame"));
+        let pulled = client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await;
+        assert_eq!(pulled.unwrap_err().code(), Code::RegistryAuthError);
+        assert!(client.check_login(&login).await.is_err());
+        let shown = storage.requests().into_iter().chain(script.requests());
+        assert!(
+            shown.into_iter().all(|seen| seen.header("authorization").is_none() && seen.path != "/token")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_repeats_the_password_is_not_quoted() {
+    let form = "hun%2Fter2%25%C3%A9";
+    let basic = "ZXZlOmh1bi90ZXIyJcOp";
+    for told in ["hun/ter2%é", basic, form] {
+        let long = format!("{} {told}", "x".repeat(195));
+        for (status, code, message) in
+            [(500, "BROKEN", told), (400, told, "no"), (500, "BROKEN", long.as_str()), (418, "ODD", told)]
+        {
+            let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
+            let script = Script::start(move |seen| match seen.header("authorization") {
+                Some(shown) if shown == format!("Basic {basic}") => {
+                    (StatusCode::from_u16(status).unwrap(), body.clone()).into_response()
+                }
+                _ => (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic")]).into_response(),
+            })
+            .await;
+            let (client, login) = (client(), eve(&script, "hun/ter2%é"));
+            let pulled = client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await;
+            for error in [pulled.unwrap_err(), client.check_login(&login).await.unwrap_err()] {
+                let whole = format!("{error:?} {:?} {:?}", error.next_step(), error.cause());
+                assert!(!whole.contains("hun") && !whole.contains("ZXZl"), "{whole}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn redirects_that_lead_nowhere_good_are_refused() {
     let script = Script::start(|seen| {
         let to = match seen.path.rsplit('/').next().unwrap_or_default() {
