@@ -364,3 +364,44 @@ async fn an_access_key_of_amazon_is_shown_to_amazon_and_its_registry_gets_the_pa
     assert_eq!(link.taken(&other).await.unwrap().owner, owner("ghcr.io", KEY));
     assert_eq!((aws.minted(), aws.asked()), (1, 1), "the secret went nowhere else");
 }
+
+#[tokio::test]
+async fn two_hundred_preflights_of_fifty_images_ask_for_each_once_and_log_in_once_for_a_scope() {
+    let mut shelf = Shelf::default();
+    for tag in 0..50_u8 {
+        shelf.image(Some(&tag.to_string()), &TestImage::new("amd64", vec![vec![tag; 10]]));
+    }
+    let script = Script::start(move |seen| {
+        let own = seen.header("host").unwrap_or_default();
+        if let Some((_, scope)) = seen.query.split_once("scope=repository%3Aacme%2F") {
+            assert_eq!(seen.header("authorization"), Some(EVE));
+            let repository = scope.split('%').next().unwrap_or_default();
+            return format!(r#"{{"token":"for-{repository}","expires_in":300}}"#).into_response();
+        }
+        let repository = seen.path.split('/').nth(3).unwrap_or_default();
+        match seen.header("authorization") {
+            Some(shown) if shown == format!("Bearer for-{repository}") => shelf.answer(seen),
+            _ => challenge(&format!("http://{own}/token")),
+        }
+    })
+    .await;
+    let (client, login) = (client(), eve(&script, "sesame"));
+    let images: Vec<_> =
+        (0..200).map(|n| script.reference(&format!("acme/web{}:{}", n % 10, n % 50))).collect();
+    let platform = amd64();
+    let preflights = images.iter().map(|image| client.resolve(image, &platform, Some(&login)));
+    let resolved = futures_util::future::join_all(preflights).await;
+    assert!(resolved.iter().all(Result::is_ok));
+    let digests: std::collections::HashSet<_> =
+        resolved.into_iter().flatten().map(|one| one.digest).collect();
+    assert_eq!(digests.len(), 50);
+
+    let requests = script.requests();
+    let count = |wanted: &dyn Fn(&Seen) -> bool| requests.iter().filter(|seen| wanted(seen)).count();
+    let answered =
+        |seen: &Seen| seen.header("authorization").is_some_and(|shown| shown.starts_with("Bearer"));
+    assert_eq!(count(&|seen| seen.path.contains("/manifests/") && answered(seen)), 50);
+    assert_eq!(count(&|seen| seen.path.contains("/blobs/")), 50, "configurations");
+    assert_eq!(count(&|seen| seen.path == "/token"), 10, "one login for each repository");
+    assert!(count(&|seen| seen.path.contains("/manifests/") && !answered(seen)) <= 50);
+}

@@ -2,6 +2,7 @@
 
 mod pulling;
 mod registries;
+mod tokens;
 mod trouble;
 
 use std::fs;
