@@ -112,3 +112,20 @@ async fn a_credential_is_tested_and_removed_by_its_id() {
     assert_eq!(app.send(Method::DELETE, &path, &Value::Null).await.problem(), "404 NOT_FOUND");
     assert_eq!(app.post(&format!("{path}/test"), json!({})).await.problem(), "404 NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_login_is_no_list_of_words() {
+    let app = TestApp::new().await;
+    let words =
+        app.post("/api/services/from-image", web_with(json!({"registryCredentials": ["eve", PASSWORD]})));
+    let words = words.await;
+    assert_eq!(words.status, StatusCode::BAD_REQUEST, "{words:?}");
+    assert_eq!(
+        (&words.json()["field"], words.text.contains(PASSWORD)),
+        (&json!("registryCredentials"), false)
+    );
+    let more = json!({"registryCredentials": {"username": "eve", "password": PASSWORD, "realm": 1}});
+    let more = app.post("/api/services/from-image", web_with(more)).await;
+    assert_eq!(more.json()["field"], "registryCredentials.realm");
+    assert!(!more.text.contains(PASSWORD), "{more:?}");
+}
