@@ -7,6 +7,8 @@
 
 mod adoption;
 mod bad_input;
+mod canary;
+mod credential_table;
 mod demo;
 mod first_deploy;
 mod fuzz_minute;
@@ -16,5 +18,6 @@ mod life;
 mod neighbours;
 mod ordinary_user;
 mod preflight;
+mod private_images;
 mod sample;
 mod stage;

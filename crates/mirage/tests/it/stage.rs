@@ -1,8 +1,12 @@
 //! A registry and a platform for one test.
 
 use std::path::Path;
+use std::time::Duration;
 
-use xtask::bed::{Cli, Platform, PlatformOptions, Registry, is_installed, may_run_as_root, skipped};
+use serde_json::Value;
+use xtask::bed::{
+    Cli, Platform, PlatformOptions, Registry, eventually, is_installed, may_run_as_root, skipped,
+};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mirage");
@@ -105,6 +109,21 @@ impl Stage {
         let answer = self.platform.visit(&format!("{name}-production")).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.text()
+    }
+
+    /// Everything that can be seen of a service, its deployments and the logins: what a refused request must
+    /// not have changed. Waits until nothing of it is on its way.
+    pub(crate) fn at_rest(&self, service: &str) -> Vec<Value> {
+        let shown = |path: &str| self.platform.api("GET", path, None).unwrap().json().unwrap();
+        let service = format!("/api/services/{service}");
+        let paths =
+            [service.as_str(), &format!("{service}/deployments"), "/api/services", "/api/credentials"];
+        let all = || {
+            let all: Vec<Value> = paths.iter().map(|path| shown(path)).collect();
+            let on_its_way = all[..2].iter().any(|one| one.to_string().contains("\"finishedAt\":null"));
+            (!on_its_way).then_some(all)
+        };
+        eventually("rest", Duration::from_secs(20), all).unwrap()
     }
 
     /// What `mirage serve` said, for the message of a test that fails.
