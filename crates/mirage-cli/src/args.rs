@@ -20,8 +20,17 @@ pub(crate) fn env_file(path: &std::path::Path) -> Result<Vec<(String, String)>> 
             .because(error)
     })?;
     let mut pairs = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (name, value) = pair(line.strip_prefix("export ").unwrap_or(line))?;
+    for (at, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line itself may be part of a secret, such as a key of several lines.
+        let (name, value) = pair(line.strip_prefix("export ").unwrap_or(line)).map_err(|_| {
+            let what = format!("line {} of `{}` is not a variable", at + 1, path.display());
+            Error::new(Code::InvalidRequest, what).hint(
+                "write it as `NAME=value`; a value of several lines goes in by `mirage variables set --sealed-stdin NAME`",
+            )
+        })?;
         pairs.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
     }
     Ok(pairs)
@@ -80,6 +89,19 @@ mod tests {
         for wrong in ["", "0", "-3s", "inf", "NaN"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_line_that_is_no_variable_is_told_by_its_number_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys.env");
+        std::fs::write(&file, "# two\nA=1\nKEY=-----BEGIN\nhunter2\n").unwrap();
+        let error = env_file(&file).unwrap_err();
+        assert!(error.message().starts_with("line 4 of `"), "{}", error.message());
+        assert!(!format!("{error:?}").contains("hunter2"));
+        std::fs::write(&file, "export A='x y'\n B = \"=\"\n").unwrap();
+        let expected = [("A", "x y"), ("B", "=")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(env_file(&file).unwrap(), expected);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, CredentialChange, CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Login,
-    Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback, human_bytes,
+    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, Event,
+    EventKind, Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback,
+    human_bytes,
 };
 use mirage_store::Tx;
 
@@ -48,7 +49,7 @@ impl Control {
         let mut preview = service.clone();
         self.apply(patch.clone(), &mut preview)?;
         let Source::Image(image) = &preview.spec.source;
-        let credential = patch.credentials.clone().decide(stored.as_ref(), image.host())?;
+        let credential = self.own_credential(&patch, stored.as_ref(), image)?;
         let puller = Puller::Service(service.id, service.environment);
         let login = self.parts.login(puller, &credential, image).await?;
         let resolution = self.resolve(&preview.spec.source, login.as_ref()).await?;
@@ -208,6 +209,20 @@ impl Control {
         self.read_deployment(id).await
     }
 
+    /// What becomes of the service's own credential. A change that is about neither the image nor the
+    /// credential leaves it alone, also where a rollback brought one of another registry: it is not shown there.
+    fn own_credential(
+        &self,
+        patch: &ServicePatch,
+        stored: Option<&CredentialOwner>,
+        image: &Reference,
+    ) -> Result<CredentialOutcome> {
+        match patch.image.is_none() && patch.credentials.is_empty() {
+            true => Ok(CredentialOutcome::Keep),
+            false => patch.credentials.clone().decide(stored, image.host()),
+        }
+    }
+
     fn apply(&self, patch: ServicePatch, service: &mut Service) -> Result<Vec<String>> {
         let fields = patch.apply(&self.parts.vault, service.id, &mut service.spec, &mut service.replicas)?;
         self.check_auto_deploy(&service.spec)?;
@@ -281,7 +296,7 @@ impl Control {
         let mut preview = found.clone();
         self.apply(patch.clone(), &mut preview)?;
         let Source::Image(image) = &preview.spec.source;
-        let credential = patch.credentials.clone().decide(stored.as_ref(), image.host())?;
+        let credential = self.own_credential(&patch, stored.as_ref(), image)?;
         self.try_login(&credential, image).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;

@@ -134,6 +134,11 @@ pub enum CredentialOutcome {
 }
 
 impl CredentialChange {
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.username.is_none() && self.password.is_none()
+    }
+
     /// The rule for creating and updating a service: `stored` is what it has, `host` the registry of
     /// the image it is to run. A credential that is stored for another registry counts as that of
     /// another user: a password is never sent to a host that it was not given for.

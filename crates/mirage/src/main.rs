@@ -8,6 +8,7 @@ mod docs;
 mod down;
 mod inspect;
 mod logging;
+mod memory;
 mod platform;
 mod proxy;
 mod registry;

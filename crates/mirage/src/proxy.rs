@@ -23,6 +23,7 @@ pub(crate) struct ProxyArgs {
 }
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode> {
+    crate::memory::keep_private()?;
     crate::logging::start();
     mirage_proxy::run(ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness)))?;
     Ok(ExitCode::SUCCESS)

@@ -73,6 +73,7 @@ impl ServeArgs {
 
 pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
     needs_root("serve")?;
+    crate::memory::keep_private()?;
     crate::logging::start();
     let options = args.options(global);
     let printer = Printer::new(false, true);

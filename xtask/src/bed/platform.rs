@@ -1,8 +1,10 @@
 //! The real binary, started as a user starts it.
 
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +26,10 @@ pub struct PlatformOptions {
     pub arguments: Vec<String>,
     /// Puts the data folder on an ext4 of its own with so many MiB.
     pub disk_mib: Option<u64>,
+    /// More variables of the environment of `mirage serve`.
+    pub variables: Vec<(String, String)>,
+    /// The group it runs as, instead of this process' own.
+    pub group: Option<u32>,
 }
 
 /// `mirage serve` with a data folder and ports of its own. Dropping it takes everything down.
@@ -48,6 +54,14 @@ pub struct Cli {
     pub stdout: String,
     /// Narration.
     pub stderr: String,
+}
+
+impl Cli {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().unwrap_or(-1);
+        Self { code, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
 }
 
 impl Platform {
@@ -75,6 +89,10 @@ impl Platform {
         // In the command line, and not in the environment: that is how its processes are found.
         command.arg("serve").arg("--data-dir").arg(self.data());
         command.args(self.addresses()).args(&self.options.arguments);
+        command.envs(self.options.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(group) = self.options.group {
+            command.gid(group);
+        }
         let mut serve = Process::start(&mut command, self.folder.path(), "serve")?;
         let ready =
             eventually("readiness", Duration::from_secs(30), || match self.api("GET", "/readyz", None) {
@@ -92,6 +110,16 @@ impl Platform {
     /// Kills the control process with SIGKILL. Containers and proxy are not asked.
     pub fn kill_control(&mut self) {
         self.serve = None;
+    }
+
+    /// Has the control process crash with SIGABRT, and answers how it ended.
+    ///
+    /// # Errors
+    /// Where it does not run, or goes on.
+    pub fn crash_control(&mut self) -> Result<ExitStatus> {
+        let mut serve = self.serve.take().context("the control process does not run")?;
+        serve.signal(Signal::SIGABRT)?;
+        serve.ended(Duration::from_secs(30))
     }
 
     /// Ends the control process with SIGTERM and waits for it.
@@ -136,15 +164,27 @@ impl Platform {
         self.run(self.command().args(words))
     }
 
+    /// The same with something on standard input.
+    ///
+    /// # Errors
+    /// As [`Self::cli`], and where the verb ends before it has read all of it.
+    pub fn cli_told(&self, words: &[&str], input: &str) -> Result<Cli> {
+        let mut command = self.command();
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("the binary cannot be started")?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.as_bytes())?;
+        }
+        Ok(Cli::of(&child.wait_with_output()?))
+    }
+
     /// The same, with more control over the process.
     ///
     /// # Errors
     /// As [`Self::cli`].
     pub fn run(&self, command: &mut Command) -> Result<Cli> {
         let output = command.stdin(Stdio::null()).output().context("the binary cannot be started")?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let code = output.status.code().unwrap_or(-1);
-        Ok(Cli { code, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+        Ok(Cli::of(&output))
     }
 
     /// The binary with the environment that leads it to this platform.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -71,8 +71,15 @@ impl Process {
     /// # Errors
     /// After `limit`.
     pub fn wait(&mut self, limit: Duration) -> Result<Option<i32>> {
-        let status = eventually("the end of the process", limit, || self.child.try_wait().ok().flatten())?;
-        Ok(status.code())
+        self.ended(limit).map(|status| status.code())
+    }
+
+    /// The same, and answers with all that is known of its end.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        eventually("the end of the process", limit, || self.child.try_wait().ok().flatten())
     }
 
     /// Kills it and waits for its end.

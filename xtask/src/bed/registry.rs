@@ -1,10 +1,12 @@
 //! Debian's `docker-registry` on a port of loopback.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::certificate::Certificate;
@@ -22,9 +24,10 @@ pub struct Registry {
     certificate: Option<Certificate>,
 }
 
-/// [`Registry::LOGIN`] and [`Registry::GUEST`] as `htpasswd -B` writes them.
+/// The logins of closed registries as `htpasswd -B` writes them.
 const PASSWORDS: &str = "mirage:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n\
-                         guest:$2b$05$mnopqrstuvwxyzabcdefguFTxjzZj1BIs5UrwStEahWLkGCOBmMv6\n";
+                         guest:$2b$05$mnopqrstuvwxyzabcdefguFTxjzZj1BIs5UrwStEahWLkGCOBmMv6\n\
+                         canary:$2b$05$canarycanarycanarycauutcCZxFDHUXWLyvxjvLa3XKlFxcGczpa\n";
 
 /// A request that the registry has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,9 @@ pub struct Access {
     pub path: String,
     /// The status it answered with.
     pub status: u16,
+    /// Who asked, where it was for a manifest or a blob of a closed registry; nobody where the login was
+    /// refused.
+    pub user: Option<String>,
 }
 
 impl Registry {
@@ -42,6 +48,8 @@ impl Registry {
     pub const LOGIN: (&str, &str) = ("mirage", "open sesame");
     /// Another one, whose password has a colon in it.
     pub const GUEST: (&str, &str) = ("guest", "another:word");
+    /// One whose password is written differently in JSON, in addresses, in pages and in this language.
+    pub const CANARY: (&str, &str) = ("canary", "q+/\"9%é\\ canaryKx7Zt2Wm9Lb4Rv8 &'<=~");
 
     /// Starts one and waits until it answers.
     ///
@@ -140,8 +148,10 @@ impl Registry {
 
     /// Every request since the start, oldest first, but for those of a test that only asked whether it is up.
     pub fn requests(&self) -> Vec<Access> {
-        let log = self.process.as_ref().map(Process::stdout).unwrap_or_default();
-        log.lines().filter_map(access).filter(|access| access.path != "/v2/").collect()
+        let log = self.process.as_ref().map(Process::stderr).unwrap_or_default();
+        let mut reader = Reader::default();
+        let all = log.lines().filter_map(|line| reader.access(line));
+        all.filter(|access| access.path != "/v2/").collect()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -163,7 +173,7 @@ impl Registry {
         };
         format!(
             "version: 0.1\n\
-             log: {{level: error}}\n\
+             log: {{formatter: json, level: debug}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
              {auth}http: {{addr: \"{}\"{tls}}}\n",
             self.file("data").display(),
@@ -172,13 +182,40 @@ impl Registry {
     }
 }
 
-/// A line of the common log format: `127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 200 2 "" "agent"`.
-fn access(line: &str) -> Option<Access> {
-    let mut parts = line.split('"');
-    let request = parts.nth(1)?;
-    let status = parts.next()?.split_whitespace().next()?.parse().ok()?;
-    let mut words = request.split(' ');
-    Some(Access { method: words.next()?.to_owned(), path: words.next()?.to_owned(), status })
+#[derive(Deserialize)]
+struct Line {
+    msg: String,
+    #[serde(rename = "http.request.id")]
+    id: Option<String>,
+    #[serde(rename = "http.request.method")]
+    method: Option<String>,
+    #[serde(rename = "http.request.uri")]
+    uri: Option<String>,
+    #[serde(rename = "http.response.status")]
+    status: Option<u16>,
+    #[serde(rename = "auth.user.name")]
+    user: Option<String>,
+}
+
+/// Reads the log, in which the line of an answer does not say who asked, but earlier ones of the same
+/// request do.
+#[derive(Default)]
+struct Reader {
+    users: HashMap<String, String>,
+}
+
+impl Reader {
+    /// What was answered, and what was refused for want of a login, for which there is no line of its own.
+    fn access(&mut self, line: &str) -> Option<Access> {
+        let line: Line = serde_json::from_str(line).ok()?;
+        let id = line.id?;
+        if let Some(user) = line.user {
+            self.users.insert(id.clone(), user);
+        }
+        let refused = line.msg.starts_with("error authorizing context").then_some(401);
+        let status = refused.or(line.status.filter(|_| line.msg.starts_with("response completed")))?;
+        Some(Access { method: line.method?, path: line.uri?, status, user: self.users.remove(&id) })
+    }
 }
 
 #[cfg(test)]
@@ -209,15 +246,35 @@ mod tests {
                 (format!("--cert-dir={}", trusted.path().display()), format!("docker://{reference}"));
             run("skopeo", &["inspect", "--raw", &trust, &format!("--creds={creds}"), &image])
         };
-        inspect("guest:another:word").unwrap();
+        let seen = registry.requests().len();
+        for (user, password) in [Registry::GUEST, Registry::CANARY] {
+            inspect(&format!("{user}:{password}")).unwrap();
+        }
         inspect("guest:open sesame").unwrap_err();
+        let users =
+            || registry.requests()[seen..].iter().map(|access| access.user.clone()).collect::<Vec<_>>();
+        let expected = [Some("guest".to_owned()), Some("canary".to_owned()), None];
+        eventually("the log", Duration::from_secs(5), || (users() == expected).then_some(())).unwrap();
     }
 
     #[test]
-    fn a_line_of_the_access_log_is_read() {
-        let line = r#"127.0.0.1 - - [21/Nov/2026:02:00:00 +0000] "HEAD /v2/a/manifests/1 HTTP/1.1" 404 96 "" "skopeo""#;
-        let expected = Access { method: "HEAD".into(), path: "/v2/a/manifests/1".into(), status: 404 };
-        assert_eq!(access(line), Some(expected));
-        assert_eq!(access("time=... level=error msg=\"x\""), None);
+    fn lines_of_one_request_are_read_together() {
+        let mut reader = Reader::default();
+        let mut read = |more: &str| {
+            let line = r#"{"http.request.id":"7","http.request.method":"GET","http.request.uri":"/v2/a/manifests/1""#;
+            reader.access(&format!("{line},{more}}}"))
+        };
+        assert_eq!(read(r#""msg":"authorized request","auth.user.name":"eve""#), None);
+        let by = |user: Option<&str>, status| Access {
+            method: "GET".into(),
+            path: "/v2/a/manifests/1".into(),
+            status,
+            user: user.map(str::to_owned),
+        };
+        let completed = r#""msg":"response completed","http.response.status":200"#;
+        assert_eq!(read(completed), Some(by(Some("eve"), 200)));
+        assert_eq!(read(completed), Some(by(None, 200)));
+        assert_eq!(read(r#""msg":"error authorizing context: no""#), Some(by(None, 401)));
+        assert_eq!(reader.access("time=... level=error msg=\"x\""), None);
     }
 }

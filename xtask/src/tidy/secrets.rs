@@ -139,14 +139,14 @@ mod tests {
 
     #[test]
     fn a_type_around_one_that_hides_itself_may() {
-        let text = "#[derive(Clone, Debug)]\npub struct Login {\n    pub password: Secret,\n}\n";
+        let text = "#[derive(Clone, Debug)]\npub struct Entry {\n    pub password: Secret,\n}\n";
         assert!(faults(text).is_empty());
     }
 
     #[test]
     fn settings_may_be_written_but_not_shown() {
         let text = "#[derive(Debug, Serialize)]\nstruct A {\n    variables: Vec<(String, String)>,\n}\n\
-                    #[derive(Debug)]\nstruct B {\n    variables: Vec<(String, VariableValue)>,\n}\n";
+                    #[derive(Debug)]\nstruct B {\n    variables: Vec<(String, VariableText)>,\n}\n";
         assert_eq!(faults(text), ["`A` holds a secret and derives `Debug`"]);
     }
 

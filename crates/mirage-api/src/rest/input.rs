@@ -172,10 +172,20 @@ fn refuse_field(field: &str, cause: &str) -> Error {
             .hint("`/api/openapi.json` describes it");
     }
     let why = cause.rsplit_once(" at line ").map_or(cause, |(why, _)| why);
-    let why = why.replace("a nonzero u16", "a number from 1 to 65535");
+    let why = unquoted(why).replace("a nonzero u16", "a number from 1 to 65535");
     Error::new(Code::InvalidRequest, format!("`{field}` is wrong: {why}"))
         .field(field)
         .hint("`/api/openapi.json` describes it")
+}
+
+/// The parser's sentence without a text that it quotes: it may be a secret that came into the wrong field.
+fn unquoted(why: &str) -> String {
+    let without = |(start, end): (&str, &str)| {
+        let ((before, _), (_, after)) = (why.split_once(start)?, why.rsplit_once(end)?);
+        Some(format!("{before}{}, expected{after}", start.trim_end_matches([' ', '"', '`'])))
+    };
+    let quoted = [("string \"", "\", expected"), ("unknown variant `", "`, expected")];
+    quoted.into_iter().find_map(without).unwrap_or_else(|| why.to_owned())
 }
 
 /// The field at fault. A missing or unknown one is reported at the object around it.
@@ -240,7 +250,9 @@ mod tests {
     #[test]
     fn a_wrong_value_is_told_by_its_field_and_not_by_its_place_in_the_text() {
         let told = |json: &str| read::<Outer>(json.as_bytes()).unwrap_err().message().to_owned();
-        assert_eq!(told(r#"{"count": "x"}"#), "`count` is wrong: invalid type: string \"x\", expected u32");
+        assert_eq!(told(r#"{"count": "x"}"#), "`count` is wrong: invalid type: string, expected u32");
+        let odd = r#"{"count": "hun\", expected t\"er2"}"#;
+        assert_eq!(told(odd), "`count` is wrong: invalid type: string, expected u32");
         assert!(
             told(r#"{"count": 1"#).ends_with("at line 1 column 11"),
             "a broken text is told by its place"

@@ -143,6 +143,11 @@ async fn a_password_stays_with_the_host_it_was_given_for() {
     let back = back(given(Some("eve"), Some("sesame"))).await.unwrap();
     assert_eq!(stage.ended(back.id).await.phase, Phase::Active);
     assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io");
+    // What the service is set to is still at the other registry; changing something else is no matter of logins.
+    stage.set_variable("COLOUR", "red", false).await;
+    assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io");
+    let closed = stage.control.deploy(&stage.actor, &web(), ServicePatch::default()).await.err().unwrap();
+    assert_eq!(closed.code(), Code::RegistryAuthError, "the one password is not for the other registry");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use mirage_core::Login;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::fault::{Fault, Refusal};
 use super::options::{MAX_ANSWER_BYTES, RegistryOptions};
@@ -51,8 +56,9 @@ pub(crate) async fn next_chunk(response: &mut Response, patience: Duration) -> R
     }
 }
 
-/// What a registry says with a status that is no success.
-pub(crate) async fn refusal(response: Response, options: &RegistryOptions) -> Fault {
+/// What a registry says with a status that is no success. Words that repeat the password of `login`, which it
+/// was shown, are left out.
+pub(crate) async fn refusal(response: Response, login: Option<&Login>, options: &RegistryOptions) -> Fault {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let web_page = is_web_page(response.headers());
@@ -65,10 +71,27 @@ pub(crate) async fn refusal(response: Response, options: &RegistryOptions) -> Fa
         return Fault::WebPage;
     }
     let first = first.unwrap_or_default();
-    let code = first.code.map(|code| printable(&code, MAX_CODE_CHARS)).filter(|code| !code.is_empty());
-    let message =
-        first.message.map(|text| printable(&text, MAX_MESSAGE_CHARS)).filter(|text| !text.is_empty());
+    let harmless = |text: &String| login.is_none_or(|login| !tells(text, login));
+    let code = first
+        .code
+        .filter(harmless)
+        .map(|code| printable(&code, MAX_CODE_CHARS))
+        .filter(|code| !code.is_empty());
+    let message = first
+        .message
+        .filter(harmless)
+        .map(|text| printable(&text, MAX_MESSAGE_CHARS))
+        .filter(|text| !text.is_empty());
     Fault::Refused(Refusal { status, code, message, retry_after, by_token_service: false })
+}
+
+/// Whether the password is in a text: as it is, as Basic writes it, or as a form does.
+fn tells(text: &str, login: &Login) -> bool {
+    let password = login.password.reveal();
+    let pair = Zeroizing::new(format!("{}:{password}", login.owner.username));
+    let basic = Zeroizing::new(STANDARD_NO_PAD.encode(pair.as_bytes()));
+    let form = Zeroizing::new(utf8_percent_encode(password, NON_ALPHANUMERIC).to_string());
+    [password, &basic, &form].iter().any(|written| !written.is_empty() && text.contains(*written))
 }
 
 /// Whether an answer is meant for a browser.

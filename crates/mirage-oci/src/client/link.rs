@@ -136,10 +136,7 @@ impl Link {
         let image = question.image;
         let token = self.tokens.current(image);
         let response = self.send(question, token.as_ref()).await?;
-        let wanted = match response.status() {
-            StatusCode::UNAUTHORIZED => challenge(response.headers()),
-            _ => None,
-        };
+        let wanted = self.asks_for_login(image.reference.host(), &response);
         let response = match (wanted, image.login) {
             (Some(Challenge::Bearer(service)), _) => {
                 // The words of a 401 that asks for a login are of no interest; reading them keeps the connection.
@@ -153,7 +150,7 @@ impl Link {
             (Some(Challenge::Basic), Some(login)) => {
                 let password = Token::basic(&self.taken(login).await?)?;
                 if token.is_some_and(|refused| refused.header() == password.header()) {
-                    return Err(answer::refusal(response, self.options()).await);
+                    return Err(answer::refusal(response, image.login, self.options()).await);
                 }
                 let _ = answer::body(response, "the error", MAX_ANSWER_BYTES, self.options()).await;
                 let response = self.send(question, Some(&password)).await?;
@@ -166,8 +163,15 @@ impl Link {
         };
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
-            _ => Err(answer::refusal(response, self.options()).await),
+            _ => Err(answer::refusal(response, image.login, self.options()).await),
         }
+    }
+
+    /// The login that a registry asks for. Where it redirected to may not ask for one in its name.
+    pub(super) fn asks_for_login(&self, host: &RegistryHost, response: &Response) -> Option<Challenge> {
+        let home = self.address(host, "").ok()?.origin();
+        let asks = response.status() == StatusCode::UNAUTHORIZED && response.url().origin() == home;
+        if asks { challenge(response.headers()) } else { None }
     }
 
     async fn send(&self, question: &Question<'_>, token: Option<&Token>) -> Result<Response, Fault> {

@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use zeroize::Zeroizing;
 
 use super::answer;
-use super::challenge::{Challenge, TokenService, challenge};
+use super::challenge::{Challenge, TokenService};
 use super::fault::{Fault, Refusal};
 use super::link::Link;
 use super::options::MAX_ANSWER_BYTES;
@@ -42,18 +42,16 @@ pub(super) async fn check(link: &Link, login: &Login) -> Result<LoginCheck, Faul
     let host = &login.owner.host;
     let base = link.address(host, "")?;
     let asked = link.get(host, Method::GET, base.clone(), HeaderMap::new(), None).await?;
-    let token = match (asked.status(), challenge(asked.headers())) {
-        (StatusCode::OK, _) => return Ok(LoginCheck::NotAsked),
-        (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer(service))) => {
-            fetch(link, host, Some(login), &service, None).await?
-        }
-        (StatusCode::UNAUTHORIZED, Some(Challenge::Basic)) => Token::basic(&link.taken(login).await?)?,
-        _ => return Err(answer::refusal(asked, link.options()).await),
+    let token = match link.asks_for_login(host, &asked) {
+        _ if asked.status() == StatusCode::OK => return Ok(LoginCheck::NotAsked),
+        Some(Challenge::Bearer(service)) => fetch(link, host, Some(login), &service, None).await?,
+        Some(Challenge::Basic) => Token::basic(&link.taken(login).await?)?,
+        None => return Err(answer::refusal(asked, None, link.options()).await),
     };
     let taken = link.get(host, Method::GET, base, HeaderMap::new(), Some(token.header())).await?;
     match taken.status() {
         StatusCode::OK => Ok(LoginCheck::Accepted),
-        _ => Err(answer::refusal(taken, link.options()).await),
+        _ => Err(answer::refusal(taken, Some(login), link.options()).await),
     }
 }
 
@@ -93,7 +91,7 @@ async fn fetch(
         }
     };
     if response.status() != StatusCode::OK {
-        return Err(match answer::refusal(response, link.options()).await {
+        return Err(match answer::refusal(response, login, link.options()).await {
             Fault::Refused(refusal) => Fault::Refused(Refusal { by_token_service: true, ..refusal }),
             fault => fault,
         });

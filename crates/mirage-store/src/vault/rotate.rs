@@ -29,7 +29,14 @@ impl Vault {
             KeySource::Given { .. } => {}
         }
         let newest = self.state().keys()?[0].name().to_string();
-        let records = self.seal_anew(&mut tx).await?;
+        let records = match self.seal_anew(&mut tx).await {
+            Ok(records) => records,
+            // While the transaction lasts, nobody else has sealed anything with the new key.
+            Err(error) => {
+                self.drop_key()?;
+                return Err(error);
+            }
+        };
         tx.set_setting(SETTING, &newest).await?;
         tx.commit().await?;
         if let (KeySource::File(_), State::Open(keys)) = (&self.inner.source, &*self.state()) {
@@ -62,6 +69,19 @@ impl Vault {
             self.inner.source.write(keys).inspect_err(|_| drop(keys.remove(0)))?;
         }
         Ok(())
+    }
+
+    /// Takes the newest key away again, with which nothing is sealed.
+    fn drop_key(&self) -> Result<()> {
+        let mut state = self.inner.state.write().unwrap_or_else(PoisonError::into_inner);
+        match (&self.inner.source, &mut *state) {
+            (KeySource::File(_), State::Open(keys)) if keys.len() > 1 => {
+                self.inner.source.write(&keys[1..])?;
+                keys.remove(0);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn seal_anew(&self, tx: &mut Tx) -> Result<usize> {

@@ -203,6 +203,31 @@ async fn a_rotation_that_is_killed_between_its_writes_leaves_everything_readable
 }
 
 #[tokio::test]
+async fn a_rotation_that_meets_a_damaged_record_leaves_the_key_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let source = KeySource::File(path.clone());
+    let vault = open(&Store::in_memory().await.unwrap(), &source).await;
+    let (store, credential, ..) = furnished(&vault).await;
+    let key = fs::read_to_string(&path).unwrap();
+    let set = async |record: &Sealed| {
+        let mut tx = store.begin().await.unwrap();
+        tx.set_credential(&credential, record).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    set(&Sealed::new(vec![VERSION; 40])).await;
+    // A file of many keys would not be read to its end.
+    for _ in 0..70 {
+        assert!(vault.rotate(&store).await.is_err());
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), key);
+    set(&vault.seal(&credential.binding(), "sesame").unwrap()).await;
+    assert_eq!(vault.rotate(&store).await.unwrap(), 3);
+    let password = store.sealed_credential(credential.id).await.unwrap().unwrap().1;
+    assert!(open(&store, &source).await.unseal(&credential.binding(), &password).is_ok());
+}
+
+#[tokio::test]
 async fn keys_from_outside_are_rotated_by_giving_both() {
     let (old, new) = ("0a".repeat(32), "0b".repeat(32));
     let vault = open(&Store::in_memory().await.unwrap(), &given(&old)).await;

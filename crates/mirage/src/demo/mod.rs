@@ -37,6 +37,7 @@ pub(crate) struct DemoArgs {
 
 pub(crate) fn run(args: DemoArgs, printer: &Printer) -> Result<ExitCode> {
     needs_root("demo")?;
+    crate::memory::keep_private()?;
     quiet_log();
     let runtime = runtime()?;
     runtime.block_on(Box::pin(home::sweep()));

@@ -8,6 +8,8 @@
 mod adoption;
 mod archives;
 mod bad_input;
+mod canary;
+mod credential_table;
 mod demo;
 mod first_deploy;
 mod fuzz_minute;
@@ -17,6 +19,7 @@ mod life;
 mod neighbours;
 mod ordinary_user;
 mod preflight;
+mod private_images;
 mod pushes;
 mod sample;
 mod stage;

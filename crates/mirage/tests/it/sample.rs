@@ -63,3 +63,10 @@ pub(crate) fn pushed(registry: &Registry, name: &str, image: &Image) -> String {
     image.push(&reference).unwrap();
     reference
 }
+
+/// The same at a registry that wants a login.
+pub(crate) fn pushed_with_login(registry: &Registry, name: &str, image: &Image) -> String {
+    let reference = registry.reference(name);
+    image.push_as(&reference, Registry::LOGIN).unwrap();
+    reference
+}

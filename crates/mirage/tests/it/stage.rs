@@ -1,8 +1,12 @@
 //! A registry and a platform for one test.
 
 use std::path::Path;
+use std::time::Duration;
 
-use xtask::bed::{Cli, Platform, PlatformOptions, Registry, may_run_as_root};
+use serde_json::Value;
+use xtask::bed::{
+    Cli, Platform, PlatformOptions, Registry, eventually, is_installed, may_run_as_root, skipped,
+};
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_mirage");
@@ -32,6 +36,23 @@ impl Stage {
         Self::with(test, PlatformOptions { arguments, ..PlatformOptions::default() })
     }
 
+    /// The same with a registry that wants a login and speaks TLS, by a certificate that the platform trusts
+    /// by these options.
+    pub(crate) fn set_closed(test: &str, mut options: PlatformOptions) -> Option<Self> {
+        if !may_run_as_root(test) {
+            return None;
+        }
+        if !is_installed("openssl") {
+            skipped(test, "needs `openssl`");
+            return None;
+        }
+        let registry = Registry::start_with_login_and_tls().unwrap();
+        let authority = format!("{}={}", registry.address(), registry.authority().unwrap().display());
+        options.arguments.extend(["--registry-ca".to_owned(), authority]);
+        let platform = Platform::start(Path::new(BINARY), options).unwrap();
+        Some(Self { registry, platform })
+    }
+
     fn with(test: &str, options: PlatformOptions) -> Option<Self> {
         if !may_run_as_root(test) {
             return None;
@@ -43,7 +64,15 @@ impl Stage {
 
     /// A verb that must succeed.
     pub(crate) fn done(&self, words: &[&str]) -> Cli {
-        let cli = self.platform.cli(words).unwrap();
+        self.succeeded(words, self.platform.cli(words).unwrap())
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn done_told(&self, words: &[&str], input: &str) -> Cli {
+        self.succeeded(words, self.platform.cli_told(words, input).unwrap())
+    }
+
+    fn succeeded(&self, words: &[&str], cli: Cli) -> Cli {
         assert_eq!(
             cli.code,
             0,
@@ -58,7 +87,15 @@ impl Stage {
 
     /// A verb that cannot be fulfilled: exit 1, this code, a hint.
     pub(crate) fn refused(&self, words: &[&str], code: &str) -> Cli {
-        let cli = self.platform.cli(words).unwrap();
+        self.failed(words, self.platform.cli(words).unwrap(), code)
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn refused_told(&self, words: &[&str], input: &str, code: &str) -> Cli {
+        self.failed(words, self.platform.cli_told(words, input).unwrap(), code)
+    }
+
+    fn failed(&self, words: &[&str], cli: Cli, code: &str) -> Cli {
         let told = &cli.stderr;
         assert_eq!(cli.code, 1, "`mirage {}`: {}{told}\n{}", words.join(" "), cli.stdout, self.narration());
         assert!(told.contains(code), "no `{code}` in: {told}");
@@ -72,6 +109,21 @@ impl Stage {
         let answer = self.platform.visit(&format!("{name}-production")).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.text()
+    }
+
+    /// Everything that can be seen of a service, its deployments and the logins: what a refused request must
+    /// not have changed. Waits until nothing of it is on its way.
+    pub(crate) fn at_rest(&self, service: &str) -> Vec<Value> {
+        let shown = |path: &str| self.platform.api("GET", path, None).unwrap().json().unwrap();
+        let service = format!("/api/services/{service}");
+        let paths =
+            [service.as_str(), &format!("{service}/deployments"), "/api/services", "/api/credentials"];
+        let all = || {
+            let all: Vec<Value> = paths.iter().map(|path| shown(path)).collect();
+            let on_its_way = all[..2].iter().any(|one| one.to_string().contains("\"finishedAt\":null"));
+            (!on_its_way).then_some(all)
+        };
+        eventually("rest", Duration::from_secs(20), all).unwrap()
     }
 
     /// What `mirage serve` said, for the message of a test that fails.

@@ -133,3 +133,20 @@ async fn a_token_is_shown_once_and_opens_nothing_but_its_images() {
     let asked = app.send_raw(Method::GET, "/api/services", &[("authorization", &bearer)], "").await;
     assert_eq!(asked.problem(), "401 UNAUTHENTICATED");
 }
+
+#[tokio::test]
+async fn a_login_is_no_list_of_words() {
+    let app = TestApp::new().await;
+    let words =
+        app.post("/api/services/from-image", web_with(json!({"registryCredentials": ["eve", PASSWORD]})));
+    let words = words.await;
+    assert_eq!(words.status, StatusCode::BAD_REQUEST, "{words:?}");
+    assert_eq!(
+        (&words.json()["field"], words.text.contains(PASSWORD)),
+        (&json!("registryCredentials"), false)
+    );
+    let more = json!({"registryCredentials": {"username": "eve", "password": PASSWORD, "realm": 1}});
+    let more = app.post("/api/services/from-image", web_with(more)).await;
+    assert_eq!(more.json()["field"], "registryCredentials.realm");
+    assert!(!more.text.contains(PASSWORD), "{more:?}");
+}

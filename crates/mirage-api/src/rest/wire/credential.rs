@@ -1,14 +1,18 @@
 //! Credentials: passwords in requests alone, everything else in answers.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use mirage_control::CredentialView;
 use mirage_core::{CredentialChange, Secret};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The login at the registry of the image. What is absent stays as it is; an empty user name takes it away.
 #[derive(Clone, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, remote = "Self")]
 pub(crate) struct RegistryCredentials {
     /// The user name. Another one than before needs its password too.
     #[schema(example = "ci-puller")]
@@ -16,6 +20,28 @@ pub(crate) struct RegistryCredentials {
     /// The password or token. It is sealed, and no answer has it.
     #[schema(value_type = Option<String>, write_only)]
     password: Option<Secret>,
+}
+
+impl<'de> Deserialize<'de> for RegistryCredentials {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_map(Named)
+    }
+}
+
+/// Takes fields by their names alone. By itself serde would also take a list of their values, and what
+/// stands first there would be shown as a user name.
+struct Named;
+
+impl<'de> Visitor<'de> for Named {
+    type Value = RegistryCredentials;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RegistryCredentials, A::Error> {
+        RegistryCredentials::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 /// What a request says about credentials, which may be nothing.

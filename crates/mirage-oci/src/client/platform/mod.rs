@@ -129,7 +129,7 @@ impl PlatformRegistry {
         };
         match expected.contains(&response.status()) {
             true => Ok(response),
-            false => Err(answer::refusal(response, self.options()).await),
+            false => Err(answer::refusal(response, None, self.options()).await),
         }
     }
 

@@ -107,6 +107,58 @@ async fn a_token_goes_to_nobody_but_its_registry() {
 }
 
 #[tokio::test]
+async fn whoever_a_registry_redirects_to_asks_in_vain_for_its_password() {
+    for header in [r#"Bearer realm="http://HOST/token",service="x""#, r#"Basic realm="x""#] {
+        let storage = Script::start(move |seen| {
+            let header = header.replace("HOST", seen.header("host").unwrap_or_default());
+            (StatusCode::UNAUTHORIZED, [("www-authenticate", header)]).into_response()
+        })
+        .await;
+        let target = storage.host.clone();
+        let script = Script::start(move |seen| {
+            let location = format!("http://{target}{}", seen.path);
+            (StatusCode::TEMPORARY_REDIRECT, [("location", location)]).into_response()
+        })
+        .await;
+        let (client, login) = (client(), eve(&script, "sesame"));
+        let pulled = client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await;
+        assert_eq!(pulled.unwrap_err().code(), Code::RegistryAuthError);
+        assert!(client.check_login(&login).await.is_err());
+        let shown = storage.requests().into_iter().chain(script.requests());
+        assert!(
+            shown.into_iter().all(|seen| seen.header("authorization").is_none() && seen.path != "/token")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_repeats_the_password_is_not_quoted() {
+    let form = "hun%2Fter2%25%C3%A9";
+    let basic = "ZXZlOmh1bi90ZXIyJcOp";
+    for told in ["hun/ter2%é", basic, form] {
+        let long = format!("{} {told}", "x".repeat(195));
+        for (status, code, message) in
+            [(500, "BROKEN", told), (400, told, "no"), (500, "BROKEN", long.as_str()), (418, "ODD", told)]
+        {
+            let body = serde_json::json!({ "errors": [{ "code": code, "message": message }] }).to_string();
+            let script = Script::start(move |seen| match seen.header("authorization") {
+                Some(shown) if shown == format!("Basic {basic}") => {
+                    (StatusCode::from_u16(status).unwrap(), body.clone()).into_response()
+                }
+                _ => (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic")]).into_response(),
+            })
+            .await;
+            let (client, login) = (client(), eve(&script, "hun/ter2%é"));
+            let pulled = client.resolve(&script.reference("acme/web:1"), &amd64(), Some(&login)).await;
+            for error in [pulled.unwrap_err(), client.check_login(&login).await.unwrap_err()] {
+                let whole = format!("{error:?} {:?} {:?}", error.next_step(), error.cause());
+                assert!(!whole.contains("hun") && !whole.contains("ZXZl"), "{whole}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn redirects_that_lead_nowhere_good_are_refused() {
     let script = Script::start(|seen| {
         let to = match seen.path.rsplit('/').next().unwrap_or_default() {
@@ -311,4 +363,45 @@ async fn an_access_key_of_amazon_is_shown_to_amazon_and_its_registry_gets_the_pa
     let other = Login { owner: owner("ghcr.io", KEY), password: SECRET.to_owned().into() };
     assert_eq!(link.taken(&other).await.unwrap().owner, owner("ghcr.io", KEY));
     assert_eq!((aws.minted(), aws.asked()), (1, 1), "the secret went nowhere else");
+}
+
+#[tokio::test]
+async fn two_hundred_preflights_of_fifty_images_ask_for_each_once_and_log_in_once_for_a_scope() {
+    let mut shelf = Shelf::default();
+    for tag in 0..50_u8 {
+        shelf.image(Some(&tag.to_string()), &TestImage::new("amd64", vec![vec![tag; 10]]));
+    }
+    let script = Script::start(move |seen| {
+        let own = seen.header("host").unwrap_or_default();
+        if let Some((_, scope)) = seen.query.split_once("scope=repository%3Aacme%2F") {
+            assert_eq!(seen.header("authorization"), Some(EVE));
+            let repository = scope.split('%').next().unwrap_or_default();
+            return format!(r#"{{"token":"for-{repository}","expires_in":300}}"#).into_response();
+        }
+        let repository = seen.path.split('/').nth(3).unwrap_or_default();
+        match seen.header("authorization") {
+            Some(shown) if shown == format!("Bearer for-{repository}") => shelf.answer(seen),
+            _ => challenge(&format!("http://{own}/token")),
+        }
+    })
+    .await;
+    let (client, login) = (client(), eve(&script, "sesame"));
+    let images: Vec<_> =
+        (0..200).map(|n| script.reference(&format!("acme/web{}:{}", n % 10, n % 50))).collect();
+    let platform = amd64();
+    let preflights = images.iter().map(|image| client.resolve(image, &platform, Some(&login)));
+    let resolved = futures_util::future::join_all(preflights).await;
+    assert!(resolved.iter().all(Result::is_ok));
+    let digests: std::collections::HashSet<_> =
+        resolved.into_iter().flatten().map(|one| one.digest).collect();
+    assert_eq!(digests.len(), 50);
+
+    let requests = script.requests();
+    let count = |wanted: &dyn Fn(&Seen) -> bool| requests.iter().filter(|seen| wanted(seen)).count();
+    let answered =
+        |seen: &Seen| seen.header("authorization").is_some_and(|shown| shown.starts_with("Bearer"));
+    assert_eq!(count(&|seen| seen.path.contains("/manifests/") && answered(seen)), 50);
+    assert_eq!(count(&|seen| seen.path.contains("/blobs/")), 50, "configurations");
+    assert_eq!(count(&|seen| seen.path == "/token"), 10, "one login for each repository");
+    assert!(count(&|seen| seen.path.contains("/manifests/") && !answered(seen)) <= 50);
 }

@@ -3,6 +3,7 @@
 mod mirrors;
 mod pulling;
 mod registries;
+mod tokens;
 mod trouble;
 
 use std::fs;
