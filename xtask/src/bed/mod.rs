@@ -4,6 +4,7 @@
 //! machine, and skopeo pushes them, so that bytes and registry are somebody else's; [`Platform`]
 //! is `mirage serve` as a user starts it.
 
+mod canary;
 mod certificate;
 mod disk;
 mod docker;
@@ -19,6 +20,7 @@ pub mod residue;
 mod skip;
 mod wait;
 
+pub use canary::{CANARY_USER, Canary};
 pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};
 pub use image::{Image, Index, Layout};

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use super::canary::{CANARY_USER, Canary, htpasswd_line};
 use super::certificate::Certificate;
 use super::http;
 use super::ports::free_port;
@@ -24,10 +25,9 @@ pub struct Registry {
     certificate: Option<Certificate>,
 }
 
-/// The logins of closed registries as `htpasswd -B` writes them.
+/// The fixed logins of closed registries as `htpasswd -B` writes them.
 const PASSWORDS: &str = "mirage:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n\
-                         guest:$2b$05$mnopqrstuvwxyzabcdefguFTxjzZj1BIs5UrwStEahWLkGCOBmMv6\n\
-                         canary:$2b$05$canarycanarycanarycauutcCZxFDHUXWLyvxjvLa3XKlFxcGczpa\n";
+                         guest:$2b$05$mnopqrstuvwxyzabcdefguFTxjzZj1BIs5UrwStEahWLkGCOBmMv6\n";
 
 /// A request that the registry has answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,6 @@ impl Registry {
     pub const LOGIN: (&str, &str) = ("mirage", "open sesame");
     /// Another one, whose password has a colon in it.
     pub const GUEST: (&str, &str) = ("guest", "another:word");
-    /// One whose password is written differently in JSON, in addresses, in pages and in this language.
-    pub const CANARY: (&str, &str) = ("canary", "q+/\"9%é\\ canaryKx7Zt2Wm9Lb4Rv8 &'<=~");
 
     /// Starts one and waits until it answers.
     ///
@@ -89,7 +87,10 @@ impl Registry {
     /// As [`Self::start`].
     pub fn resume(&mut self) -> Result<()> {
         std::fs::write(self.file("config.yml"), self.configuration())?;
-        std::fs::write(self.file("htpasswd"), PASSWORDS)?;
+        if self.login {
+            let canary = htpasswd_line(CANARY_USER, &Canary::password()?.text)?;
+            std::fs::write(self.file("htpasswd"), format!("{PASSWORDS}{canary}"))?;
+        }
         let mut command = Command::new("docker-registry");
         command.arg("serve").arg(self.file("config.yml"));
         self.process = Some(Process::start(&mut command, self.folder.path(), "registry")?);
@@ -247,7 +248,8 @@ mod tests {
             run("skopeo", &["inspect", "--raw", &trust, &format!("--creds={creds}"), &image])
         };
         let seen = registry.requests().len();
-        for (user, password) in [Registry::GUEST, Registry::CANARY] {
+        let canary = (CANARY_USER, Canary::password().unwrap().text.as_str());
+        for (user, password) in [Registry::GUEST, canary] {
             inspect(&format!("{user}:{password}")).unwrap();
         }
         inspect("guest:open sesame").unwrap_err();

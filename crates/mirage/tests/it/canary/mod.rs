@@ -16,21 +16,26 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use xtask::bed::{Cli, PlatformOptions, Process, Registry, eventually, free_port, http};
+use xtask::bed::{CANARY_USER, Canary, Cli, PlatformOptions, Process, eventually, free_port, http};
 
 use crate::sample::{pushed_with_login, script, web};
 use crate::stage::Stage;
 use impostor::Impostor;
 use search::Search;
 
-/// What of [`Registry::CANARY`]'s password is the same however it is written.
-const PASSWORD_TELLTALE: &str = "canaryKx7Zt2Wm9Lb4Rv8";
-/// The value of a sealed variable, with what is written differently here and there.
-const VARIABLE: &str = "v+/\"8%é\\ variableQp5Hs3Xc7Ng2Tj6 &'<=~";
-const VARIABLE_TELLTALE: &str = "variableQp5Hs3Xc7Ng2Tj6";
 /// The value of one that is not sealed.
 const PLAIN: &str = "plainBw4Yd8Kf1Vh6Sr3";
-const LOGIN: [&str; 3] = ["--registry-username", Registry::CANARY.0, "--registry-password-stdin"];
+const LOGIN: [&str; 3] = ["--registry-username", CANARY_USER, "--registry-password-stdin"];
+
+/// The password of [`CANARY_USER`].
+fn password() -> &'static str {
+    &Canary::password().unwrap().text
+}
+
+/// The value of a sealed variable.
+fn variable() -> &'static str {
+    &Canary::variable().unwrap().text
+}
 
 /// The stage, and what must be nowhere on it.
 struct Cage {
@@ -42,7 +47,11 @@ impl Cage {
     fn set(test: &str) -> Option<Self> {
         let variables = vec![("MIRAGE_LOG".to_owned(), "trace".to_owned())];
         let stage = Stage::set_closed(test, PlatformOptions { variables, ..PlatformOptions::default() })?;
-        Some(Self { stage, secrets: [PASSWORD_TELLTALE, VARIABLE_TELLTALE].map(Search::new) })
+        Some(Self {
+            stage,
+            secrets: [Canary::password(), Canary::variable()]
+                .map(|canary| Search::new(&canary.unwrap().telltale)),
+        })
     }
 
     /// Looks through something that came out.
@@ -141,7 +150,7 @@ fn a_password_and_a_sealed_variable_are_nowhere_to_be_found() {
     let Some(mut cage) = Cage::set("a password and a sealed variable are nowhere to be found") else {
         return;
     };
-    let password = Registry::CANARY.1;
+    let password = password();
     let registry = cage.stage.registry.address();
     let one = pushed_with_login(&cage.stage.registry, "acme/web:1", &web("one"));
     let two = pushed_with_login(&cage.stage.registry, "acme/web:2", &web("two"));
@@ -151,7 +160,7 @@ fn a_password_and_a_sealed_variable_are_nowhere_to_be_found() {
         fs::write(&path, content).unwrap();
         path.display().to_string()
     };
-    let sealed = file("sealed.env", &format!("TOKEN={VARIABLE}\n"));
+    let sealed = file("sealed.env", &format!("TOKEN={}\n", variable()));
 
     // What is not sealed is found, so that finding nothing means something.
     let with_files = ["--sealed-env-file", &sealed, "--env"];
@@ -185,7 +194,7 @@ fn by_the_command_line(
     registry: &str,
     file: impl Fn(&str, &str) -> String,
 ) {
-    let (user, password) = Registry::CANARY;
+    let (user, password) = (CANARY_USER, password());
     let wrong = format!("{password}!");
     let with_login = |words: &[&'static str], image: &str, input: &str, code| {
         let words: Vec<&str> = words.iter().map(|word| if *word == "REF" { image } else { *word }).collect();
@@ -224,9 +233,9 @@ fn by_the_command_line(
     let broken = file("broken.json", &logins.to_string().replace("}}}", "}"));
     cage.verb(1, &["credential", "import", "--config", &broken], "");
 
-    let sealed = file("more.env", &format!("export ONE={VARIABLE}\nTWO=\"{VARIABLE}\"\n"));
+    let sealed = file("more.env", &format!("export ONE={0}\nTWO=\"{0}\"\n", variable()));
     for owner in [&["-s", "web"][..], &["--shared"]] {
-        cage.verb(0, &[&["variables", "set"], owner, &["--sealed-stdin", "TOKEN"]].concat(), VARIABLE);
+        cage.verb(0, &[&["variables", "set"], owner, &["--sealed-stdin", "TOKEN"]].concat(), variable());
         cage.verb(0, &[&["variables", "set"], owner, &["--sealed-file", &sealed]].concat(), "");
         // What was sealed stays so.
         cage.verb(0, &[&["variables", "set"], owner, &["--file", &sealed]].concat(), "");
@@ -234,17 +243,18 @@ fn by_the_command_line(
         cage.verb(0, &[&["variables", "unset", "TWO"], owner].concat(), "");
     }
     // A key of several lines does not fit into such a file; its lines are not shown.
-    let lines = file("lines.env", &format!("KEY=-----BEGIN\n{VARIABLE_TELLTALE}\n-----END\n"));
+    let lines =
+        file("lines.env", &format!("KEY=-----BEGIN\n{}\n-----END\n", Canary::variable().unwrap().telltale));
     cage.verb(1, &["variables", "set", "-s", "web", "--sealed-file", &lines], "");
     cage.verb(1, &["deploy", one, "--name", "web", "--sealed-env-file", &lines], "");
     cage.verb(0, &["vault", "rotate", "--json"], "");
 }
 
 fn by_the_api(cage: &Cage, [one, two]: [&str; 2], registry: &str) {
-    let (username, password) = Registry::CANARY;
+    let (username, password) = (CANARY_USER, password());
     let login = json!({ "username": username, "password": password });
     let wrong = json!({ "username": username, "password": format!("{password}!") });
-    let sealed = json!({ "TOKEN": VARIABLE, "OTHER": VARIABLE });
+    let sealed = json!({ "TOKEN": variable(), "OTHER": variable() });
     let with = |image: &str, login: &Value| json!({ "image": image, "registryCredentials": login, "sealedVariables": sealed });
     let new = |login: &Value| {
         let mut new = with(one, login);
@@ -290,7 +300,7 @@ fn by_the_api(cage: &Cage, [one, two]: [&str; 2], registry: &str) {
 fn by_bodies_that_are_wrong(cage: &Cage, image: &str) {
     let login =
         |password: Value| json!({ "registryCredentials": { "username": "canary", "password": password } });
-    for secret in [Registry::CANARY.1, VARIABLE] {
+    for secret in [password(), variable()] {
         let mut bodies: Vec<Value> = vec![
             json!(secret),
             json!([secret]),
@@ -358,7 +368,7 @@ fn by_bodies_that_are_wrong(cage: &Cage, image: &str) {
 }
 
 fn at_registries_that_fail(cage: &Cage) {
-    let password = Registry::CANARY.1;
+    let password = password();
     let realm = || "www-authenticate: Bearer realm=\"http://localhost:1/token\",service=\"x\"\r\n".to_owned();
     let foreign = Impostor::start(move |_| (401, realm(), String::new()));
     let basic = || "www-authenticate: Basic realm=\"x\"\r\n".to_owned();
@@ -391,11 +401,11 @@ fn with_containers_that_fail(cage: &mut Cage) {
     let slow = pushed_with_login(registry, "acme/slow:1", &web("slow"));
     let silent = pushed_with_login(registry, "acme/silent:1", &script("exec sleep 1000"));
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), format!("TOKEN={VARIABLE}\n")).unwrap();
+    fs::write(file.path(), format!("TOKEN={}\n", variable())).unwrap();
     let sealed = file.path().display().to_string();
     for (name, image) in [("exits", &exits), ("silent", &silent)] {
         let words = ["deploy", image, "--name", name, "--health-timeout", "1", "--sealed-env-file", &sealed];
-        cage.verb(1, &[&words, &LOGIN[..]].concat(), Registry::CANARY.1);
+        cage.verb(1, &[&words, &LOGIN[..]].concat(), password());
         cage.verb(0, &["deployments", name, "--json"], "");
     }
 
@@ -408,7 +418,7 @@ fn with_containers_that_fail(cage: &mut Cage) {
     eventually("another process", Duration::from_secs(30), another).unwrap();
 
     let words = ["deploy", &slow, "--name", "slow", "--detach", "--sealed-env-file", &sealed];
-    cage.verb(0, &[&words, &LOGIN[..]].concat(), Registry::CANARY.1);
+    cage.verb(0, &[&words, &LOGIN[..]].concat(), password());
     cage.stage.platform.kill_control();
     cage.looks_at_processes(2);
     cage.looks_at_files();
@@ -441,7 +451,7 @@ fn what_the_platform_knows_is_in_no_core_dump_and_for_no_other_process() {
 
     let image = pushed_with_login(&stage.registry, "acme/web:1", &web("it runs"));
     let deploy = [&["deploy", &image, "--name", "web"], &LOGIN[..]].concat();
-    stage.done_told(&deploy, Registry::CANARY.1);
+    stage.done_told(&deploy, password());
     let processes = stage.platform.processes();
     assert!(processes.len() >= 3, "control, proxy and shim: {processes:?}");
     for (id, line) in &processes {

@@ -74,8 +74,8 @@ fn base64(bytes: &[u8]) -> String {
 
 #[test]
 fn a_secret_is_found_however_it_is_written() {
-    let (_, secret) = xtask::bed::Registry::CANARY;
-    let search = Search::new(super::PASSWORD_TELLTALE);
+    let canary = xtask::bed::Canary::password().unwrap();
+    let (secret, search) = (canary.text.as_str(), Search::new(&canary.telltale));
     let quoted = serde_json::to_string(secret).unwrap();
     let spelled: String = secret
         .encode_utf16()
