@@ -16,7 +16,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String)> {
 pub(crate) fn env_file(path: &std::path::Path) -> Result<Vec<(String, String)>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::new(Code::InvalidRequest, format!("`{}` cannot be read", path.display()))
-            .hint("check the path of --env-file")
+            .hint("check the path, and who may read the file")
             .because(error)
     })?;
     let mut pairs = Vec::new();

@@ -240,7 +240,8 @@ async fn find(which: &str, context: &Context) -> Result<Credential> {
             one.registry == registry.as_str()
                 && one.repository.as_deref() == repository.as_ref().map(Repository::as_str)
         });
-        one.id == which || here
+        // A service's own goes by its id alone: nobody should take it for one that is shared.
+        one.id == which || (here && one.service.is_none())
     };
     let mut found: Vec<Credential> =
         all.credentials.iter().filter(|one| meant(one)).map(|one| (**one).clone()).collect();

@@ -24,7 +24,7 @@ pub(crate) fn from_stdin(what: &str) -> Result<Secret> {
     };
     let refuse = |why: &str| {
         Err(Error::new(Code::InvalidRequest, format!("the {what} {why}"))
-            .hint("pass it on standard input, for example `… --password-stdin < password.txt`"))
+            .hint("pass it on standard input, for example with `< file.txt` at the end of the line"))
     };
     if read.is_err() {
         return refuse("cannot be read");

@@ -43,11 +43,12 @@ pub struct ListArgs {}
 /// Take a token away
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  mirage token remove 0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10\n  mirage token remove 0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10 --json"
+    after_help = "Examples:\n  mirage token remove shop/ci\n  mirage token remove 0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10"
 )]
 pub struct RemoveArgs {
-    /// Its id, from `mirage token list`
-    id: String,
+    /// The project and the token's name, or its id
+    #[arg(value_name = "PROJECT/NAME|ID")]
+    which: String,
 }
 
 #[derive(Serialize)]
@@ -75,7 +76,10 @@ pub(crate) async fn run(verb: TokenVerb, context: Context) -> Result<()> {
         TokenVerb::Create(args) => create(args, &context).await,
         TokenVerb::List(ListArgs {}) => list(&context).await,
         TokenVerb::Remove(args) => {
-            let path = format!("/api/tokens/{}", segment(&args.id));
+            let all: Accesses = context.api.get("/api/tokens").await?;
+            let meant = |one: &&Told<Access>| format!("{}/{}", one.project, one.name) == args.which;
+            let id = all.tokens.iter().find(meant).map_or(args.which.as_str(), |one| &one.id);
+            let path = format!("/api/tokens/{}", segment(id));
             let gone: Told<Access> = context.api.delete(&path).await?;
             if context.printer.json {
                 context.printer.json(&gone);

@@ -15,6 +15,8 @@ use super::wire::Told;
 pub enum VaultVerb {
     /// Seal every secret anew under a new key
     Rotate(RotateArgs),
+    /// Begin anew where the key is lost for good: removes every login and every sealed variable
+    Reset(ResetArgs),
 }
 
 /// Seal every secret anew under a new key
@@ -22,14 +24,39 @@ pub enum VaultVerb {
 #[command(after_help = "Examples:\n  mirage vault rotate\n  mirage vault rotate --json")]
 pub struct RotateArgs {}
 
+/// Begin anew where the key is lost for good: removes every login and every sealed variable
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage vault reset --drop-secrets\n  mirage vault reset --drop-secrets --json"
+)]
+pub struct ResetArgs {
+    /// Yes, what is sealed is to be removed
+    #[arg(long, required = true)]
+    drop_secrets: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct GivenUp {
+    credentials: u64,
+    variables: u64,
+}
+
 #[derive(Debug, Deserialize)]
 struct Rotated {
     records: usize,
 }
 
 pub(crate) async fn run(verb: VaultVerb, context: Context) -> Result<()> {
-    let VaultVerb::Rotate(RotateArgs {}) = verb;
     let start = Instant::now();
+    if let VaultVerb::Reset(_) = verb {
+        let done: Told<GivenUp> = context.api.post("/api/vault/reset", &json!({})).await?;
+        if context.printer.json {
+            context.printer.json(&done);
+        }
+        let text = format!("the vault, {} logins and {} variables removed", done.credentials, done.variables);
+        context.printer.step("Reset", &text, Some(start.elapsed()));
+        return Ok(());
+    }
     let done: Told<Rotated> = context.api.post("/api/vault/rotate", &json!({})).await?;
     if context.printer.json {
         context.printer.json(&done);

@@ -56,19 +56,24 @@ pub enum Action<'a> {
 
 /// The tokens of projects, by hash: read once, changed with the database.
 #[derive(Default)]
-pub(crate) struct Grants(std::sync::RwLock<HashMap<TokenHash, Grant>>);
+pub(crate) struct Grants {
+    all: std::sync::RwLock<HashMap<TokenHash, Grant>>,
+    /// Held while they are read anew: what is read later counts later.
+    reading: tokio::sync::Mutex<()>,
+}
 
 impl Grants {
     /// Reads them as they are in the database now.
     pub(crate) async fn read(&self, store: &Store) -> Result<()> {
+        let _alone = self.reading.lock().await;
         let all = store.grants().await?.into_iter().collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(())
     }
 
     fn of(&self, token: &str) -> Option<Grant> {
         // Found by its hash: the time it takes says nothing about the token.
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&hash(token)).cloned()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(&hash(token)).cloned()
     }
 }
 
@@ -120,7 +125,7 @@ impl Control {
             });
         }
         Err(Error::new(Code::Unauthenticated, "the token is not valid")
-            .hint("set MIRAGE_TOKEN to the content of `admin.token` in the data directory of `mirage serve`"))
+            .hint("set MIRAGE_TOKEN to the content of `admin.token` in the data directory of `mirage serve`; a token of `mirage token create` is for images alone"))
     }
 
     /// Whether `actor` may do `action`; what no line here allows is forbidden.

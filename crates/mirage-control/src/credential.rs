@@ -6,7 +6,7 @@ use mirage_core::{
     Code, Credential, CredentialId, CredentialOutcome, CredentialOwner, CredentialScope, Environment, Error,
     Event, EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
 };
-use mirage_store::Tx;
+use mirage_store::{GivenUp, Tx};
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -150,6 +150,18 @@ impl Control {
         tx.append(self.credential_event(actor, None, EventKind::VaultRotated { records })).await?;
         self.parts.announce(tx.commit().await?);
         Ok(records)
+    }
+
+    /// Gives up everything that is sealed, where the key of the vault is lost for good.
+    pub async fn reset_vault(&self, actor: &Actor) -> Result<GivenUp> {
+        self.allow(actor, Action::ManageVault)?;
+        let given_up = self.parts.vault.reset(&self.parts.store).await?;
+        let GivenUp { credentials, variables } = given_up;
+        let mut tx = self.parts.store.begin().await?;
+        tx.append(self.credential_event(actor, None, EventKind::VaultReset { credentials, variables }))
+            .await?;
+        self.parts.announce(tx.commit().await?);
+        Ok(given_up)
     }
 
     /// Makes true what was decided about a service's own credential, and answers whether that changed

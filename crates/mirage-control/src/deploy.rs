@@ -119,7 +119,11 @@ impl Control {
         };
         let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
         let image = &old.image.reference;
-        let credential = credentials.decide(stored.as_ref(), image.host())?;
+        // A revision that needed no login needs none now, whatever is stored for another registry.
+        let credential = match credentials.is_empty() && old.credential.is_none() {
+            true => CredentialOutcome::Keep,
+            false => credentials.decide(stored.as_ref(), image.host())?,
+        };
         let current = match &credential {
             CredentialOutcome::Keep => stored.as_ref(),
             CredentialOutcome::Replace(login) => Some(&login.owner),
@@ -224,8 +228,11 @@ impl Control {
     }
 
     fn apply(&self, patch: ServicePatch, service: &mut Service) -> Result<Vec<String>> {
+        let concerns_pushes = patch.image.is_some() || patch.auto_deploy.is_some();
         let fields = patch.apply(&self.parts.vault, service.id, &mut service.spec, &mut service.replicas)?;
-        self.check_auto_deploy(&service.spec)?;
+        if concerns_pushes {
+            self.check_auto_deploy(&service.spec)?;
+        }
         Ok(fields)
     }
 

@@ -41,7 +41,7 @@ pub use events::EventFeed;
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
 pub use logs::LogLines;
-pub use mirage_store::{Page, ServiceFilter};
+pub use mirage_store::{GivenUp, Page, ServiceFilter};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};

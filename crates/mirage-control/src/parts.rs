@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
 use mirage_core::{Event, Platform, RegistryHost, Service};
 use mirage_store::{Store, Vault};
-use tokio::sync::{RwLock, broadcast};
+use tokio::sync::{Mutex, RwLock, broadcast};
 
 use crate::access::{AdminToken, Grants};
 use crate::doctor::Finding;
@@ -48,6 +48,8 @@ pub(crate) struct Parts {
     pub(crate) grants: Grants,
     /// Who hears of events as they happen.
     pub(crate) events: broadcast::Sender<Event>,
+    /// Held while a push is followed by a deploy.
+    pub(crate) following: Mutex<()>,
     /// Held for reading while an image is brought or started, for writing while images are removed.
     pub(crate) images_in_motion: RwLock<()>,
 }
@@ -85,6 +87,7 @@ impl Parts {
             settings,
             grants: Grants::default(),
             events,
+            following: Mutex::default(),
             images_in_motion,
         }
     }

@@ -1,6 +1,8 @@
 //! Deploying by itself: a push to the built-in registry is enough.
 
-use mirage_core::{Code, Error, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger};
+use mirage_core::{
+    Code, Error, Event, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
+};
 use tracing::{error, info};
 
 use crate::Control;
@@ -11,61 +13,109 @@ use crate::patch::ServicePatch;
 /// The tag that is meant where none is written.
 const LATEST: &str = "latest";
 
+/// How often a deploy is tried that somebody else's change got in the way of.
+const TRIES: u32 = 5;
+
 impl Control {
-    /// Deploys every service that waits for this tag. What cannot be deployed is told in the log; the push
-    /// itself is done.
+    /// Deploys every service that waits for this tag.
     pub async fn pushed(&self, repository: &Repository, tag: &Tag) {
-        let services = match self.parts.store.auto_deployed().await {
-            Ok(services) => services,
-            Err(error) => {
-                return error!(%repository, %tag, ?error, "a push could not be followed by a deploy");
+        for service in self.waiting().await {
+            if self.waits_for(&service, repository, tag) {
+                self.follow(&service).await;
             }
-        };
-        for service in services.into_iter().filter(|service| self.waits_for(service, repository, tag)) {
-            self.deploy_pushed(&service).await;
         }
     }
 
-    /// Deploys what was pushed while nobody was there to see it: a tag that means something else than the
-    /// newest revision of a service that waits for it.
+    /// Deploys what was pushed while nobody was there to see it. A service that was set to another image since
+    /// its newest revision is left alone: that change waits for whoever made it.
     pub(crate) async fn catch_up_with_pushes(&self) {
-        let services = self.parts.store.auto_deployed().await.unwrap_or_default();
-        for service in services {
-            let Source::Image(reference) = &service.spec.source;
-            let newest = self.parts.store.newest_revision_of(service.id).await;
-            let platform = &self.parts.settings.platform;
-            let now = self.parts.registry.resolve(reference, platform, None).await;
-            if let (Ok(Some(newest)), Ok(now)) = (newest, now)
-                && newest.image.digest != now.digest
-            {
-                self.deploy_pushed(&service).await;
-            }
+        for service in self.waiting().await {
+            self.follow(&service).await;
         }
     }
 
     /// Refuses to wait for pushes that nobody will hear of.
     pub(crate) fn check_auto_deploy(&self, spec: &ServiceSpec) -> Result<()> {
         let Source::Image(reference) = &spec.source;
-        if !spec.auto_deploy || (self.is_own(reference) && reference.digest().is_none()) {
+        if !spec.auto_deploy {
             return Ok(());
         }
-        let why = match reference.digest() {
-            Some(_) => "is pinned to a digest, which no push changes",
-            None => "is not in the built-in registry, so Mirage hears of no push",
+        let why = if reference.digest().is_some() {
+            "is pinned to a digest, which no push changes"
+        } else if !self.is_own(reference) {
+            "is not in the built-in registry, so Mirage hears of no push"
+        } else if is_read_through(reference.repository()) {
+            "is another registry's, read through the built-in one, and nobody pushes it here"
+        } else {
+            return Ok(());
         };
         Err(Error::new(Code::InvalidRequest, format!("`{}` {why}", reference.familiar()))
             .field("autoDeploy")
-            .hint("push the image to Mirage itself, and deploy it by its tag there"))
+            .hint("push the image to Mirage itself and deploy it by its tag there (`mirage serve --registry-name` tells further names of the registry), or deploy it with `--no-auto-deploy`"))
     }
 
-    async fn deploy_pushed(&self, service: &Service) {
-        let wanted = ServiceRef::Id(service.id);
-        let actor = Actor::platform();
-        match self.deploy_because(&actor, &wanted, ServicePatch::default(), Trigger::Push).await {
-            Ok(deployment) => {
-                info!(service = %service.name, deployment = %deployment.id, "deployed after a push")
+    async fn waiting(&self) -> Vec<Service> {
+        self.parts.store.auto_deployed().await.unwrap_or_else(|error| {
+            error!(?error, "the services that wait for pushes could not be read");
+            Vec::new()
+        })
+    }
+
+    /// Deploys a service if its tag means something else than its newest revision. One at a time: of two pushes
+    /// the second one is looked up last, and so it is what runs in the end.
+    async fn follow(&self, service: &Service) {
+        let _alone = self.parts.following.lock().await;
+        for _ in 0..TRIES {
+            let outcome = match self.is_behind(service).await {
+                Ok(false) => return,
+                Ok(true) => {
+                    let (actor, wanted) = (Actor::platform(), ServiceRef::Id(service.id));
+                    self.deploy_because(&actor, &wanted, ServicePatch::default(), Trigger::Push)
+                        .await
+                        .map(drop)
+                }
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) => return info!(service = %service.name, "deployed after a push"),
+                Err(error) if error.code() == Code::Conflict => {}
+                Err(error) => return self.tell_refusal(service, &error).await,
             }
-            Err(error) => error!(service = %service.name, ?error, "a push could not be followed by a deploy"),
+        }
+    }
+
+    async fn is_behind(&self, service: &Service) -> Result<bool> {
+        let Source::Image(reference) = &service.spec.source;
+        let Some(newest) = self.parts.store.newest_revision_of(service.id).await? else { return Ok(false) };
+        if newest.image.reference != *reference {
+            return Ok(false);
+        }
+        let now = self.parts.registry.resolve(reference, &self.parts.settings.platform, None).await?;
+        Ok(now.digest != newest.image.digest)
+    }
+
+    async fn tell_refusal(&self, service: &Service, refusal: &Error) {
+        error!(service = %service.name, error = ?refusal, "a push could not be followed by a deploy");
+        let Source::Image(reference) = &service.spec.source;
+        let event = Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: Actor::platform().name().to_owned(),
+            service: Some(service.id),
+            deployment: None,
+            kind: EventKind::PushNotDeployed {
+                image: reference.to_string(),
+                reason: format!("{}: {}", refusal.code(), refusal.message()),
+            },
+        };
+        let told = async {
+            let mut tx = self.parts.store.begin().await?;
+            tx.append(event).await?;
+            self.parts.announce(tx.commit().await?);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = told.await {
+            error!(?error, "the refusal of a push could not be recorded");
         }
     }
 
@@ -78,4 +128,10 @@ impl Control {
     fn is_own(&self, reference: &Reference) -> bool {
         self.parts.settings.registry_hosts.contains(reference.host())
     }
+}
+
+/// Whether a repository of the built-in registry is another registry's, by its first part.
+fn is_read_through(repository: &Repository) -> bool {
+    let first = repository.as_str().split_once('/').map_or("", |(first, _)| first);
+    first.contains('.') || first == "localhost"
 }

@@ -1,6 +1,9 @@
 //! Tokens of projects: for a CI that pushes images, or a machine that pulls them.
 
+use std::sync::Arc;
+
 use mirage_core::{Code, Error, Event, EventKind, Grant, Name, Result, Secret, TokenId};
+use mirage_store::Tx;
 
 use crate::Control;
 use crate::access::{Action, Actor, hash};
@@ -33,7 +36,7 @@ impl Control {
             let message = format!("`{}` has a token `{}` already", project.name, new.name);
             return Err(Error::new(Code::NameTaken, message)
                 .field("name")
-                .hint("choose another name, or remove that one with `mirage token remove`"));
+                .hint("choose another name, or remove that one: `mirage token remove PROJECT/NAME`"));
         }
         let grant = Grant {
             id: TokenId::from_random(self.parts.random.bytes16()),
@@ -46,8 +49,7 @@ impl Control {
         tx.insert_grant(&grant, &hash(token.reveal())).await?;
         let (project, name) = (grant.project_name.to_string(), grant.name.to_string());
         tx.append(self.token_event(actor, EventKind::TokenCreated { project, name })).await?;
-        self.parts.announce(tx.commit().await?);
-        self.parts.grants.read(&self.parts.store).await?;
+        self.settle_tokens(tx).await?;
         Ok((grant, token))
     }
 
@@ -72,9 +74,19 @@ impl Control {
         }
         let (project, name) = (grant.project_name.to_string(), grant.name.to_string());
         tx.append(self.token_event(actor, EventKind::TokenRemoved { project, name })).await?;
-        self.parts.announce(tx.commit().await?);
-        self.parts.grants.read(&self.parts.store).await?;
+        self.settle_tokens(tx).await?;
         Ok(grant)
+    }
+
+    /// Makes a change of tokens true, in the database and for whoever shows one. It goes to its end also where
+    /// nobody waits for it any more: a token that was taken away must not go on opening anything.
+    async fn settle_tokens(&self, tx: Tx) -> Result<()> {
+        let parts = Arc::clone(&self.parts);
+        let settled = tokio::spawn(async move {
+            parts.announce(tx.commit().await?);
+            parts.grants.read(&parts.store).await
+        });
+        settled.await.map_err(|broken| Error::internal("change the tokens", broken))?
     }
 
     fn token_event(&self, actor: &Actor, kind: EventKind) -> Event {

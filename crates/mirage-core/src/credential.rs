@@ -79,10 +79,13 @@ impl Credential {
 
     fn is_for(&self, image: &Reference) -> bool {
         let repository = image.repository().as_str();
+        // `docker.io/nginx` is written for what is `library/nginx` there.
+        let short = repository.strip_prefix("library/").filter(|_| image.host().is_docker_hub());
+        let under = |whole: &str, prefix: &Repository| {
+            whole.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let below = |prefix: &Repository| {
-            repository
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            under(repository, prefix) || short.is_some_and(|short| under(short, prefix))
         };
         self.owner.host == *image.host() && self.prefix.as_ref().is_none_or(below)
     }

@@ -64,6 +64,20 @@ pub enum EventKind {
         /// The names of those variables.
         names: Vec<String>,
     },
+    /// Everything that was sealed was given up, as its key was lost.
+    VaultReset {
+        /// Credentials.
+        credentials: u64,
+        /// Variables.
+        variables: u64,
+    },
+    /// A push could not be followed by a deploy.
+    PushNotDeployed {
+        /// The image.
+        image: String,
+        /// Why.
+        reason: String,
+    },
     /// A token of a project was made.
     TokenCreated {
         /// The project.

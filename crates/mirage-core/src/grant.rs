@@ -27,7 +27,8 @@ impl Grant {
     /// Whether a repository of the built-in registry is the project's: `shop/web` is that of `shop`.
     pub fn owns(&self, repository: &Repository) -> bool {
         let first = repository.as_str().split_once('/').map(|(first, _)| first);
-        first == Some(self.project_name.as_str())
+        // Below `localhost` is another registry that is read through this one.
+        first == Some(self.project_name.as_str()) && first != Some("localhost")
     }
 }
 

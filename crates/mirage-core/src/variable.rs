@@ -11,7 +11,8 @@ use crate::error::{Code, Error};
 use crate::id::{EnvironmentId, ServiceId};
 use crate::sealed::Sealed;
 
-/// The name of an environment variable: a letter or underscore, then letters, digits, underscores.
+/// The name of an environment variable: a letter or underscore, then letters, digits, underscores, dots
+/// and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VariableName(String);

@@ -25,4 +25,4 @@ pub use event::EventFilter;
 pub use grant::TokenHash;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
-pub use vault::{KeySource, Vault};
+pub use vault::{GivenUp, KeySource, Vault};

@@ -74,6 +74,7 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::list_tokens::list_tokens, endpoint::create_token::create_token))
         .routes(routes!(endpoint::remove_token::remove_token))
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
+        .routes(routes!(endpoint::reset_vault::reset_vault))
         .routes(routes!(endpoint::logs::logs))
         .routes(routes!(endpoint::events::events))
         .routes(routes!(endpoint::doctor::doctor))

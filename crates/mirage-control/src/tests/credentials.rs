@@ -180,6 +180,25 @@ async fn an_older_revision_runs_with_the_password_of_today_and_for_its_own_user_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revision_that_needed_no_login_is_rolled_back_to_whatever_is_stored_now() {
+    let stage = Stage::new().await;
+    stage.lock_up("sesame");
+    stage.world.publish_image("docker.io/acme/web:1", 3, Behaviour::Serves);
+    let first = stage.create("acme/web:1").await;
+    stage.ended(first.id).await;
+    let image = IMAGE.parse().ok();
+    let private =
+        ServicePatch { image, credentials: given(Some("eve"), Some("sesame")), ..ServicePatch::default() };
+    let second = stage.control.deploy(&stage.actor, &web(), private).await.unwrap();
+    stage.ended(second.id).await;
+    let back = stage.control.rollback(&stage.actor, &web(), Some(1), given(None, None)).await.unwrap();
+    assert_eq!(stage.ended(back.id).await.phase, Phase::Active);
+    assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io", "it stays for the way forward");
+    let forward = stage.control.rollback(&stage.actor, &web(), Some(2), given(None, None)).await.unwrap();
+    assert_eq!(stage.ended(forward.id).await.phase, Phase::Active);
+}
+
+#[tokio::test(start_paused = true)]
 async fn services_without_a_credential_pull_with_those_of_their_environment_and_project() {
     let stage = Stage::new().await;
     stage.lock_up("sesame");

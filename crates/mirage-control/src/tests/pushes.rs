@@ -65,15 +65,63 @@ async fn a_push_that_nobody_saw_is_followed_at_the_next_start_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_image_pushed_again_and_a_change_that_waits_set_nothing_off() {
+    let mut stage = Stage::new().await;
+    let first = stage.waiting().await;
+    let (repository, tag) = pushed();
+    stage.control.pushed(&repository, &tag).await;
+    assert_eq!(stage.newest().await.id, first.id, "the tag means what runs");
+    let next = "127.0.0.1:7070/shop/web:next";
+    stage.world.publish_image(next, 2, Behaviour::Serves);
+    let patch = ServicePatch { image: next.parse().ok(), ..ServicePatch::default() };
+    stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+    stage.restart_control().await;
+    stage.control.catch_up().await;
+    assert_eq!(stage.newest().await.id, first.id, "whoever changed the image has not deployed it yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_pushes_at_once_the_second_one_runs_in_the_end() {
+    let stage = Stage::new().await;
+    stage.waiting().await;
+    let (repository, tag) = pushed();
+    for n in 2..6 {
+        stage.world.publish_image(IMAGE, n, Behaviour::Serves);
+        let (control, repository, tag) = (stage.control.clone(), repository.clone(), tag.clone());
+        tokio::spawn(async move { control.pushed(&repository, &tag).await });
+    }
+    stage.control.pushed(&repository, &tag).await;
+    stage.settle().await;
+    assert_eq!(stage.world.behind(HOST), [digest(5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_cannot_be_deployed_is_told_as_an_event() {
+    let stage = Stage::new().await;
+    stage.waiting().await;
+    stage.world.tags.lock().unwrap().clear();
+    let (repository, tag) = pushed();
+    stage.control.pushed(&repository, &tag).await;
+    let all = stage.store.events(&mirage_store::EventFilter::default(), 0, 500).await.unwrap();
+    let told = all.iter().find_map(|event| match &event.kind {
+        EventKind::PushNotDeployed { image, reason } => Some(format!("{image}: {reason}")),
+        _ => None,
+    });
+    assert!(told.unwrap().starts_with("127.0.0.1:7070/shop/web:live: IMAGE_NOT_FOUND: "));
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_for_pushes_that_nobody_hears_of_is_refused() {
     let stage = Stage::new().await;
     stage.waiting().await;
     let pinned = format!("127.0.0.1:7070/shop/web@sha256:{}", "0".repeat(64));
-    for image in ["docker.io/acme/web:1", pinned.as_str()] {
+    let through = "127.0.0.1:7070/docker.io/library/nginx:1";
+    for image in ["docker.io/acme/web:1", pinned.as_str(), through] {
         stage.world.publish_image(image, 1, Behaviour::Serves);
         let patch = ServicePatch { image: image.parse().ok(), ..ServicePatch::default() };
         let error = stage.control.deploy(&stage.actor, &web(), patch.clone()).await.err().unwrap();
         assert_eq!((error.code(), error.at_field()), (Code::InvalidRequest, Some("autoDeploy")));
+        assert!(error.next_step().unwrap().contains("--no-auto-deploy"));
         let off = ServicePatch { auto_deploy: Some(false), ..patch };
         let mut copy = stage.control.service(&stage.actor, &web()).await.unwrap().service;
         assert!(off.apply(&stage.control.parts.vault, copy.id, &mut copy.spec, &mut copy.replicas).is_ok());

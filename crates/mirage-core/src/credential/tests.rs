@@ -134,6 +134,7 @@ fn the_closest_and_narrowest_credential_pulls() {
         credential(environment, "e-team", "ghcr.io", "team"),
         credential(environment, "e", "quay.io", ""),
         credential(service, "s", "quay.io", ""),
+        credential(project, "hub", "docker.io", "nginx"),
     ];
     for (image, expected) in [
         ("ghcr.io/acme/web", Some("p-web")),
@@ -142,7 +143,9 @@ fn the_closest_and_narrowest_credential_pulls() {
         ("ghcr.io/team/web", Some("e-team")),
         ("quay.io/acme/web", Some("s")),
         ("quay.io:443/acme/web", None),
-        ("nginx", None),
+        ("nginx", Some("hub")),
+        ("nginx/other", Some("hub")),
+        ("redis", None),
     ] {
         let chosen = Credential::choose(&all, &image.parse().unwrap());
         assert_eq!(chosen.map(|one| one.owner.username.as_str()), expected, "{image}");

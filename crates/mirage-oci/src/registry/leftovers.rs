@@ -19,13 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// # Errors
 /// Where the disk cannot be read; what was removed by then stays removed.
 pub fn drop_leftovers(store: &ContentStore, repositories: &Repositories, now: Timestamp) -> Result<u64> {
-    repositories.drop_unnamed_blobs(now, PATIENCE, |manifest| blobs_of(store, manifest))
+    repositories.drop_unnamed_blobs(now, PATIENCE, |repository, manifest| {
+        let kind = repositories.media_type(repository, manifest).ok()??;
+        blobs_of(store, manifest, &kind)
+    })
 }
 
 /// The blobs that a manifest names; `None` where it cannot be read.
-fn blobs_of(store: &ContentStore, manifest: &Digest) -> Option<Vec<Digest>> {
+fn blobs_of(store: &ContentStore, manifest: &Digest, kind: &str) -> Option<Vec<Digest>> {
     let bytes = store.blob(manifest, MAX_MANIFEST_BYTES).ok()??;
-    match Manifest::read(&bytes, None).ok()?.needs {
+    match Manifest::read(&bytes, Some(kind)).ok()?.needs {
         Needs::Blobs(blobs) => Some(blobs.into_iter().map(|blob| blob.digest).collect()),
         Needs::Manifests(_) => Some(Vec::new()),
     }

@@ -82,7 +82,8 @@ pub(super) async fn delete(
             ManifestName::Tag(tag) => repositories.remove_tag(&repository, tag)?,
             ManifestName::Digest(digest) => {
                 let subject = call.state.store.blob(digest, manifest::MAX_BYTES)?;
-                let subject = subject.and_then(|bytes| Manifest::read(&bytes, None).ok()?.subject);
+                let kind = repositories.media_type(&repository, digest)?;
+                let subject = subject.and_then(|bytes| Manifest::read(&bytes, kind.as_deref()).ok()?.subject);
                 repositories.remove_manifest(&repository, digest, subject.as_ref())?
             }
         };

@@ -31,6 +31,9 @@ impl Default for UploadLimits {
     }
 }
 
+/// How long an upload has to rest before another one may take its place.
+const MAKES_ROOM: Duration = Duration::from_secs(60);
+
 /// The uploads in progress. They live as long as the process: after a restart clients start anew.
 #[derive(Clone)]
 pub struct Uploads(Arc<Inner>);
@@ -73,9 +76,27 @@ impl Uploads {
         expired.len()
     }
 
+    /// Gives up the upload that has rested the longest where there is no place left, so that nobody keeps
+    /// everybody else out with uploads that go nowhere.
+    fn make_room(&self) {
+        let mut sessions = self.sessions();
+        if sessions.len() < self.0.limits.sessions {
+            return;
+        }
+        let now = self.0.clock.now();
+        let rested = |session: &Session| now.duration_since(session.touched).unsigned_abs() >= MAKES_ROOM;
+        let resting = sessions.iter().filter(|(_, session)| session.writer.is_some() && rested(session));
+        let oldest = resting.min_by_key(|(_, session)| session.touched).map(|(id, _)| id.clone());
+        let given_up = oldest.and_then(|id| sessions.remove(&id));
+        // Dropping a writer removes its file, which is better done without the lock.
+        drop(sessions);
+        drop(given_up);
+    }
+
     /// Starts an upload into a repository.
     pub(super) fn start(&self, repository: &Repository, store: &ContentStore) -> Result<Lease, Fault> {
         self.expire();
+        self.make_room();
         if self.sessions().len() >= self.0.limits.sessions {
             return Err(too_many(self.0.limits.sessions));
         }

@@ -72,7 +72,7 @@ impl KeySource {
         unavailable(format!("{} is not the key that the secrets of this platform were sealed with", self.place()))
             .hint(match self {
                 Self::File(path) => format!(
-                    "put back the `{}` that belongs to this database; without it, set credentials and sealed variables anew",
+                    "put back the `{}` that belongs to this database; if it is lost for good, `mirage vault reset` gives up what is sealed",
                     path.display()
                 ),
                 Self::Given { variable, .. } => format!(
@@ -105,7 +105,7 @@ impl Missing {
         let place = source.place();
         match self {
             Self::Absent => unavailable(format!("the vault's key file {place} is missing"))
-                .hint("put it back from a backup; without it, set credentials and sealed variables anew"),
+                .hint("put it back from a backup; if it is lost for good, `mirage vault reset` gives up what is sealed"),
             Self::Open => unavailable(format!("the vault's key file {place} can be read by others than its owner"))
                 .hint(format!("run `chmod 600 {}`, and consider `mirage vault rotate`", place.trim_matches('`'))),
             Self::Garbled => unavailable(format!("{place} holds no key")).hint(

@@ -6,6 +6,7 @@
 
 mod key;
 mod key_file;
+mod reset;
 mod rotate;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::store::Store;
 use key::{KEY_NAME_BYTES, Key};
 
 pub use key_file::KeySource;
+pub use reset::GivenUp;
 
 /// The first byte of every record.
 const VERSION: u8 = 1;
@@ -80,7 +82,7 @@ impl Vault {
             tracing::error!(code = %error.code(), "the vault is locked: {}", error.message());
         }
         let vault = Self { inner: Arc::new(Inner { state: RwLock::new(state), source, random }) };
-        vault.forget_old_keys(used.as_deref().unwrap_or_default())?;
+        vault.forget_old_keys(used.as_deref().unwrap_or_default());
         Ok(vault)
     }
 

@@ -6,7 +6,7 @@ use mirage_core::{Credential, Result, Sealed, ServiceSpec, VariableValue};
 use sqlx::Row as _;
 use zeroize::Zeroizing;
 
-use super::key::Key;
+use super::key::{KEY_NAME_BYTES, Key};
 use super::key_file::KeySource;
 use super::{SETTING, State, Vault};
 use crate::column::{Columns, to_json};
@@ -39,22 +39,19 @@ impl Vault {
         };
         tx.set_setting(SETTING, &newest).await?;
         tx.commit().await?;
-        if let (KeySource::File(_), State::Open(keys)) = (&self.inner.source, &*self.state()) {
-            self.inner.source.write(&keys[..1])?;
-        }
+        self.forget_old_keys(&newest);
         Ok(records)
     }
 
-    /// Takes keys out of the file that a rotation left behind which was killed after its transaction: with
-    /// `used` everything is sealed.
-    pub(super) fn forget_old_keys(&self, used: &str) -> Result<()> {
-        match (&self.inner.source, &*self.state()) {
-            (KeySource::File(_), State::Open(keys))
-                if keys.len() > 1 && keys[0].name().to_string() == used =>
-            {
-                self.inner.source.write(&keys[..1])
-            }
-            _ => Ok(()),
+    /// Takes keys out of the file with which nothing is sealed any more, because everything is with `used`. One
+    /// that cannot be taken out now is at the next start, as that of a rotation which was killed.
+    pub(super) fn forget_old_keys(&self, used: &str) {
+        if let (KeySource::File(_), State::Open(keys)) = (&self.inner.source, &*self.state())
+            && keys.len() > 1
+            && keys[0].name().to_string() == used
+            && let Err(error) = self.inner.source.write(&keys[..1])
+        {
+            tracing::warn!(code = %error.code(), "an old key of the vault stays in its file: {}", error.message());
         }
     }
 
@@ -117,6 +114,10 @@ impl Vault {
                 let service = row.parsed("owner")?;
                 let mut changed = 0;
                 for (name, value) in &mut spec.variables {
+                    // A revision may have what was given up with its key.
+                    if table == "revision" && !self.knows_key_of(value) {
+                        continue;
+                    }
                     changed += self.value_again(&name.binding(service), value)?;
                 }
                 if changed == 0 {
@@ -145,6 +146,12 @@ impl Vault {
             }
         }
         Ok(records)
+    }
+
+    fn knows_key_of(&self, value: &VariableValue) -> bool {
+        let VariableValue::Sealed { sealed } = value else { return true };
+        let name = sealed.record().get(1..1 + KEY_NAME_BYTES);
+        self.state().keys().is_ok_and(|keys| keys.iter().any(|key| Some(key.name().short()) == name))
     }
 
     fn value_again(&self, owner: &str, value: &mut VariableValue) -> Result<usize> {

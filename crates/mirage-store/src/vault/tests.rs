@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use jiff::Timestamp;
 use mirage_core::{
     Credential, CredentialId, CredentialOwner, CredentialScope, Environment, EnvironmentId, Project,
-    ProjectId, Service, ServiceId, ServiceSpec, SharedVariable,
+    ProjectId, Revision, Service, ServiceId, ServiceSpec, SharedVariable,
 };
 
 use super::*;
@@ -241,4 +241,46 @@ async fn keys_from_outside_are_rotated_by_giving_both() {
     assert!(later.unseal(&credential.binding(), &password).is_ok());
     let error = open(&store, &given(&old)).await.locked().unwrap();
     assert!(error.message().contains("what MIRAGE_VAULT_KEY holds is not the key"), "{}", error.message());
+}
+
+#[tokio::test]
+async fn a_key_that_is_lost_for_good_is_given_up_with_what_it_sealed_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let source = KeySource::File(path.clone());
+    let vault = open(&Store::in_memory().await.unwrap(), &source).await;
+    let (store, credential, service, shared) = furnished(&vault).await;
+    let open_one = open(&store, &source).await;
+    open_one.rotate(&store).await.unwrap();
+    assert_eq!(
+        open_one.reset(&store).await.unwrap_err().code(),
+        Code::Conflict,
+        "an open vault is not emptied"
+    );
+    let spec = store.service(service.id).await.unwrap().unwrap().spec;
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let image = serde_json::json!({
+        "reference": "docker.io/library/nginx", "digest": digest, "manifest": digest,
+        "platform": { "os": "linux", "architecture": "amd64", "variant": null }, "platforms": [], "size_bytes": 1, "layers": 1, "config": {},
+    });
+    let image = serde_json::from_value(image).unwrap();
+    let created_at = service.created_at;
+    let old = Revision { service: service.id, number: 1, spec, image, credential: None, created_at };
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_revision(&old).await.unwrap();
+    tx.commit().await.unwrap();
+    fs::remove_file(&path).unwrap();
+    let locked = open(&store, &source).await;
+    let hint = locked.seal("eve", "x").unwrap_err();
+    assert!(hint.next_step().unwrap().contains("`mirage vault reset`"), "{hint:?}");
+    assert_eq!(locked.reset(&store).await.unwrap(), GivenUp { credentials: 1, variables: 2 });
+    assert_eq!(mode(&path), 0o600);
+    assert!(store.sealed_credential(credential.id).await.unwrap().is_none());
+    let left = store.service(service.id).await.unwrap().unwrap().spec.variables;
+    assert_eq!(left.len(), 1, "plain ones stay");
+    assert!(store.shared_variables(shared.environment).await.unwrap().is_empty());
+    assert_eq!(locked.rotate(&store).await.unwrap(), 0, "what an old revision has is left as it is");
+    assert_eq!(store.revision(service.id, 1).await.unwrap(), Some(old));
+    let sealed = locked.seal("eve", "anew").unwrap();
+    assert_eq!(open(&store, &source).await.unseal("eve", &sealed).unwrap().reveal(), "anew");
 }

@@ -21,6 +21,7 @@ pub(super) mod redeploy;
 pub(super) mod remove_credential;
 pub(super) mod remove_service;
 pub(super) mod remove_token;
+pub(super) mod reset_vault;
 pub(super) mod restart;
 pub(super) mod rollback;
 pub(super) mod rotate_vault;

@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 27);
+    assert_eq!(closed, 28);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -297,6 +297,7 @@ async fn the_face_describes_itself() {
     GET /api/tokens
     POST /api/tokens
     DELETE /api/tokens/{token}
+    POST /api/vault/reset
     POST /api/vault/rotate
     GET /healthz
     GET /readyz

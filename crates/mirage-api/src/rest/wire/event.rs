@@ -69,6 +69,20 @@ enum Kind {
         /// The names of those variables.
         names: Vec<String>,
     },
+    /// Everything that was sealed was given up, as its key was lost.
+    VaultReset {
+        /// Credentials.
+        credentials: u64,
+        /// Variables.
+        variables: u64,
+    },
+    /// A push could not be followed by a deploy.
+    PushNotDeployed {
+        /// The image.
+        image: String,
+        /// Why.
+        reason: String,
+    },
     /// A token of a project was made.
     TokenCreated {
         /// The project.
@@ -135,6 +149,8 @@ impl Event {
             Kind::CredentialSet { .. } => "credentialSet",
             Kind::CredentialRemoved { .. } => "credentialRemoved",
             Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
+            Kind::VaultReset { .. } => "vaultReset",
+            Kind::PushNotDeployed { .. } => "pushNotDeployed",
             Kind::TokenCreated { .. } => "tokenCreated",
             Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
@@ -178,6 +194,8 @@ impl From<EventKind> for Kind {
                 Self::CredentialRemoved { registry, username }
             }
             EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
+            EventKind::VaultReset { credentials, variables } => Self::VaultReset { credentials, variables },
+            EventKind::PushNotDeployed { image, reason } => Self::PushNotDeployed { image, reason },
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },

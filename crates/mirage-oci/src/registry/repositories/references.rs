@@ -44,7 +44,7 @@ impl Repositories {
         &self,
         now: Timestamp,
         older_than: Duration,
-        named_by: impl Fn(&Digest) -> Option<Vec<Digest>>,
+        named_by: impl Fn(&Repository, &Digest) -> Option<Vec<Digest>>,
     ) -> Result<u64> {
         let _alone = self.removing();
         let mut dropped = 0;
@@ -53,7 +53,7 @@ impl Repositories {
             let manifests = walk::digests(&self.home(&repository).join(MANIFESTS)).map_err(unreadable)?;
             let mut named = HashSet::new();
             let all_read = manifests.into_iter().all(|manifest| {
-                let blobs = known.entry(manifest.clone()).or_insert_with(|| named_by(&manifest));
+                let blobs = known.entry(manifest.clone()).or_insert_with(|| named_by(&repository, &manifest));
                 named.extend(blobs.iter().flatten().cloned());
                 blobs.is_some()
             });

@@ -100,11 +100,11 @@ fn blobs_of_a_push_that_never_finished_are_dropped_after_a_while() {
     let day = Duration::from_secs(86_400);
     let linked = std::fs::metadata(repositories.blob_file(&web, &digest(3))).unwrap().modified().unwrap();
     let linked = Timestamp::try_from(linked).unwrap();
-    let named = |_: &Digest| Some(vec![digest(2)]);
+    let named = |_: &Repository, _: &Digest| Some(vec![digest(2)]);
 
     assert_eq!(repositories.drop_unnamed_blobs(linked, day, named).unwrap(), 0);
     let later = linked + day + Duration::from_secs(1);
-    assert_eq!(repositories.drop_unnamed_blobs(later, day, |_| None).unwrap(), 0);
+    assert_eq!(repositories.drop_unnamed_blobs(later, day, |_, _| None).unwrap(), 0);
     assert_eq!(repositories.drop_unnamed_blobs(later, day, named).unwrap(), 1);
     assert!(repositories.has_blob(&web, &digest(2)));
     assert!(!repositories.has_blob(&web, &digest(3)));

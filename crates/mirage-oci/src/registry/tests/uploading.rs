@@ -107,10 +107,13 @@ async fn uploads_are_bounded_in_number_and_the_abandoned_make_room() {
     let refused = bench.send(Method::POST, "/v2/web/blobs/uploads/", "").await;
     assert_eq!((refused.fault().as_str(), refused.header("retry-after")), ("429 TOOMANYREQUESTS", "30"));
 
-    bench.clock.advance(Duration::from_secs(3599));
+    bench.clock.advance(Duration::from_secs(59));
     let kept = bench.send(Method::POST, "/v2/web/blobs/uploads/", "").await;
     assert_eq!(kept.fault(), "429 TOOMANYREQUESTS");
-    bench.clock.advance(Duration::from_secs(2));
+    bench.clock.advance(Duration::from_secs(1));
+    bench.start("web").await;
+    assert_eq!(bench.unfinished_files(), 3, "the one that rested the longest made room");
+    bench.clock.advance(Duration::from_secs(3601));
     bench.start("web").await;
     assert_eq!(bench.unfinished_files(), 1);
     bench.clock.advance(Duration::from_secs(3601));

@@ -9,7 +9,7 @@ use mirage_core::{Code, Digest, Error, Repository, Result, human_bytes};
 use tokio::sync::mpsc;
 
 use super::arrival::Arrival;
-use super::{Origin, PullThrough};
+use super::{MAX_ARRIVALS, Origin, PullThrough};
 use crate::client::{BlobSink, Descriptor, RemoteImage};
 use crate::content::BlobWriter;
 
@@ -40,6 +40,13 @@ impl PullThrough {
         }
         if self.is_shared(origin, digest).await? {
             return Ok(Place::Kept);
+        }
+        if self.arrivals().len() >= MAX_ARRIVALS {
+            return Err(Error::new(
+                Code::RegistryRateLimited,
+                format!("{MAX_ARRIVALS} blobs are on their way already"),
+            )
+            .hint("try again when they are here"));
         }
         let size = self.size(origin, digest).await?;
         if size > MAX_BLOB_BYTES {
@@ -74,7 +81,11 @@ impl PullThrough {
         let (through, origin, digest, on_its_way) =
             (self.clone(), origin.clone(), digest.clone(), Arc::clone(&arrival));
         tokio::spawn(async move {
-            let ended = through.fetch(&origin, &digest, &on_its_way, writer).await;
+            let (bringing, from, what, whom) =
+                (through.clone(), origin.clone(), digest.clone(), Arc::clone(&on_its_way));
+            // A task of its own: whatever becomes of it, those who wait hear of its end.
+            let fetch = tokio::spawn(async move { bringing.fetch(&from, &what, &whom, writer).await });
+            let ended = fetch.await.unwrap_or_else(|broken| Err(Error::internal("bring a blob", broken)));
             if let Err(error) = &ended {
                 tracing::warn!(repository = %origin.here(), %digest, "registry: a blob did not come through: {}", error.message());
             }

@@ -27,8 +27,10 @@ pub(super) use face::{blob, manifest, refuse_push};
 pub use logins::Logins;
 pub(crate) use origin::Origin;
 
-/// Blobs that are fetched at a time; more wait, so that one client cannot fill memory and descriptors.
+/// Blobs that are fetched at a time; more wait.
 const ARRIVALS_AT_A_TIME: usize = 12;
+/// Blobs that may wait or be fetched, each with two descriptors: more are refused.
+const MAX_ARRIVALS: usize = 256;
 
 /// Other registries, read through the built-in one. Cheap to clone; clones share the work they do.
 #[derive(Clone)]

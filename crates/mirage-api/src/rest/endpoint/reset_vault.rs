@@ -1,0 +1,42 @@
+//! `POST /api/vault/reset`
+
+use axum::Json;
+use axum::extract::State;
+use mirage_control::Control;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::rest::auth::Caller;
+use crate::rest::error::Problem;
+
+/// What was given up.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GivenUp {
+    /// Credentials.
+    credentials: u64,
+    /// Sealed variables of services and environments.
+    variables: u64,
+}
+
+/// Begin anew without the vault's key
+///
+/// For a key that is lost for good: removes every credential and every sealed variable. Refused while the
+/// vault is open.
+#[utoipa::path(
+    post,
+    path = "/api/vault/reset",
+    tag = "platform",
+    operation_id = "resetVault",
+    responses(
+        (status = 200, description = "Done", body = GivenUp),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn reset_vault(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+) -> Result<Json<GivenUp>, Problem> {
+    let given_up = control.reset_vault(&actor).await?;
+    Ok(Json(GivenUp { credentials: given_up.credentials, variables: given_up.variables }))
+}
