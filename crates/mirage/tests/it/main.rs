@@ -23,3 +23,4 @@ mod private_images;
 mod pushes;
 mod sample;
 mod stage;
+mod vault;
