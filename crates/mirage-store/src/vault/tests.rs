@@ -270,7 +270,9 @@ async fn a_key_that_is_lost_for_good_is_given_up_with_what_it_sealed_and_nothing
     tx.insert_revision(&old).await.unwrap();
     tx.commit().await.unwrap();
     fs::remove_file(&path).unwrap();
-    let locked = open(&store, &source).await;
+    // Another draw than the first one.
+    let dice = Arc::new(Dice(AtomicU8::new(100)));
+    let locked = Vault::open(&store, source.clone(), dice).await.unwrap();
     let hint = locked.seal("eve", "x").unwrap_err();
     assert!(hint.next_step().unwrap().contains("`mirage vault reset`"), "{hint:?}");
     assert_eq!(locked.reset(&store).await.unwrap(), GivenUp { credentials: 1, variables: 2 });
