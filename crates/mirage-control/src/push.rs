@@ -44,7 +44,7 @@ impl Control {
             "is pinned to a digest, which no push changes"
         } else if !self.is_own(reference) {
             "is not in the built-in registry, so Mirage hears of no push"
-        } else if is_read_through(reference.repository()) {
+        } else if self.is_read_through(reference.repository()) {
             "is another registry's, read through the built-in one, and nobody pushes it here"
         } else {
             return Ok(());
@@ -128,10 +128,9 @@ impl Control {
     fn is_own(&self, reference: &Reference) -> bool {
         self.parts.settings.registry_hosts.contains(reference.host())
     }
-}
 
-/// Whether a repository of the built-in registry is another registry's, by its first part.
-fn is_read_through(repository: &Repository) -> bool {
-    let first = repository.as_str().split_once('/').map_or("", |(first, _)| first);
-    first.contains('.') || first == "localhost"
+    fn is_read_through(&self, repository: &Repository) -> bool {
+        let origin = repository.elsewhere();
+        origin.is_some_and(|(host, _)| !self.parts.settings.registry_hosts.contains(&host))
+    }
 }

@@ -27,8 +27,8 @@ impl Grant {
     /// Whether a repository of the built-in registry is the project's: `shop/web` is that of `shop`.
     pub fn owns(&self, repository: &Repository) -> bool {
         let first = repository.as_str().split_once('/').map(|(first, _)| first);
-        // Below `localhost` is another registry that is read through this one.
-        first == Some(self.project_name.as_str()) && first != Some("localhost")
+        // A project may be called `localhost`, and what is below that is another registry's.
+        first == Some(self.project_name.as_str()) && repository.elsewhere().is_none()
     }
 }
 
@@ -55,5 +55,7 @@ mod tests {
         ] {
             assert_eq!(grant.owns(&repository.parse().unwrap()), owned, "{repository}");
         }
+        let local = Grant { project_name: "localhost".parse().unwrap(), ..grant };
+        assert!(!local.owns(&"localhost/web".parse().unwrap()), "that is read through from another registry");
     }
 }

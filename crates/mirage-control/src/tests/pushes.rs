@@ -116,7 +116,8 @@ async fn waiting_for_pushes_that_nobody_hears_of_is_refused() {
     stage.waiting().await;
     let pinned = format!("127.0.0.1:7070/shop/web@sha256:{}", "0".repeat(64));
     let through = "127.0.0.1:7070/docker.io/library/nginx:1";
-    for image in ["docker.io/acme/web:1", pinned.as_str(), through] {
+    let by_port = "127.0.0.1:7070/localhost_5000/team/web:1";
+    for image in ["docker.io/acme/web:1", pinned.as_str(), through, by_port] {
         stage.world.publish_image(image, 1, Behaviour::Serves);
         let patch = ServicePatch { image: image.parse().ok(), ..ServicePatch::default() };
         let error = stage.control.deploy(&stage.actor, &web(), patch.clone()).await.err().unwrap();

@@ -290,6 +290,22 @@ impl Repository {
     pub fn last(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+
+    /// The repository of another registry that this one means in the built-in registry; `None` where it means
+    /// itself. The first part is then a registry: one with a dot, or `localhost`. No part of a repository has a
+    /// colon, so a port follows an underscore, which no name of a machine has: `registry.example_5000/web`.
+    pub fn elsewhere(&self) -> Option<(RegistryHost, Self)> {
+        let (first, rest) = self.0.split_once('/')?;
+        let is_machine = |name: &str| name == "localhost" || name.contains('.');
+        let host = match first.rsplit_once('_') {
+            Some((name, port)) if is_machine(name) => format!("{name}:{port}"),
+            None if is_machine(first) => first.to_owned(),
+            _ => return None,
+        };
+        // As a reference, so that `docker.io/nginx` means what it means everywhere.
+        let there: Reference = format!("{host}/{rest}").parse().ok()?;
+        Some((there.host, there.repository))
+    }
 }
 
 impl FromStr for Repository {

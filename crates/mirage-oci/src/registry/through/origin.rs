@@ -11,19 +11,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads a repository whose first part is a registry: one with a dot, or `localhost`. No part of a repository
-    /// has a colon, so a port follows an underscore, which no name of a machine has: `registry.example_5000/web`.
+    /// Reads a repository that is another registry's by its first part.
     pub(crate) fn of(here: &Repository) -> Option<Self> {
-        let (first, rest) = here.as_str().split_once('/')?;
-        let is_machine = |name: &str| name == "localhost" || name.contains('.');
-        let host = match first.rsplit_once('_') {
-            Some((name, port)) if is_machine(name) => format!("{name}:{port}"),
-            None if is_machine(first) => first.to_owned(),
-            _ => return None,
-        };
-        // As a reference, so that `docker.io/nginx` means what it means everywhere.
-        let there: Reference = format!("{host}/{rest}").parse().ok()?;
-        Some(Self { here: here.clone(), host: there.host().clone(), there: there.repository().clone() })
+        let (host, there) = here.elsewhere()?;
+        Some(Self { here: here.clone(), host, there })
     }
 
     /// What the repository is called here.
