@@ -28,6 +28,9 @@ pub struct Route {
     pub service_name: String,
     /// Who may get a request; none means 503.
     pub backends: Vec<Backend>,
+    /// Milliseconds that a request waits for somebody where there is none, before it gets its 503.
+    #[serde(default)]
+    pub hold_millis: u64,
 }
 
 /// An instance that takes requests.

@@ -1,6 +1,6 @@
 //! How many requests a backend has open, counted without threads disturbing each other.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub(crate) struct Load {
     shards: Box<[Shard]>,
     waiting: AtomicUsize,
     fell: Notify,
+    goes: AtomicBool,
+    goodbye: Notify,
 }
 
 #[derive(Default)]
@@ -58,6 +60,24 @@ impl Load {
             shards: (0..workers).map(|_| Shard::default()).collect(),
             waiting: AtomicUsize::new(0),
             fell: Notify::new(),
+            goes: AtomicBool::new(false),
+            goodbye: Notify::new(),
+        }
+    }
+
+    /// Tells the connections that have left HTTP that the backend is to go.
+    pub(crate) fn say_goodbye(&self) {
+        self.goes.store(true, SeqCst);
+        self.goodbye.notify_waiters();
+    }
+
+    /// Waits until the backend is to go.
+    pub(crate) async fn goodbye(&self) {
+        let said = self.goodbye.notified();
+        let mut said = std::pin::pin!(said);
+        said.as_mut().enable();
+        if !self.goes.load(SeqCst) {
+            said.await;
         }
     }
 

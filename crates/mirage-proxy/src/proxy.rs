@@ -113,13 +113,16 @@ impl Proxy {
         self.put_in_force(&mut current, table).await
     }
 
-    /// Waits until nothing is open towards a backend, here and in a process that this one has replaced.
+    /// Tells WebSockets to close and waits until nothing is open towards a backend, here and in a process that this one has replaced.
     pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
         let load = self.table.lock().await.loads.get(backend).cloned();
         let predecessor = self.predecessor.borrow().clone();
         let here = async {
             match load {
-                Some(load) => load.drained(limit).await,
+                Some(load) => {
+                    load.say_goodbye();
+                    load.drained(limit).await
+                }
                 None => Open::default(),
             }
         };

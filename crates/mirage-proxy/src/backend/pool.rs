@@ -121,6 +121,11 @@ impl InFlight {
         Self { pool, kind }
     }
 
+    /// The backend's counters, of all workers.
+    pub(crate) fn load(&self) -> &Load {
+        &self.pool.load
+    }
+
     /// The backend's pool.
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool

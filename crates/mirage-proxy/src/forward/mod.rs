@@ -9,6 +9,7 @@ mod host;
 mod origin;
 mod page;
 mod upgrade;
+mod websocket;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -33,7 +34,11 @@ pub(crate) async fn handle(
     let version = request.version();
     let busy = Busy::begin(seat.clone());
     let upgrade = upgrade::wanted(&mut request);
-    let answered = match prepare(&seat, &mut request, upgrade.is_some()) {
+    let prepared = match prepare(&seat, &mut request, upgrade.is_some()) {
+        Ok(destination) => held(&seat, destination).await,
+        Err(failure) => Err(failure),
+    };
+    let answered = match prepared {
         Ok(destination) if format == Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
         Ok(destination) => exchange::forward(&seat, &destination, request, upgrade, busy).await,
         Err(failure) => Err((failure, busy)),
@@ -57,6 +62,31 @@ struct Destination {
     host: HeaderValue,
     /// Fields about the client, as HTTP/1 writes them.
     about_client: Bytes,
+}
+
+/// Waits where the service has no instance now and is to have one soon. Nothing happens between the end of this
+/// and the choice of a backend, so a drain misses nothing.
+async fn held(seat: &Seat, destination: Destination) -> Result<Destination, Failure> {
+    let hold = destination.service.hold;
+    if hold.is_zero() || destination.service.has_backend() {
+        return Ok(destination);
+    }
+    let worker = &seat.worker;
+    let somebody = async {
+        loop {
+            let changed = worker.table_changed();
+            let name = host::name(&destination.host)?;
+            let service = worker.routes().find(name).ok_or_else(|| Failure::UnknownHost(name.to_owned()))?;
+            if service.has_backend() {
+                return Ok(service);
+            }
+            changed.await;
+        }
+    };
+    match tokio::time::timeout(hold, somebody).await {
+        Ok(service) => Ok(Destination { service: service?, ..destination }),
+        Err(_) => Ok(destination),
+    }
 }
 
 /// Finds the service and makes the head of the request fit for a backend.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 
 use super::body::ProxyBody;
-use super::headers;
+use super::{headers, websocket};
 use crate::backend::{Http1, InFlight};
 use crate::load::Kind;
 use crate::worker::{Busy, Seat};
@@ -56,9 +56,19 @@ impl Upgrade {
         if let Some(protocol) = protocol {
             headers.insert(UPGRADE, protocol);
         }
+        let is_websocket = headers
+            .get(UPGRADE)
+            .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
         let (stream, early) = connection.into_stream();
         let upgraded = InFlight::begin(in_flight.pool().clone(), Kind::Upgraded);
-        tokio::task::spawn_local(tunnel(self.0, stream, early, upgraded, Busy::begin(seat.clone())));
+        tokio::task::spawn_local(tunnel(
+            self.0,
+            stream,
+            early,
+            is_websocket,
+            upgraded,
+            Busy::begin(seat.clone()),
+        ));
         response.map(|()| ProxyBody::page(Bytes::new(), busy))
     }
 }
@@ -68,7 +78,8 @@ async fn tunnel(
     client: OnUpgrade,
     mut backend: TcpStream,
     early: BytesMut,
-    _upgraded: InFlight,
+    is_websocket: bool,
+    upgraded: InFlight,
     _held: Busy,
 ) {
     let mut client = match client.await {
@@ -76,8 +87,11 @@ async fn tunnel(
         Err(error) => return tracing::debug!(%error, "upgrade was not completed"),
     };
     let carried = async {
+        if is_websocket {
+            return websocket::carry(client, backend, early, upgraded.load()).await;
+        }
         client.write_all(&early).await?;
-        copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await
+        copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await.map(drop)
     };
     if let Err(error) = carried.await {
         tracing::debug!(%error, "upgraded connection broke off");

@@ -182,6 +182,39 @@ async fn a_websocket_carries_bytes_both_ways_until_either_side_ends_it() {
 }
 
 #[tokio::test]
+async fn a_websocket_is_told_to_close_when_its_backend_is_drained() {
+    let bed = Bed::start().await;
+    let web = Instance::raw(|mut stream| async move {
+        read_head(&mut stream).await;
+        let agreed = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(agreed.as_bytes()).await.unwrap();
+        stream.write_all(&[0x81, 2, b'h', b'i']).await.unwrap();
+        // Its first words are a masked close frame, and it answers with one.
+        let mut said = [0; 8];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(said[..2], [0x88, 0x82]);
+        stream.write_all(&[0x88, 2, 0x03, 0xe9]).await.unwrap();
+    })
+    .await;
+    bed.deploy(1, std::slice::from_ref(&web.backend)).await;
+    let mut socket = TcpStream::connect(bed.address).await.unwrap();
+    socket.write_all(HANDSHAKE.as_bytes()).await.unwrap();
+    read_head(&mut socket).await;
+    let mut greeting = [0; 4];
+    socket.read_exact(&mut greeting).await.unwrap();
+    bed.deploy(2, &[]).await;
+    let client = async {
+        let mut close = [0; 4];
+        socket.read_exact(&mut close).await.unwrap();
+        assert_eq!(close, [0x88, 2, 0x03, 0xe9], "1001, going away");
+        socket.write_all(&[0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]).await.unwrap();
+        assert_eq!(socket.read(&mut [0; 8]).await.unwrap(), 0);
+    };
+    let (open, ()) = tokio::join!(bed.handle.drain_open(&web.backend, PATIENCE), client);
+    assert_eq!(open.unwrap().total(), 0);
+}
+
+#[tokio::test]
 async fn a_backend_that_declines_an_upgrade_answers_as_usual() {
     let bed = Bed::start().await;
     let web = Instance::saying("no sockets here").await;

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use http::{Request, StatusCode};
-use mirage_core::RouteTable;
 use mirage_core::port::Router;
+use mirage_core::{Backend, RouteTable};
 
-use super::bed::{Bed, HOST, Instance, empty, full, nowhere, read_head, route, until};
+use super::bed::{Bed, HOST, Instance, empty, full, nowhere, read_head, route, table, until};
 
 #[tokio::test]
 async fn before_the_first_deploy_every_host_is_unknown() {
@@ -205,4 +205,43 @@ async fn a_thousand_hosts_are_told_apart() {
     assert_eq!(bed.get("s617.localhost", "/").await.text(), "b");
     assert_eq!(bed.get("s999.localhost", "/").await.text(), "a");
     assert_eq!(bed.get("s1000.localhost", "/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn requests_wait_for_the_next_instance_where_they_are_held() {
+    let bed = Bed::start().await;
+    let web = Instance::saying("fine").await;
+    let held = |generation, backends: &[Backend]| {
+        let mut table = table(generation, backends);
+        table.routes[0].hold_millis = 60_000;
+        table
+    };
+    bed.handle.publish(&held(1, &[])).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut client = bed.connect().await;
+        let request = Request::get("/").header("host", HOST).body(empty()).unwrap();
+        waiting.push(tokio::spawn(async move { client.send(request).await }));
+    }
+    let open = async || bed.handle.status().await.unwrap().connections;
+    while open().await < 20 {
+        tokio::task::yield_now().await;
+    }
+    bed.handle.publish(&held(2, &[])).await.unwrap();
+    assert!(waiting.iter().all(|one| !one.is_finished()));
+    bed.handle.publish(&held(3, std::slice::from_ref(&web.backend))).await.unwrap();
+    for one in waiting {
+        assert_eq!(one.await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_held_no_longer_than_the_table_says() {
+    let bed = Bed::start().await;
+    let mut table = table(1, &[]);
+    table.routes[0].hold_millis = 20;
+    bed.handle.publish(&table).await.unwrap();
+    assert_eq!(bed.get(HOST, "/").await.status, 503);
+    bed.handle.publish(&RouteTable { generation: 2, ..RouteTable::default() }).await.unwrap();
+    assert_eq!(bed.get(HOST, "/").await.status, 404);
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use mirage_core::Backend;
+use tokio::sync::Notify;
 
 use crate::backend::Pool;
 use crate::config::Limits;
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) clients: Clients,
     waits: Waits,
     routes: RefCell<Rc<Routes>>,
+    changed: Notify,
     pools: RefCell<HashMap<Backend, Rc<Pool>>>,
     beat: Cell<u32>,
     sweeping: Cell<bool>,
@@ -67,6 +69,11 @@ impl Worker {
     /// The table in force.
     pub(crate) fn routes(&self) -> Rc<Routes> {
         self.routes.borrow().clone()
+    }
+
+    /// Waits for the next table. Whoever has this misses none that comes after.
+    pub(crate) fn table_changed(&self) -> impl Future<Output = ()> {
+        self.changed.notified()
     }
 
     /// The number of beats since the start; stands still while there is nothing to time.

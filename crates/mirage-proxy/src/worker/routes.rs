@@ -3,11 +3,15 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use mirage_core::Backend;
 
 use crate::backend::Pool;
 use crate::published::Published;
+
+/// A client waits no longer than this, whatever the table says.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
 
 /// Hosts and who answers for them.
 #[derive(Default)]
@@ -19,6 +23,8 @@ pub(crate) struct Routes {
 pub(crate) struct RoutedService {
     /// For messages.
     pub(crate) name: String,
+    /// How long a request waits for an instance where there is none.
+    pub(crate) hold: Duration,
     pools: Vec<Rc<Pool>>,
     turn: Cell<usize>,
 }
@@ -39,6 +45,7 @@ impl Routes {
             });
             let service = RoutedService {
                 name: route.service_name.clone(),
+                hold: Duration::from_millis(route.hold_millis).min(LONGEST_HOLD),
                 pools: backends.collect(),
                 turn: Cell::new(worker),
             };
@@ -61,6 +68,11 @@ impl Routes {
 }
 
 impl RoutedService {
+    /// Whether there is an instance that takes requests.
+    pub(crate) fn has_backend(&self) -> bool {
+        self.pools.iter().any(|pool| !pool.is_retired())
+    }
+
     /// The backend for the next request: the one with the fewest open requests, in turn where they
     /// are equal, and one that failed just now only where there is no other. Those in `tried` are
     /// left out.

@@ -11,7 +11,7 @@ use std::thread;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::client::{ClientOrder, Clients};
@@ -96,6 +96,7 @@ impl Worker {
             clients: Clients::default(),
             waits: Waits::default(),
             routes: RefCell::default(),
+            changed: Notify::new(),
             pools: RefCell::new(HashMap::new()),
             beat: Cell::new(0),
             sweeping: Cell::new(false),
@@ -127,6 +128,7 @@ impl Worker {
     fn follow(&self, published: &Published, done: oneshot::Sender<()>) {
         let routes = Routes::new(published, self.index, &mut self.pools.borrow_mut());
         *self.routes.borrow_mut() = Rc::new(routes);
+        self.changed.notify_waiters();
         let _ = done.send(());
     }
 
