@@ -78,6 +78,13 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// Pushes set nothing off any more, because the service was rolled back.
+    AutoDeployPaused {
+        /// The revision it was rolled back to.
+        revision: u32,
+    },
+    /// Pushes set deploys off again.
+    AutoDeployResumed,
     /// A token of a project was made.
     TokenCreated {
         /// The project.
@@ -97,6 +104,8 @@ pub enum EventKind {
         /// How many records there are.
         records: usize,
     },
+    /// The end of a deployment was asked for.
+    DeploymentCancelled,
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.

@@ -59,7 +59,8 @@ pub use project::{Environment, Project};
 pub use resources::Resources;
 pub use revision::{DEFAULT_PORT, Revision};
 pub use rollout::{
-    Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Step, plan,
+    Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Rollout,
+    Step, plan,
 };
 pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
 pub use sealed::Sealed;

@@ -10,7 +10,7 @@ use crate::image::reference::Reference;
 use crate::name::Name;
 use crate::probe::Probe;
 use crate::resources::Resources;
-use crate::rollout::RestartPolicy;
+use crate::rollout::{RestartPolicy, Rollout};
 use crate::variable::{VariableName, VariableValue};
 
 /// A TCP port, 1 to 65535.
@@ -33,6 +33,8 @@ pub struct Service {
     pub replicas: u32,
     /// Counts restarts asked for by users; instances of an older count are replaced.
     pub generation: u64,
+    /// Whether pushes of its tag set nothing off, because it was rolled back since its last deploy.
+    pub auto_deploy_paused: bool,
     /// Whether the service is on its way out.
     pub removed: bool,
     /// When it was made.
@@ -71,6 +73,9 @@ pub struct ServiceSpec {
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     #[serde(default)]
     pub auto_deploy: bool,
+    /// How it changes from one deployment to the next.
+    #[serde(default)]
+    pub rollout: Rollout,
     /// Seconds between the stop signal and the kill.
     #[serde(default = "default_grace")]
     pub stop_grace_seconds: u32,
@@ -93,8 +98,16 @@ impl ServiceSpec {
             restart: RestartPolicy::default(),
             allow_new_privileges: false,
             auto_deploy: false,
+            rollout: Rollout::default(),
             stop_grace_seconds: default_grace(),
         }
+    }
+}
+
+impl ServiceSpec {
+    /// Whether no instance of it may run beside one of another deployment.
+    pub fn is_exclusive(&self) -> bool {
+        false
     }
 }
 

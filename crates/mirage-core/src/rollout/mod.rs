@@ -7,6 +7,7 @@
 
 mod plan;
 mod restart;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 pub use plan::plan;
 pub use restart::RestartPolicy;
+pub use settings::Rollout;
 
 use crate::deployment::{Failure, Phase};
 use crate::id::{DeploymentId, InstanceId};
@@ -47,8 +49,18 @@ pub struct Attempt {
     pub doomed: Option<Phase>,
     /// Restart policy of its revision.
     pub restart: RestartPolicy,
-    /// Milliseconds an instance has until its first good answer.
+    /// Milliseconds an instance has until its first good answer, and until one that is no longer well is
+    /// well again.
     pub budget_millis: u64,
+    /// How many instances beyond those wanted may run while it takes over; see [`Rollout::surge`].
+    pub surge: Option<u32>,
+    /// Whether no instance of it may run beside one of another deployment or generation: both would write
+    /// to the same volume.
+    pub exclusive: bool,
+    /// Milliseconds that the instances before it stay once it is active.
+    pub overlap_millis: u64,
+    /// When it became active.
+    pub active_since: Option<Timestamp>,
 }
 
 /// What a service is like.
@@ -108,6 +120,8 @@ pub struct ObservedInstance {
     pub engine_failure: Option<Failure>,
     /// What probing says.
     pub verdict: Verdict,
+    /// Since when it runs without being well; `None` where it is well, or does not run.
+    pub unwell_since: Option<Timestamp>,
     /// Whether the proxy sends it requests.
     pub routed: bool,
     /// Whether it ended because it was asked to.

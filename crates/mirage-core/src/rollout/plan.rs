@@ -23,6 +23,10 @@ pub fn plan(desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
         planner.remove();
     } else {
         planner.advance_candidate();
+        // What was active until now is looked at again when it no longer is.
+        if planner.plan.steps.iter().any(|step| matches!(step, Step::Activate { .. })) {
+            return planner.plan;
+        }
         planner.keep_active();
         planner.route();
         planner.retire();
@@ -83,17 +87,17 @@ impl<'a> Planner<'a> {
             return self.abandon(candidate, cause);
         }
         let own: Vec<_> = self.standing(candidate).collect();
-        let mut waiting = false;
-        for ordinal in 0..self.desired.replicas {
-            if !own.iter().any(|i| i.ordinal == ordinal) {
-                let before = self.of(candidate.deployment).filter(|i| i.ordinal == ordinal && !i.stopped);
-                let attempt = before.map(|i| i.attempt + 1).max().unwrap_or(0);
-                self.enter(candidate, Phase::Starting);
-                self.step(Step::Start { deployment: candidate.deployment, ordinal, attempt });
-                waiting = true;
-            }
+        let missing: Vec<_> =
+            (0..self.desired.replicas).filter(|o| !own.iter().any(|i| i.ordinal == *o)).collect();
+        if !missing.is_empty() {
+            self.enter(candidate, Phase::Starting);
         }
-        if waiting || own.iter().any(|i| i.state == InstanceState::Starting) {
+        for &ordinal in missing.iter().take(self.room(candidate)) {
+            let before = self.of(candidate.deployment).filter(|i| i.ordinal == ordinal && !i.stopped);
+            let attempt = before.map(|i| i.attempt + 1).max().unwrap_or(0);
+            self.step(Step::Start { deployment: candidate.deployment, ordinal, attempt });
+        }
+        if !missing.is_empty() || own.iter().any(|i| i.state == InstanceState::Starting) {
             return;
         }
         self.enter(candidate, Phase::Probing);
@@ -105,6 +109,38 @@ impl<'a> Planner<'a> {
                 self.step(Step::Activate { deployment: candidate.deployment });
             }
         }
+    }
+
+    /// How many instances of the candidate may be started now.
+    fn room(&self, candidate: &Attempt) -> usize {
+        if self.is_blocked(candidate) {
+            return 0;
+        }
+        let Some(surge) = candidate.surge.filter(|_| self.is_rolling(candidate)) else { return usize::MAX };
+        let most = self.desired.replicas.saturating_add(surge);
+        // One that is replaced because it is ill counts once, or an ill deployment could not be replaced.
+        let places: BTreeSet<_> = self
+            .observed
+            .instances
+            .iter()
+            .filter(|i| !i.is_gone())
+            .map(|i| (i.deployment, i.ordinal))
+            .collect();
+        usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(places.len())
+    }
+
+    /// Whether an instance is still there that may not run beside a new one of this deployment.
+    fn is_blocked(&self, attempt: &Attempt) -> bool {
+        let attempts = [&self.desired.active, &self.desired.candidate];
+        let harmless =
+            |id| attempts.into_iter().flatten().any(|other| other.deployment == id && !other.exclusive);
+        let is_other = |i: &ObservedInstance| match i.deployment == attempt.deployment {
+            // A candidate's are replaced after it has become active.
+            true => attempt.phase == Phase::Active && i.generation < self.desired.generation,
+            false => true,
+        };
+        let instances = &self.observed.instances;
+        attempt.exclusive && instances.iter().any(|i| !i.is_gone() && is_other(i) && !harmless(i.deployment))
     }
 
     /// The first reason why the candidate cannot become active.
@@ -141,28 +177,14 @@ impl<'a> Planner<'a> {
     /// Keeps as many instances of the active deployment as are wanted, of the wanted generation.
     fn keep_active(&mut self) {
         let Some(active) = &self.desired.active else { return };
+        if self.yields_to_candidate(active) || self.is_blocked(active) {
+            return;
+        }
         for ordinal in 0..self.desired.replicas {
-            let newest = self
-                .of(active.deployment)
-                .filter(|i| i.ordinal == ordinal && i.generation == self.desired.generation)
-                .max_by_key(|i| (i.created_at, i.attempt));
-            let attempt = match newest {
-                None => 0,
-                Some(instance) => match &instance.state {
-                    InstanceState::Exited(_) if instance.stopped => 0,
-                    InstanceState::Exited(exit) => {
-                        match active.restart.next_try(instance.attempt, instance.created_at, exit) {
-                            None => continue,
-                            Some((_, at)) if self.now < at => {
-                                self.wake(at);
-                                continue;
-                            }
-                            Some((attempt, _)) => attempt,
-                        }
-                    }
-                    _ => continue,
-                },
-            };
+            if self.has_successor(ordinal) {
+                continue;
+            }
+            let Some(attempt) = self.next_attempt(active, ordinal) else { continue };
             match self.observed.active_image {
                 ImageState::Present => {
                     self.step(Step::Start { deployment: active.deployment, ordinal, attempt });
@@ -173,6 +195,44 @@ impl<'a> Planner<'a> {
                 ImageState::Failed(_) => return,
             }
         }
+    }
+
+    /// The number of the try if an instance of the active deployment is to be started at this place now.
+    fn next_attempt(&mut self, active: &Attempt, ordinal: u32) -> Option<u32> {
+        let newest = self
+            .of(active.deployment)
+            .filter(|i| i.ordinal == ordinal && i.generation == self.desired.generation)
+            .max_by_key(|i| (i.created_at, i.attempt));
+        let Some(instance) = newest else { return Some(0) };
+        match &instance.state {
+            InstanceState::Exited(_) if instance.stopped => Some(0),
+            InstanceState::Exited(exit) => {
+                let (attempt, at) = active.restart.next_try(instance.attempt, instance.created_at, exit)?;
+                if self.now < at {
+                    self.wake(at);
+                    return None;
+                }
+                Some(attempt)
+            }
+            InstanceState::Running { .. } if !active.exclusive => self.replacement_of(active, instance),
+            _ => None,
+        }
+    }
+
+    /// The number of the try that replaces an instance which runs and has not been well for too long.
+    fn replacement_of(&mut self, active: &Attempt, instance: &ObservedInstance) -> Option<u32> {
+        let attempt = active.restart.next_after_illness(instance.attempt, instance.created_at, self.now)?;
+        self.is_ill(active, instance).then_some(attempt)
+    }
+
+    /// Whether an instance has not been well for longer than it has to become well.
+    fn is_ill(&mut self, active: &Attempt, instance: &ObservedInstance) -> bool {
+        let Some(since) = instance.unwell_since else { return false };
+        let until = later(since, active.budget_millis);
+        if self.now < until {
+            self.wake(until);
+        }
+        self.now >= until
     }
 
     /// Sends requests where they belong, if they go elsewhere now.
@@ -187,40 +247,144 @@ impl<'a> Planner<'a> {
 
     fn wanted_route(&self) -> BTreeSet<InstanceId> {
         let healthy = |deployment: DeploymentId| self.of(deployment).filter(|i| i.is_healthy());
-        if let Some(candidate) = &self.desired.candidate
-            && candidate.doomed.is_none()
-            && self.observed.candidate_image == ImageState::Present
-            && (0..self.desired.replicas).all(|o| healthy(candidate.deployment).any(|i| i.ordinal == o))
-        {
-            return self.standing(candidate).filter(|i| i.is_healthy()).map(|i| i.id).collect();
+        let mut wanted = BTreeSet::new();
+        if let Some(candidate) = self.arriving() {
+            let new: Vec<_> = self.standing(candidate).filter(|i| i.is_healthy()).collect();
+            let complete = (0..self.desired.replicas).all(|o| new.iter().any(|i| i.ordinal == o));
+            if complete || self.is_rolling(candidate) {
+                wanted.extend(new.iter().map(|i| i.id));
+            }
+            if complete {
+                return wanted;
+            }
         }
-        let Some(active) = &self.desired.active else { return BTreeSet::new() };
-        healthy(active.deployment)
-            .filter(|i| i.ordinal < self.desired.replicas && !self.is_replaced(i))
-            .map(|i| i.id)
-            .collect()
+        let Some(active) = &self.desired.active else { return wanted };
+        let old = healthy(active.deployment).filter(|i| {
+            (i.ordinal < self.desired.replicas || self.stands_in(i))
+                && !i.stopped
+                && !self.is_replaced(i)
+                && !self.is_outdated(active, i)
+                && !self.has_successor(i.ordinal)
+        });
+        if !self.yields_to_candidate(active) {
+            wanted.extend(old.map(|i| i.id));
+        }
+        wanted
     }
 
-    /// Whether a healthy instance of the wanted generation stands at the same place.
+    /// The candidate, once its image is here and as long as it is not given up.
+    fn arriving(&self) -> Option<&'a Attempt> {
+        let candidate = self.desired.candidate.as_ref().filter(|candidate| candidate.doomed.is_none())?;
+        (self.observed.candidate_image == ImageState::Present).then_some(candidate)
+    }
+
+    /// Whether the candidate replaces the active instances in turns.
+    fn is_rolling(&self, candidate: &Attempt) -> bool {
+        !candidate.exclusive && candidate.surge.is_some_and(|surge| surge < self.desired.replicas)
+    }
+
+    /// Whether all instances of the active deployment have to be gone before the candidate is started.
+    fn yields_to_candidate(&self, active: &Attempt) -> bool {
+        active.exclusive && self.arriving().is_some_and(|candidate| candidate.exclusive)
+    }
+
+    /// Whether the candidate, taking over in turns, has a healthy instance at this place.
+    fn has_successor(&self, ordinal: u32) -> bool {
+        self.arriving()
+            .filter(|candidate| self.is_rolling(candidate))
+            .is_some_and(|candidate| self.standing(candidate).any(|i| i.ordinal == ordinal && i.is_healthy()))
+    }
+
+    /// Whether the active instance at this place may go for one of the candidate now. The last ones stay until
+    /// the candidate is active: it may still fail.
+    fn is_relieved(&self, ordinal: u32) -> bool {
+        let Some(candidate) = self.arriving() else { return false };
+        let has = |o: u32, routed: bool| {
+            self.standing(candidate).any(|i| i.ordinal == o && i.is_healthy() && (i.routed || !routed))
+        };
+        self.is_rolling(candidate) && has(ordinal, true) && !(0..self.desired.replicas).all(|o| has(o, false))
+    }
+
+    /// Whether a healthy and newer instance stands at the same place.
     fn is_replaced(&self, old: &ObservedInstance) -> bool {
-        old.generation < self.desired.generation
-            && self.of(old.deployment).any(|i| {
-                i.ordinal == old.ordinal && i.generation == self.desired.generation && i.is_healthy()
-            })
+        let age = |i: &ObservedInstance| (i.generation, i.created_at);
+        self.of(old.deployment)
+            .any(|i| i.ordinal == old.ordinal && age(i) > age(old) && i.is_healthy() && !i.stopped)
+    }
+
+    /// Whether a healthy instance of the active deployment that is one too many stays, because those at the wanted
+    /// places are not well.
+    fn stands_in(&self, i: &ObservedInstance) -> bool {
+        let is_active = self.desired.active.as_ref().is_some_and(|active| active.deployment == i.deployment);
+        let healthy = |ordinal: u32| self.of(i.deployment).any(|o| o.ordinal == ordinal && o.is_healthy());
+        let lacking = (0..self.desired.replicas).filter(|o| !healthy(*o) && !self.has_successor(*o)).count();
+        let before = (self.desired.replicas..i.ordinal).filter(|ordinal| healthy(*ordinal)).count();
+        is_active && i.is_healthy() && i.ordinal >= self.desired.replicas && before < lacking
+    }
+
+    /// Whether an instance has to go before one of the wanted generation may start.
+    fn is_outdated(&self, active: &Attempt, i: &ObservedInstance) -> bool {
+        active.exclusive && i.generation < self.desired.generation
     }
 
     /// Lets go of instances that nobody wants and that get no new requests any more.
     fn retire(&mut self) {
-        let active = self.desired.active.as_ref().map(|a| a.deployment);
-        let candidate = self.desired.candidate.as_ref().filter(|c| c.doomed.is_none()).map(|c| c.deployment);
-        for instance in &self.observed.instances {
-            let belongs = (Some(instance.deployment) == active || Some(instance.deployment) == candidate)
-                && instance.ordinal < self.desired.replicas
-                && !self.is_replaced(instance);
-            if !belongs && !instance.routed && instance.is_up() {
+        for instance in self.observed.instances.iter().filter(|i| i.is_up() && !i.routed) {
+            if !self.belongs(instance) && !self.lingers(instance) {
                 self.plan.steps.push(Step::Retire { instance: instance.id });
             }
         }
+    }
+
+    fn belongs(&mut self, i: &ObservedInstance) -> bool {
+        if i.stopped || self.is_replaced(i) || (i.ordinal >= self.desired.replicas && !self.stands_in(i)) {
+            return false;
+        }
+        let candidate = self.desired.candidate.as_ref().filter(|candidate| candidate.doomed.is_none());
+        if candidate.is_some_and(|candidate| candidate.deployment == i.deployment) {
+            return true;
+        }
+        let Some(active) = self.desired.active.as_ref().filter(|active| active.deployment == i.deployment)
+        else {
+            return false;
+        };
+        !self.yields_to_candidate(active)
+            && !self.is_outdated(active, i)
+            && !self.is_relieved(i.ordinal)
+            && !self.is_given_up(active, i)
+    }
+
+    /// Whether an active instance that is not well is not waited for any longer: another one was started at its
+    /// place, or can only be started when this one is gone.
+    fn is_given_up(&mut self, active: &Attempt, i: &ObservedInstance) -> bool {
+        if i.is_healthy() {
+            return false;
+        }
+        let followed = self.of(i.deployment).any(|other| {
+            other.ordinal == i.ordinal
+                && other.generation == self.desired.generation
+                && other.created_at > i.created_at
+                && other.is_up()
+        });
+        let again = active.restart.next_after_illness(i.attempt, i.created_at, self.now).is_some();
+        followed || (active.exclusive && again && self.is_ill(active, i))
+    }
+
+    /// Whether an instance of a deployment that was superseded is to stay a while.
+    fn lingers(&mut self, i: &ObservedInstance) -> bool {
+        let Some(active) = &self.desired.active else { return false };
+        let candidate = self.desired.candidate.as_ref();
+        let known = i.deployment == active.deployment
+            || candidate.is_some_and(|candidate| candidate.deployment == i.deployment);
+        let (false, false, Some(since)) = (known, active.exclusive, active.active_since) else {
+            return false;
+        };
+        let until = later(since, active.overlap_millis);
+        if self.now < until && i.is_healthy() {
+            self.wake(until);
+            return true;
+        }
+        false
     }
 
     /// Has the engine clean up behind instances that ended.
@@ -271,7 +435,7 @@ impl ObservedInstance {
         matches!(self.state, InstanceState::Exited(_))
     }
 
-    fn is_healthy(&self) -> bool {
+    pub(super) fn is_healthy(&self) -> bool {
         matches!(self.state, InstanceState::Running { .. }) && self.verdict == Verdict::Healthy
     }
 

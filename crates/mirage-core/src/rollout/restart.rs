@@ -36,12 +36,23 @@ impl RestartPolicy {
             RestartPolicy::Always => true,
             RestartPolicy::OnFailure => !exit.is_success(),
         };
-        let lived = exit.at.duration_since(created).unsigned_abs();
-        let next = if lived >= PROVEN { 1 } else { attempt + 1 };
-        if !again || (self == RestartPolicy::OnFailure && next > MAX_TRIES) {
-            return None;
-        }
+        let next = self.count(attempt, created, exit.at).filter(|_| again)?;
         Some((next, exit.at.saturating_add(backoff(next)).unwrap_or(exit.at)))
+    }
+
+    /// The number of the try that follows an instance which runs and does not get well. Nothing is added to the
+    /// time that it had for that.
+    pub(crate) fn next_after_illness(self, attempt: u32, created: Timestamp, now: Timestamp) -> Option<u32> {
+        match self {
+            RestartPolicy::Never => None,
+            RestartPolicy::Always | RestartPolicy::OnFailure => self.count(attempt, created, now),
+        }
+    }
+
+    fn count(self, attempt: u32, created: Timestamp, end: Timestamp) -> Option<u32> {
+        let lived = end.duration_since(created).unsigned_abs();
+        let next = if lived >= PROVEN { 1 } else { attempt + 1 };
+        (self != RestartPolicy::OnFailure || next <= MAX_TRIES).then_some(next)
     }
 }
 

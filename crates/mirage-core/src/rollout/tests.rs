@@ -1,6 +1,9 @@
 use super::*;
 use crate::error::Code;
 
+mod simulation;
+mod turns;
+
 /// A service's story: desired and observed as values, the plan as text.
 struct Story {
     desired: Desired,
@@ -23,6 +26,10 @@ fn attempt(n: u8, phase: Phase) -> Attempt {
         doomed: None,
         restart: RestartPolicy::OnFailure,
         budget_millis: 60_000,
+        surge: None,
+        exclusive: false,
+        overlap_millis: 0,
+        active_since: None,
     }
 }
 
@@ -37,6 +44,7 @@ fn instance(deployment_number: u8, n: u8) -> ObservedInstance {
         state: InstanceState::Running { since: at(0) },
         engine_failure: None,
         verdict: Verdict::Healthy,
+        unwell_since: None,
         routed: true,
         stopped: false,
     }

@@ -1,0 +1,508 @@
+//! The planner among engines that are slow, processes that die and users who change their minds: many random
+//! histories without IO, each of which has to come to rest within the sum of its deadlines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+/// Histories that are played. Each is a function of its number.
+const HISTORIES: u64 = 100_000;
+
+/// Deadlines of this world, in milliseconds, far shorter than those of the real one.
+const PULL: i64 = 4_000;
+const START: i64 = 1_000;
+const BUDGET: i64 = 3_000;
+const OVERLAP: i64 = 700;
+/// Draining, the stop signal, the grace and the kill.
+const RETIRE: i64 = 2_500;
+/// A process that goes on failing is given up after ten tries; their pauses make up this time.
+const CRASH_LOOP: i64 = 180_000;
+
+/// SplitMix64: enough for a walk, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+
+    fn millis(&mut self, most: i64) -> i64 {
+        self.roll(most.unsigned_abs()).cast_signed()
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.roll(chances) == 0
+    }
+}
+
+/// What the image of a deployment is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Nature {
+    Serves,
+    CannotBePulled,
+    CannotBeStarted,
+    EndsAtOnce,
+    NeverWell,
+    FallsIllLater,
+    DiesLater,
+}
+
+#[derive(Clone, Debug)]
+struct Planned {
+    attempt: Attempt,
+    nature: Nature,
+    cancelled: bool,
+    failed: bool,
+    pull: Option<(i64, bool)>,
+    present: bool,
+    pull_failure: Option<Failure>,
+}
+
+/// An instance as the world has it, behind what the planner may see.
+#[derive(Clone, Debug)]
+struct Actual {
+    seen: ObservedInstance,
+    /// When the start that is under way ends.
+    starting: Option<i64>,
+    /// When the retirement that is under way ends.
+    retiring: Option<i64>,
+    well_at: Option<i64>,
+    ill_at: Option<i64>,
+    dies_at: Option<i64>,
+    /// Whether the engine has it, whatever the database says.
+    exists: bool,
+}
+
+struct World {
+    dice: Dice,
+    now: i64,
+    made: u8,
+    desired: Desired,
+    active: Option<Planned>,
+    moving: Vec<Planned>,
+    instances: Vec<Actual>,
+    routed: BTreeSet<InstanceId>,
+    crashes: bool,
+    log: Vec<String>,
+}
+
+fn failure(message: &str) -> Failure {
+    Failure { code: Code::ImagePullError, message: message.into(), hint: None, log_tail: vec![] }
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut desired = Story::new().desired;
+        let mut dice = Dice(seed);
+        desired.replicas = 1 + u32::try_from(dice.roll(3)).unwrap();
+        Self {
+            dice,
+            now: 0,
+            made: 0,
+            desired,
+            active: None,
+            moving: Vec::new(),
+            instances: Vec::new(),
+            routed: BTreeSet::new(),
+            crashes: false,
+            log: Vec::new(),
+        }
+    }
+
+    fn deploy(&mut self) {
+        let nature = match self.dice.roll(12) {
+            0 => Nature::CannotBePulled,
+            1 => Nature::CannotBeStarted,
+            2 => Nature::EndsAtOnce,
+            3 => Nature::NeverWell,
+            4 => Nature::FallsIllLater,
+            5 => Nature::DiesLater,
+            _ => Nature::Serves,
+        };
+        self.made += 1;
+        let mut attempt = attempt(self.made, Phase::Queued);
+        attempt.budget_millis = BUDGET.unsigned_abs();
+        attempt.surge = [None, None, Some(1), Some(2)][usize::try_from(self.dice.roll(4)).unwrap()];
+        attempt.exclusive = self.dice.one_in(4);
+        attempt.overlap_millis = if self.dice.one_in(4) { OVERLAP.unsigned_abs() } else { 0 };
+        attempt.restart = match self.dice.roll(4) {
+            0 => RestartPolicy::Always,
+            1 => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        };
+        // A newer request supersedes one that waits, not the one that is under way.
+        self.moving.truncate(1);
+        if self.moving.first().is_some_and(|first| first.attempt.phase == Phase::Queued) {
+            self.moving.clear();
+        }
+        let present = self.dice.one_in(2);
+        self.moving.push(Planned {
+            attempt,
+            nature,
+            cancelled: false,
+            failed: false,
+            pull: None,
+            present,
+            pull_failure: None,
+        });
+    }
+
+    /// Something that a user or the machine does.
+    fn happen(&mut self) {
+        let what = self.dice.roll(10);
+        self.log.push(format!("{:>7} event {what}", self.now));
+        match what {
+            0..=3 => self.deploy(),
+            4 => self.desired.replicas = u32::try_from(self.dice.roll(4)).unwrap(),
+            5 => self.desired.generation += 1,
+            6 => {
+                if let Some(last) = self.moving.last_mut() {
+                    last.cancelled = true;
+                }
+            }
+            7 => self.lose_control(),
+            8 => self.lose_shim(),
+            _ => self.now += self.dice.millis(2_000),
+        }
+    }
+
+    /// The control plane is killed: what it was doing is not done, and it does not know how far it got.
+    fn lose_control(&mut self) {
+        for planned in self.moving.iter_mut().chain(&mut self.active) {
+            planned.pull = None;
+            planned.pull_failure = None;
+        }
+        let hopeless: Vec<_> = self.moving.iter().chain(&self.active).collect();
+        let hopeless = hopeless.into_iter().filter(|p| p.nature == Nature::CannotBeStarted);
+        let hopeless: Vec<_> = hopeless.map(|p| p.attempt.deployment).collect();
+        for actual in &mut self.instances {
+            actual.retiring = None;
+            actual.seen.engine_failure = None;
+            if actual.starting.take().is_some() {
+                actual.exists = self.dice.one_in(2) && !hopeless.contains(&actual.seen.deployment);
+            }
+        }
+    }
+
+    fn lose_shim(&mut self) {
+        let count = self.instances.len() as u64;
+        if count > 0 {
+            let at = usize::try_from(self.dice.roll(count)).unwrap();
+            self.instances[at].exists = false;
+        }
+    }
+
+    /// What the reconciler sees; what it sees to have ended it writes down.
+    fn observe(&mut self) -> Observed {
+        let now = at(self.now);
+        for planned in self.moving.iter_mut().chain(&mut self.active) {
+            if let Some((_, well)) = planned.pull.filter(|(done, _)| *done <= self.now) {
+                planned.pull = None;
+                planned.present = well;
+                planned.pull_failure = (!well).then(|| failure("wrong bytes"));
+            }
+        }
+        let natures: BTreeMap<_, _> =
+            self.moving.iter().chain(&self.active).map(|p| (p.attempt.deployment, p.nature)).collect();
+        for actual in &mut self.instances {
+            let exit = |code| Exit { code, signal: None, oom: false, start_error: None, at: now };
+            if matches!(actual.seen.state, InstanceState::Exited(_)) {
+                continue;
+            }
+            if actual.starting.is_some_and(|done| done <= self.now) {
+                actual.starting = None;
+                if natures.get(&actual.seen.deployment) == Some(&Nature::CannotBeStarted) {
+                    actual.seen.engine_failure = Some(failure("no such program"));
+                    actual.seen.state = InstanceState::Exited(exit(Some(127)));
+                    actual.exists = false;
+                    continue;
+                }
+                actual.exists = true;
+            }
+            if actual.retiring.is_some_and(|done| done <= self.now) {
+                actual.exists = false;
+                actual.seen.state = InstanceState::Exited(exit(Some(0)));
+                continue;
+            }
+            let dead = actual.dies_at.is_some_and(|dies| dies <= self.now);
+            actual.seen.state = match actual {
+                Actual { retiring: Some(_), .. } => InstanceState::Stopping,
+                Actual { starting: Some(_), .. } => InstanceState::Starting,
+                Actual { exists: false, .. } => InstanceState::Exited(exit(None)),
+                _ if dead => {
+                    actual.exists = false;
+                    InstanceState::Exited(exit(Some(1)))
+                }
+                Actual { seen, .. } => match seen.state {
+                    InstanceState::Running { since } => InstanceState::Running { since },
+                    _ => InstanceState::Running { since: now },
+                },
+            };
+            let well = actual.well_at.is_some_and(|at| at <= self.now)
+                && actual.ill_at.is_none_or(|at| at > self.now);
+            actual.seen.verdict =
+                if well { Verdict::Healthy } else { Verdict::Unhealthy(ProbeFailure::Refused) };
+            let running = matches!(actual.seen.state, InstanceState::Running { .. });
+            actual.seen.unwell_since = (running && !well).then(|| actual.seen.unwell_since.unwrap_or(now));
+        }
+        let image = |planned: Option<&Planned>| match planned {
+            None => ImageState::Absent,
+            Some(Planned { pull: Some(_), .. }) => ImageState::Pulling,
+            Some(Planned { pull_failure: Some(why), .. }) => ImageState::Failed(why.clone()),
+            Some(planned) if planned.present => ImageState::Present,
+            Some(_) => ImageState::Absent,
+        };
+        let mut instances: Vec<_> = self.instances.iter().map(|actual| actual.seen.clone()).collect();
+        for instance in &mut instances {
+            instance.routed = self.routed.contains(&instance.id);
+        }
+        Observed {
+            candidate_image: image(self.moving.first()),
+            active_image: image(self.active.as_ref()),
+            instances,
+            remains: Vec::new(),
+        }
+    }
+
+    fn wanted(&self) -> Desired {
+        let candidate = self.moving.first().map(|planned| {
+            let doomed = match () {
+                () if planned.cancelled => Some(Phase::Cancelled),
+                () if planned.failed => Some(Phase::Failed),
+                () => None,
+            };
+            Attempt { doomed, ..planned.attempt.clone() }
+        });
+        let active = self.active.as_ref().map(|planned| planned.attempt.clone());
+        Desired { active, candidate, ..self.desired.clone() }
+    }
+
+    /// One round; says whether anything was done.
+    fn round(&mut self) -> (bool, Option<Timestamp>) {
+        let observed = self.observe();
+        let desired = self.wanted();
+        let plan = plan(&desired, &observed, at(self.now));
+        for step in &plan.steps {
+            self.log.push(format!("{:>7} {step}", self.now));
+            self.take(step, &observed);
+        }
+        self.check();
+        (!plan.steps.is_empty(), plan.wake_at)
+    }
+
+    fn take(&mut self, step: &Step, observed: &Observed) {
+        match step {
+            Step::Enter { phase, .. } if !phase.is_moving() => drop(self.moving.remove(0)),
+            Step::Enter { phase, .. } => {
+                assert!(self.moving[0].attempt.phase.may_become(*phase), "phases only move forward");
+                self.moving[0].attempt.phase = *phase;
+            }
+            Step::Pull { deployment } => {
+                let done = self.now + self.dice.millis(PULL);
+                let hiccup = self.dice.one_in(20);
+                let all = self.moving.iter_mut().chain(&mut self.active);
+                for planned in all.filter(|planned| planned.attempt.deployment == *deployment) {
+                    planned.pull = Some((done, planned.nature != Nature::CannotBePulled && !hiccup));
+                }
+            }
+            Step::Start { deployment, ordinal, attempt } => self.start(*deployment, *ordinal, *attempt),
+            Step::Route { instances } => {
+                self.check_route(observed, instances);
+                self.routed.clone_from(instances);
+            }
+            Step::Activate { deployment } => {
+                let mut planned = self.moving.remove(0);
+                assert_eq!(planned.attempt.deployment, *deployment);
+                let good = |ordinal: u32| {
+                    observed.instances.iter().any(|i| {
+                        i.deployment == *deployment
+                            && i.ordinal == ordinal
+                            && i.verdict == Verdict::Healthy
+                            && i.routed
+                    })
+                };
+                assert!((0..self.desired.replicas).all(good), "active means running, healthy and routed");
+                planned.attempt.phase = Phase::Active;
+                // With no instance wanted there was nothing to prove.
+                self.crashes |= planned.nature != Nature::Serves;
+                planned.attempt.active_since = Some(at(self.now));
+                self.active = Some(planned);
+            }
+            Step::Abandon { .. } => self.moving[0].failed = true,
+            Step::Retire { instance } => {
+                let done = self.now + self.dice.millis(RETIRE);
+                let actual = self.instances.iter_mut().find(|actual| actual.seen.id == *instance).unwrap();
+                assert!(!self.routed.contains(instance), "nothing that gets requests is stopped");
+                // It is gone only when its start has heard of it.
+                actual.retiring = Some(actual.starting.unwrap_or(done).max(done));
+                actual.seen.stopped = true;
+            }
+            Step::Sweep { .. } | Step::Forget => unreachable!("nothing is removed or left behind here"),
+        }
+    }
+
+    fn start(&mut self, deployment: DeploymentId, ordinal: u32, attempt: u32) {
+        let planned = self.moving.iter().chain(&self.active).find(|p| p.attempt.deployment == deployment);
+        let (nature, exclusive) = planned.map(|p| (p.nature, p.attempt.exclusive)).unwrap();
+        if exclusive {
+            let beside = |i: &&Actual| {
+                let other = self.moving.iter().chain(&self.active);
+                let mut other = other.filter(|p| p.attempt.deployment == i.seen.deployment);
+                i.seen.deployment != deployment && other.all(|p| p.attempt.exclusive)
+            };
+            let up = |i: &&Actual| !matches!(i.seen.state, InstanceState::Exited(_));
+            let beside = self.instances.iter().filter(up).find(beside);
+            assert!(beside.is_none(), "two write to one volume");
+        }
+        let done = self.now + self.dice.millis(START);
+        let soon = done + self.dice.millis(BUDGET / 2);
+        let later = soon + 1 + self.dice.millis(20_000);
+        let mut seen = instance(0, 0);
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&(self.instances.len() as u32 + 1).to_be_bytes());
+        (seen.id, seen.deployment, seen.ordinal) = (InstanceId::from_random(id), deployment, ordinal);
+        (seen.generation, seen.attempt, seen.created_at) = (self.desired.generation, attempt, at(self.now));
+        (seen.state, seen.verdict, seen.routed) = (InstanceState::Starting, Verdict::Unknown, false);
+        self.instances.push(Actual {
+            seen,
+            starting: Some(done),
+            retiring: None,
+            well_at: (nature != Nature::NeverWell).then_some(soon),
+            ill_at: (nature == Nature::FallsIllLater).then_some(later),
+            dies_at: match nature {
+                Nature::EndsAtOnce => Some(done),
+                Nature::DiesLater => Some(later),
+                _ => None,
+            },
+            exists: false,
+        });
+    }
+
+    /// Nothing good loses its requests to something unproven, or to nothing.
+    fn check_route(&self, observed: &Observed, next: &BTreeSet<InstanceId>) {
+        let healthy = |id: &InstanceId| {
+            let mut all = observed.instances.iter();
+            all.any(|i| i.id == *id && i.is_healthy())
+        };
+        assert!(next.iter().all(healthy), "only healthy instances get requests");
+        let Some(active) = self.active.as_ref().filter(|active| !active.attempt.exclusive) else { return };
+        let of_active = |id: &&InstanceId| {
+            let mut all = self.instances.iter();
+            all.any(|a| a.seen.id == **id && a.seen.deployment == active.attempt.deployment)
+        };
+        if next.is_empty() && self.desired.replicas > 0 {
+            let serving = self.routed.iter().filter(of_active).any(healthy);
+            assert!(!serving, "a service that served was left without instances");
+        }
+    }
+
+    fn check(&self) {
+        let mut places = BTreeMap::new();
+        for actual in &self.instances {
+            let seen = &actual.seen;
+            if !matches!(seen.state, InstanceState::Exited(_)) && actual.retiring.is_none() {
+                *places.entry((seen.deployment, seen.ordinal)).or_insert(0) += 1;
+            }
+        }
+        assert!(places.values().all(|count| *count <= 3), "instances pile up at one place");
+    }
+
+    /// The next moment at which something ends, or is due.
+    fn next(&self, wake: Option<Timestamp>) -> Option<i64> {
+        let pulls = self.moving.iter().chain(&self.active).filter_map(|p| p.pull.map(|(done, _)| done));
+        let live = self.instances.iter().filter(|a| !matches!(a.seen.state, InstanceState::Exited(_)));
+        let ends = live.flat_map(|a| [a.starting, a.retiring, a.well_at, a.ill_at, a.dies_at]).flatten();
+        let wake = wake.map(|at| at.as_millisecond() - 1_000_000);
+        pulls.chain(ends).chain(wake).filter(|at| *at > self.now).min()
+    }
+
+    /// Rounds until there is nothing to do now.
+    fn settle(&mut self) -> Option<Timestamp> {
+        for _ in 0..64 {
+            let (busy, wake) = self.round();
+            if !busy {
+                return wake;
+            }
+        }
+        panic!("it goes round in circles");
+    }
+
+    fn play(&mut self) {
+        self.deploy();
+        for _ in 0..4 + self.dice.roll(8) {
+            let wake = self.settle();
+            match self.next(wake) {
+                Some(next) if !self.dice.one_in(3) => self.now = next,
+                _ => self.now += 1 + self.dice.millis(1_500),
+            }
+            if self.dice.one_in(2) {
+                self.happen();
+            }
+        }
+        let limit = self.now + self.deadlines();
+        loop {
+            let wake = self.settle();
+            match self.next(wake) {
+                Some(next) if next <= limit => self.now = next,
+                Some(_) if self.crashes => return,
+                Some(next) => panic!("it does not come to rest until {limit}: next {next}"),
+                None => break,
+            }
+        }
+        self.is_converged();
+    }
+
+    /// The sum of the deadlines of whatever can still be under way.
+    fn deadlines(&self) -> i64 {
+        let turns = i64::from(self.desired.replicas.max(1));
+        let tries = 4;
+        let one = PULL + turns * (tries * (START + BUDGET) + RETIRE + OVERLAP) + RETIRE;
+        let loops = if self.crashes { CRASH_LOOP } else { 0 };
+        one * (self.moving.len() as i64 + 2) + loops
+    }
+
+    fn is_converged(&self) {
+        assert!(self.moving.is_empty(), "a deployment is neither active nor at an end");
+        let Some(active) = &self.active else {
+            assert!(self.routed.is_empty(), "requests go to nobody's instance");
+            return assert!(self.instances.iter().all(|a| !a.exists), "an orphan runs");
+        };
+        for actual in self.instances.iter().filter(|actual| actual.exists) {
+            let own = actual.seen.deployment == active.attempt.deployment;
+            assert!(own && actual.seen.ordinal < self.desired.replicas, "an orphan runs");
+        }
+        if active.nature != Nature::Serves || active.pull_failure.is_some() {
+            return;
+        }
+        for ordinal in 0..self.desired.replicas {
+            let at_place = self.instances.iter().filter(|a| a.exists && a.seen.ordinal == ordinal);
+            let at_place: Vec<_> = at_place.collect();
+            assert_eq!(at_place.len(), 1, "one instance at each place");
+            assert!(at_place[0].seen.is_healthy() && self.routed.contains(&at_place[0].seen.id));
+            assert_eq!(at_place[0].seen.generation, self.desired.generation, "an old generation runs");
+        }
+        assert_eq!(self.routed.len(), self.desired.replicas as usize);
+    }
+}
+
+#[test]
+fn every_history_ends_converged_within_its_deadlines() {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || (thread..HISTORIES).step_by(threads as usize).for_each(history));
+        }
+    });
+}
+
+fn history(seed: u64) {
+    let mut world = World::new(seed);
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.play()));
+    if played.is_err() {
+        panic!("history {seed}:\n{}", world.log.join("\n"));
+    }
+}
