@@ -13,7 +13,8 @@ use super::follow::follow_deployment;
 use super::login::LoginArgs;
 use super::progress::show_plan;
 use super::wire::{
-    Change, Created, Deployment, Healthcheck, InspectImage, NewService, Password, Resources, Service, Told,
+    Change, Created, Deployment, Healthcheck, InspectImage, NewService, Password, Resources, Rollout,
+    Service, Told,
 };
 
 /// Deploy an image and wait until it serves
@@ -69,6 +70,24 @@ pub struct DeployArgs {
     /// How long a new instance may take until it is well: seconds, or `90s`, `2m`
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     health_timeout: Option<f64>,
+    /// How often a healthy instance is asked: seconds, or `90s`, `2m`
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    health_interval: Option<f64>,
+    /// Bad answers in a row after which an instance gets no more requests
+    #[arg(long, value_name = "N")]
+    health_threshold: Option<u32>,
+    /// Replace instances in turns, with at most this many more than wanted
+    #[arg(long, value_name = "N")]
+    surge: Option<u32>,
+    /// Seconds that old instances stay after the traffic has moved
+    #[arg(long, value_name = "SECONDS")]
+    overlap: Option<u32>,
+    /// Seconds that old instances have to finish their requests
+    #[arg(long, value_name = "SECONDS")]
+    drain: Option<u32>,
+    /// Seconds between the stop signal and the kill
+    #[arg(long, value_name = "SECONDS")]
+    stop_grace: Option<u32>,
     /// What happens when the process exits: on-failure, always, never
     #[arg(long, value_name = "POLICY", value_parser = restart_policy)]
     restart: Option<RestartPolicy>,
@@ -181,6 +200,8 @@ fn change(args: &DeployArgs) -> Result<Change> {
         command: (!args.command.is_empty()).then(|| args.command.clone()),
         allow_new_privileges: args.allow_new_privileges.then_some(true),
         auto_deploy: (args.auto_deploy || args.no_auto_deploy).then_some(args.auto_deploy),
+        rollout: rollout(args),
+        stop_grace_seconds: args.stop_grace,
     })
 }
 
@@ -211,10 +232,18 @@ fn sealed_variables(args: &DeployArgs) -> Result<BTreeMap<String, Password>> {
 }
 
 fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {
-    if args.health_path.is_none() && args.health_timeout.is_none() {
-        return None;
-    }
-    Some(Healthcheck { path: args.health_path.clone(), start_timeout_seconds: args.health_timeout })
+    let check = Healthcheck {
+        path: args.health_path.clone(),
+        interval_seconds: args.health_interval,
+        start_timeout_seconds: args.health_timeout,
+        threshold: args.health_threshold,
+    };
+    (check != Healthcheck::default()).then_some(check)
+}
+
+fn rollout(args: &DeployArgs) -> Option<Rollout> {
+    let rollout = Rollout { surge: args.surge, overlap_seconds: args.overlap, drain_seconds: args.drain };
+    (rollout != Rollout::default()).then_some(rollout)
 }
 
 fn resources(args: &DeployArgs) -> Option<Resources> {

@@ -89,7 +89,7 @@ pub enum Verb {
     /// Bring images in from files, and out into files
     Image(image::ImageArgs),
     /// Deploy an image and wait until it serves
-    Deploy(deploy::DeployArgs),
+    Deploy(Box<deploy::DeployArgs>),
     /// List services
     Services(services::ServicesArgs),
     /// Show one service
@@ -104,6 +104,8 @@ pub enum Verb {
     Restart(lifecycle::RestartArgs),
     /// Deploy an older revision again
     Rollback(lifecycle::RollbackArgs),
+    /// Stop a deployment that is on its way
+    Cancel(lifecycle::CancelArgs),
     /// Change the number of instances
     Scale(lifecycle::ScaleArgs),
     /// Remove a service
@@ -164,7 +166,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
     match verb {
         Verb::Inspect(args) => inspect::run(args, context).await,
         Verb::Image(args) => image::run(args, context).await,
-        Verb::Deploy(args) => deploy::run(args, context).await,
+        Verb::Deploy(args) => deploy::run(*args, context).await,
         Verb::Services(args) => services::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Deployments(args) => deployments::run(args, context).await,
@@ -172,6 +174,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Redeploy(args) => lifecycle::redeploy(args, context).await,
         Verb::Restart(args) => lifecycle::restart(args, context).await,
         Verb::Rollback(args) => lifecycle::rollback(args, context).await,
+        Verb::Cancel(args) => lifecycle::cancel(args, context).await,
         Verb::Scale(args) => lifecycle::scale(args, context).await,
         Verb::Remove(args) => remove::run(args, context).await,
         Verb::Credential(verb) => credential::run(verb, context).await,

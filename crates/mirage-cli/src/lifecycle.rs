@@ -1,9 +1,9 @@
-//! `mirage redeploy`, `restart`, `rollback`, `scale`
+//! `mirage redeploy`, `restart`, `rollback`, `cancel`, `scale`
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use mirage_core::Result;
+use mirage_core::{Code, Error, Result};
 use serde_json::json;
 
 use super::api::segment;
@@ -43,6 +43,14 @@ pub struct RollbackArgs {
     login: LoginArgs,
 }
 
+/// Stop a deployment that is on its way
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mirage cancel web\n  mirage cancel shop/staging/web")]
+pub struct CancelArgs {
+    /// The service: a name, an id, or project/environment/name
+    name: String,
+}
+
 /// Change the number of instances
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mirage scale web 3\n  mirage scale web 0")]
@@ -68,6 +76,23 @@ pub(crate) async fn rollback(args: RollbackArgs, context: Context) -> Result<()>
     let deployment: Told<Deployment> = context.api.post(&path, &request).await?;
     let service = deployment.service.clone();
     follow_deployment(&context.api, &context.printer, &service, deployment, start).await
+}
+
+pub(crate) async fn cancel(args: CancelArgs, context: Context) -> Result<()> {
+    let start = Instant::now();
+    let service: Service = context.api.get(&format!("/api/services/{}", segment(&args.name))).await?;
+    let Some(moving) = &service.candidate_deployment else {
+        return Err(Error::new(Code::Conflict, format!("no deployment of `{}` is on its way", service.name))
+            .hint(format!("`mirage deployments {}` lists those that were", service.name)));
+    };
+    let path = format!("/api/deployments/{}/cancel", moving.id);
+    let deployment: Told<Deployment> = context.api.post(&path, &json!({})).await?;
+    let text = format!("{} #{}", service.name, deployment.revision);
+    context.printer.step("Cancelled", &text, Some(start.elapsed()));
+    if context.printer.json {
+        context.printer.json(&deployment);
+    }
+    Ok(())
 }
 
 pub(crate) async fn restart(args: RestartArgs, context: Context) -> Result<()> {

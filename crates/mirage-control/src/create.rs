@@ -99,6 +99,7 @@ impl Control {
             spec,
             replicas: request.replicas,
             generation: 0,
+            auto_deploy_paused: false,
             removed: false,
             created_at: now,
             updated_at: now,

@@ -58,6 +58,9 @@ impl Control {
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
         service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
+        if trigger == Trigger::Push && service.auto_deploy_paused {
+            return Err(Error::new(Code::Conflict, format!("`{}` was rolled back meanwhile", service.name)));
+        }
         let before = service.replicas;
         patch.check_seen(&service)?;
         let mut fields = self.apply(patch, &mut service)?;
@@ -76,6 +79,7 @@ impl Control {
             tx.update_service(&service).await?;
             self.tell_changes(&mut tx, actor, &service, before, fields).await?;
         }
+        self.resume_auto_deploy(&mut tx, actor, &mut service).await?;
         let id = self.begin_deployment(&mut tx, &service, resolution, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
@@ -117,6 +121,13 @@ impl Control {
                 .field("revision")
                 .hint(format!("`mirage deployments {}` lists them", service.name)));
         };
+        if !self.parts.store.was_active(service.id, revision).await? {
+            let message = format!("revision {revision} of `{}` has never been active", service.name);
+            return Err(Error::new(Code::Conflict, message).field("revision").hint(format!(
+                "roll back to one that was, `mirage deployments {}` lists them; `mirage deploy` tries an image again",
+                service.name
+            )));
+        }
         let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
         let image = &old.image.reference;
         // A revision that needed no login needs none now, whatever is stored for another registry.
@@ -140,6 +151,7 @@ impl Control {
             self.tell_changes(&mut tx, actor, &service, service.replicas, vec![CREDENTIALS.to_owned()])
                 .await?;
         }
+        self.pause_auto_deploy(&mut tx, actor, &mut service, revision).await?;
         self.queue_again(tx, &service, revision, Trigger::Rollback).await
     }
 
@@ -160,23 +172,6 @@ impl Control {
                 .hint(format!("`mirage deployments {}` lists them", service.name)));
         };
         self.rollback(actor, wanted, Some(deployment.revision), credentials).await
-    }
-
-    /// Asks for the end of a deployment that is on its way.
-    pub async fn cancel(&self, actor: &Actor, id: DeploymentId) -> Result<Deployment> {
-        self.allow(actor, Action::Deploy)?;
-        let deployment = self.read_deployment(id).await?;
-        let mut tx = self.parts.store.begin().await?;
-        if !tx.set_cancelled(id).await? {
-            return Err(Error::new(
-                Code::Conflict,
-                format!("the deployment is {} already", deployment.phase),
-            )
-            .hint("only a deployment that is on its way can be cancelled"));
-        }
-        self.parts.announce(tx.commit().await?);
-        self.ring(deployment.service);
-        self.read_deployment(id).await
     }
 
     /// Asks the registry what a source means now, and pins it.
@@ -309,6 +304,7 @@ impl Control {
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
         let before = service.replicas;
         patch.check_seen(&service)?;
+        let resumes = patch.auto_deploy.is_some() && service.auto_deploy_paused;
         let mut fields = self.apply(patch, &mut service)?;
         if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
             fields.push(CREDENTIALS.to_owned());
@@ -316,7 +312,12 @@ impl Control {
         if !fields.is_empty() {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+            self.tell_changes(&mut tx, actor, &service, before, fields.clone()).await?;
+        }
+        if resumes {
+            self.resume_auto_deploy(&mut tx, actor, &mut service).await?;
+        }
+        if resumes || !fields.is_empty() {
             self.parts.announce(tx.commit().await?);
             self.ring(service.id);
         }

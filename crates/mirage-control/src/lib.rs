@@ -6,6 +6,7 @@
 //! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
 
 pub mod access;
+mod cancel;
 mod create;
 mod credential;
 mod deploy;

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, CredentialChange, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Service,
-    ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue,
+    Code, CredentialChange, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Rollout,
+    Service, ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue,
 };
 use mirage_store::Vault;
 
 /// The most instances a service may have here.
 const MAX_REPLICAS: u32 = 1_000;
+/// The longest time between stop signal and kill, in seconds.
+const MAX_GRACE_SECONDS: u32 = 3600;
 
 /// What is to change about a service; what is absent stays.
 #[derive(Clone, Default)]
@@ -35,6 +37,10 @@ pub struct ServicePatch {
     pub allow_new_privileges: Option<bool>,
     /// Whether it is deployed by itself when its tag is pushed.
     pub auto_deploy: Option<bool>,
+    /// Another way to change from one deployment to the next.
+    pub rollout: Option<Rollout>,
+    /// Other seconds between the stop signal and the kill.
+    pub stop_grace_seconds: Option<u32>,
     /// Another number of instances.
     pub replicas: Option<u32>,
     /// When the service had last changed that this was made for, where it builds on what was there.
@@ -83,6 +89,8 @@ impl ServicePatch {
         set(&mut spec.restart, self.restart);
         set(&mut spec.allow_new_privileges, self.allow_new_privileges);
         set(&mut spec.auto_deploy, self.auto_deploy);
+        set(&mut spec.rollout, self.rollout);
+        set(&mut spec.stop_grace_seconds, self.stop_grace_seconds);
         set(replicas, self.replicas);
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
@@ -120,6 +128,8 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("restartPolicy", old.restart != new.restart),
         ("allowNewPrivileges", old.allow_new_privileges != new.allow_new_privileges),
         ("autoDeploy", old.auto_deploy != new.auto_deploy),
+        ("rollout", old.rollout != new.rollout),
+        ("stopGraceSeconds", old.stop_grace_seconds != new.stop_grace_seconds),
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()
@@ -133,6 +143,14 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
     let refuse = |field: &str, message: String, hint: &str| {
         Err(Error::new(Code::InvalidRequest, message).field(field).hint(hint))
     };
+    spec.rollout.check()?;
+    if spec.stop_grace_seconds > MAX_GRACE_SECONDS {
+        let message = format!(
+            "`stopGraceSeconds` is {}, at most {MAX_GRACE_SECONDS} are possible",
+            spec.stop_grace_seconds
+        );
+        return refuse("stopGraceSeconds", message, "an hour is enough for a process that wants to end");
+    }
     if replicas > MAX_REPLICAS {
         let message = format!("`replicas` is {replicas}, at most {MAX_REPLICAS} are possible");
         return refuse("replicas", message, "ask for fewer, or split the service");

@@ -3,6 +3,7 @@
 use mirage_core::{
     Code, Error, Event, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
 };
+use mirage_store::Tx;
 use tracing::{error, info};
 
 use crate::Control;
@@ -21,7 +22,10 @@ impl Control {
     pub async fn pushed(&self, repository: &Repository, tag: &Tag) {
         for service in self.waiting().await {
             if self.waits_for(&service, repository, tag) {
-                self.follow(&service).await;
+                match service.auto_deploy_paused {
+                    true => self.tell_pause(&service).await,
+                    false => self.follow(&service).await,
+                }
             }
         }
     }
@@ -30,8 +34,54 @@ impl Control {
     /// its newest revision is left alone: that change waits for whoever made it.
     pub(crate) async fn catch_up_with_pushes(&self) {
         for service in self.waiting().await {
-            self.follow(&service).await;
+            if !service.auto_deploy_paused {
+                self.follow(&service).await;
+            }
         }
+    }
+
+    /// Has pushes set nothing off from now on: what a user went back from is not to come again by itself.
+    pub(crate) async fn pause_auto_deploy(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        service: &mut Service,
+        revision: u32,
+    ) -> Result<()> {
+        match service.spec.auto_deploy && !service.auto_deploy_paused {
+            true => {
+                self.turn_auto_deploy(tx, actor, service, true, EventKind::AutoDeployPaused { revision })
+                    .await
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Has pushes set deploys off again.
+    pub(crate) async fn resume_auto_deploy(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        service: &mut Service,
+    ) -> Result<()> {
+        match service.auto_deploy_paused {
+            true => self.turn_auto_deploy(tx, actor, service, false, EventKind::AutoDeployResumed).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn turn_auto_deploy(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        service: &mut Service,
+        paused: bool,
+        kind: EventKind,
+    ) -> Result<()> {
+        service.auto_deploy_paused = paused;
+        service.updated_at = self.parts.clock.now();
+        tx.update_service(service).await?;
+        tx.append(self.push_event(actor, service, kind)).await
     }
 
     /// Refuses to wait for pushes that nobody will hear of.
@@ -96,18 +146,22 @@ impl Control {
 
     async fn tell_refusal(&self, service: &Service, refusal: &Error) {
         error!(service = %service.name, error = ?refusal, "a push could not be followed by a deploy");
+        self.tell_not_deployed(service, format!("{}: {}", refusal.code(), refusal.message())).await;
+    }
+
+    async fn tell_pause(&self, service: &Service) {
+        info!(service = %service.name, "a push is not followed: the service was rolled back");
+        let reason = format!(
+            "deploying by itself pauses since the rollback; `mirage deploy --name {}` resumes it",
+            service.name
+        );
+        self.tell_not_deployed(service, reason).await;
+    }
+
+    async fn tell_not_deployed(&self, service: &Service, reason: String) {
         let Source::Image(reference) = &service.spec.source;
-        let event = Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: Actor::platform().name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind: EventKind::PushNotDeployed {
-                image: reference.to_string(),
-                reason: format!("{}: {}", refusal.code(), refusal.message()),
-            },
-        };
+        let kind = EventKind::PushNotDeployed { image: reference.to_string(), reason };
+        let event = self.push_event(&Actor::platform(), service, kind);
         let told = async {
             let mut tx = self.parts.store.begin().await?;
             tx.append(event).await?;
@@ -116,6 +170,17 @@ impl Control {
         };
         if let Err(error) = told.await {
             error!(?error, "the refusal of a push could not be recorded");
+        }
+    }
+
+    fn push_event(&self, actor: &Actor, service: &Service, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: actor.name().to_owned(),
+            service: Some(service.id),
+            deployment: None,
+            kind,
         }
     }
 

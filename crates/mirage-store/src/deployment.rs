@@ -89,6 +89,21 @@ impl Store {
         Ok(answer.unwrap_or(true))
     }
 
+    /// Whether a deployment of this revision has ever been active.
+    pub async fn was_active(&self, service: ServiceId, revision: u32) -> Result<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT 1 FROM deployment d WHERE d.service_id = ? AND d.revision = ? AND (d.phase = 'active'
+                     OR d.phase = 'superseded' AND EXISTS (
+                         SELECT 1 FROM step s WHERE s.deployment_id = d.id AND s.kind = 'route')))",
+        )
+        .bind(text(service))
+        .bind(revision)
+        .fetch_one(&self.reader)
+        .await
+        .map_err(|error| failed("read the deployments", error))
+    }
+
     async fn with_steps(&self, mut all: Vec<Deployment>) -> Result<Vec<Deployment>> {
         let mut places: HashMap<DeploymentId, usize> = HashMap::new();
         for (place, deployment) in all.iter().enumerate() {
@@ -193,6 +208,20 @@ impl Tx {
             .await
             .map_err(|error| failed("write a deployment", error))?;
         Ok(done.rows_affected() > 0)
+    }
+
+    /// Whether a deployment waits for another one of its service to end.
+    pub async fn is_waiting(&mut self, id: DeploymentId) -> Result<bool> {
+        let sql = format!(
+            "SELECT EXISTS (
+                 SELECT 1 FROM deployment own JOIN deployment other ON other.service_id = own.service_id
+                 WHERE own.id = ? AND own.phase = 'queued' AND other.phase IN {MOVING} AND other.phase <> 'queued')"
+        );
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(text(id))
+            .fetch_one(&mut *self.inner)
+            .await
+            .map_err(|error| failed("read a deployment", error))
     }
 
     /// Begins a step, unless it is under way already.

@@ -138,8 +138,8 @@ impl Tx {
     /// Adds a service.
     pub async fn insert_service(&mut self, service: &Service) -> Result<()> {
         sqlx::query(
-            "INSERT INTO service (id, environment_id, name, host, spec, replicas, generation, removed, created_at, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO service (id, environment_id, name, host, spec, replicas, generation, auto_deploy_paused, removed, created_at, updated_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(text(service.id))
         .bind(text(service.environment))
@@ -148,6 +148,7 @@ impl Tx {
         .bind(to_json(&service.spec)?)
         .bind(service.replicas)
         .bind(service.generation.cast_signed())
+        .bind(service.auto_deploy_paused)
         .bind(service.removed)
         .bind(micros(service.created_at))
         .bind(micros(service.updated_at))
@@ -159,10 +160,11 @@ impl Tx {
 
     /// Writes what may change about a service.
     pub async fn update_service(&mut self, service: &Service) -> Result<()> {
-        sqlx::query("UPDATE service SET spec = ?, replicas = ?, generation = ?, removed = ?, updated_at = ? WHERE id = ?")
+        sqlx::query("UPDATE service SET spec = ?, replicas = ?, generation = ?, auto_deploy_paused = ?, removed = ?, updated_at = ? WHERE id = ?")
             .bind(to_json(&service.spec)?)
             .bind(service.replicas)
             .bind(service.generation.cast_signed())
+            .bind(service.auto_deploy_paused)
             .bind(service.removed)
             .bind(micros(service.updated_at))
             .bind(text(service.id))
@@ -192,6 +194,7 @@ fn service(row: &SqliteRow) -> Result<Service> {
         spec: row.json("spec")?,
         replicas: row.number("replicas")?,
         generation: row.number("generation")?,
+        auto_deploy_paused: row.raw("auto_deploy_paused")?,
         removed: row.raw("removed")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,

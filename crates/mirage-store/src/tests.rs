@@ -19,6 +19,7 @@ fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
         spec: ServiceSpec::image("nginx:1".parse().unwrap()),
         replicas: 1,
         generation: 0,
+        auto_deploy_paused: false,
         removed: false,
         created_at: now(),
         updated_at: now(),

@@ -44,6 +44,7 @@ pub(crate) struct Service {
     pub(crate) revision: Option<u32>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) active_deployment: Option<Deployment>,
+    pub(crate) candidate_deployment: Option<Deployment>,
     pub(crate) latest_deployment: Option<Deployment>,
     pub(crate) updated_at: Timestamp,
 }

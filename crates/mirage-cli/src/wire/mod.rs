@@ -15,7 +15,7 @@ pub(crate) use answer::{
 };
 pub(crate) use request::{
     Change, Healthcheck, InspectImage, NewCredential, NewService, Password, RegistryCredentials, Resources,
-    Rollback, ServiceVariables, SharedVariables,
+    Rollback, Rollout, ServiceVariables, SharedVariables,
 };
 
 /// An answer: what is read of it, and the whole of it for `--json`.

@@ -111,16 +111,36 @@ pub(crate) struct Change {
     pub(crate) allow_new_privileges: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auto_deploy: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rollout: Option<Rollout>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_grace_seconds: Option<u32>,
 }
 
 /// How health is judged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Healthcheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) interval_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_timeout_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) threshold: Option<u32>,
+}
+
+/// How it changes from one deployment to the next.
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rollout {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) surge: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) overlap_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) drain_seconds: Option<u32>,
 }
 
 /// Limits of each instance.

@@ -5,26 +5,20 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use mirage_core::{
-    Code, CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance,
-    InstanceId, InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind,
-    VariableName, VariableValue, human_bytes,
+    CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance, InstanceId,
+    InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, VariableName,
+    VariableValue, human_bytes,
 };
 use mirage_store::{Tx, Vault};
 use tracing::{error, info};
 
-use super::Reconciler;
 use super::observe::View;
 use super::ops::Op;
-use super::routes::Entry;
+use super::routes::{Entry, Reach};
+use super::{Reconciler, deadline};
 use crate::access::Actor;
 use crate::login::Puller;
 
-/// The longest that bringing an image may take.
-const PULL_LIMIT: Duration = Duration::from_secs(1800);
-/// The longest that starting a process may take.
-const START_LIMIT: Duration = Duration::from_secs(120);
-/// The longest that requests may take to finish on an instance that is to go.
-const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 /// Before a pull for a deployment that already serves is tried again.
 const PULL_PAUSE: Duration = Duration::from_secs(10);
 /// Bytes of output kept of a service, shared by its instances.
@@ -195,10 +189,7 @@ impl Reconciler {
                 let login = parts.login(puller, &CredentialOutcome::Keep, &revision.image.reference).await?;
                 parts.engine.pull(&revision.image, login.as_ref(), pulls.listener(id)).await
             };
-            let result = tokio::time::timeout(PULL_LIMIT, pull)
-                .await
-                .unwrap_or_else(|_| Err(too_slow("pull", PULL_LIMIT)));
-            match result {
+            match deadline::within(deadline::PULL, "pull", pull).await {
                 Ok(done) => {
                     let moved = format!(
                         "{} of {} layers, {}",
@@ -239,10 +230,9 @@ impl Reconciler {
             }
             let start = async {
                 let spec = spec?;
-                let start = tokio::time::timeout(START_LIMIT, parts.engine.start(&spec));
-                start.await.unwrap_or_else(|_| Err(too_slow("start", START_LIMIT)))
+                deadline::within(deadline::START, "start", parts.engine.start(&spec)).await
             };
-            let introduce = routes.introduce(&service, resolver, revision.routed_port().is_some());
+            let introduce = routes.introduce(&service, resolver, Reach::of(&revision));
             let (started, introduced) = tokio::join!(start, introduce);
             if let Err(error) = introduced {
                 error!(service = %service.name, ?error, "the proxy did not take the new service");
@@ -265,17 +255,18 @@ impl Reconciler {
             let address = std::net::SocketAddr::new(report.address?, port.map_or(0, |port| port.get()));
             Some(mirage_core::Backend { instance: id, address })
         });
-        let grace = Duration::from_secs(view.service.spec.stop_grace_seconds.into());
+        let (drain, grace) = (deadline::drain(&view.service.spec), deadline::grace(&view.service.spec));
         let (parts, health) = (self.parts.clone(), self.health.clone());
         let service = view.service.name.clone();
         let work = async move {
             if let Some(backend) = backend
-                && let Err(error) = parts.router.drain(&backend, DRAIN_LIMIT).await
+                && let Err(error) = parts.router.drain(&backend, drain).await
             {
                 error!(%service, ?error, "the proxy could not say whether requests are open");
             }
             health.forget(id);
-            if let Err(error) = retire(&parts, id, grace).await {
+            let stopped = deadline::within(grace + deadline::STOP, "stop", retire(&parts, id, grace));
+            if let Err(error) = stopped.await {
                 error!(%service, instance = %id, ?error, "an instance could not be stopped");
                 tokio::time::sleep(super::PAUSE).await;
             }
@@ -286,7 +277,9 @@ impl Reconciler {
     fn begin_sweep(&self, view: &View, id: InstanceId) {
         let (parts, service) = (self.parts.clone(), view.service.name.clone());
         let work = async move {
-            if let Err(error) = parts.engine.stop(id, Duration::ZERO).await {
+            let swept =
+                deadline::within(deadline::STOP, "cleaning up", parts.engine.stop(id, Duration::ZERO));
+            if let Err(error) = swept.await {
                 error!(%service, instance = %id, ?error, "an instance that ended could not be cleaned up");
                 tokio::time::sleep(super::PAUSE).await;
             }
@@ -311,9 +304,10 @@ impl Reconciler {
             }
         }
         let revision = view.candidate.as_ref().or(view.active.as_ref()).map(|(_, revision)| revision);
-        let routed = revision.is_none_or(|revision| revision.routed_port().is_some());
+        let reach = revision.map_or_else(Reach::default, Reach::of);
         let resolver = self.parts.engine.resolver(view.network);
-        self.routes.set(&view.service, resolver, routed, &entries).await
+        let set = self.routes.set(&view.service, resolver, reach, &entries);
+        deadline::within(deadline::ROUTE, "change of routes", set).await
     }
 
     async fn forget(&self, view: &View) -> Result<()> {
@@ -369,14 +363,6 @@ fn instance_spec(
             service_bytes: LOG_BYTES,
         },
     })
-}
-
-fn too_slow(doing: &str, limit: Duration) -> Error {
-    Error::new(
-        Code::DeadlineExceeded,
-        format!("the {doing} took longer than {} minutes", limit.as_secs() / 60),
-    )
-    .hint("look at the disk and the network of this machine with `mirage doctor`, then deploy again")
 }
 
 /// The error as a deployment remembers it.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mirage_core::{DeploymentId, Event, EventKind, InstanceId, Probe, ProbeFailure, ServiceId, Verdict};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -19,11 +20,16 @@ const LONGEST_FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) struct Health {
     parts: Arc<Parts>,
+    /// Nobody was asked before.
+    since: Timestamp,
     known: Mutex<HashMap<InstanceId, Known>>,
 }
 
+#[derive(Default)]
 struct Known {
     verdict: Verdict,
+    /// When it ceased to be healthy.
+    unwell_since: Option<Timestamp>,
     task: Option<AbortHandle>,
 }
 
@@ -39,24 +45,30 @@ pub(super) struct Subject {
 impl Health {
     /// Instances that had traffic when the platform was last seen count as healthy until asked.
     pub(super) fn new(parts: Arc<Parts>, routed: BTreeSet<InstanceId>) -> Self {
-        let adopted = |id| (id, Known { verdict: Verdict::Healthy, task: None });
-        Self { parts, known: Mutex::new(routed.into_iter().map(adopted).collect()) }
+        let adopted = |id| (id, Known { verdict: Verdict::Healthy, ..Known::default() });
+        let since = parts.clock.now();
+        Self { parts, since, known: Mutex::new(routed.into_iter().map(adopted).collect()) }
     }
 
     pub(super) fn verdict(&self, instance: InstanceId) -> Verdict {
         self.lock().get(&instance).map(|known| known.verdict.clone()).unwrap_or_default()
     }
 
+    /// Since when an instance that runs since `running` has not been healthy, as far as it was looked at.
+    pub(super) fn unwell_since(&self, instance: InstanceId, running: Timestamp) -> Timestamp {
+        let known = self.lock().get(&instance).and_then(|known| known.unwell_since);
+        known.unwrap_or(running).max(self.since)
+    }
+
     /// Sets the verdict on an instance that nobody can ask.
     pub(super) fn declare(&self, instance: InstanceId, verdict: Verdict) {
-        self.lock().entry(instance).or_insert(Known { verdict: Verdict::Unknown, task: None }).verdict =
-            verdict;
+        self.lock().entry(instance).or_default().verdict = verdict;
     }
 
     /// Begins to probe an instance unless that is under way.
     pub(super) fn probe(self: &Arc<Self>, subject: Subject, bell: Arc<Notify>) {
         let mut known = self.lock();
-        let entry = known.entry(subject.instance).or_insert(Known { verdict: Verdict::Unknown, task: None });
+        let entry = known.entry(subject.instance).or_default();
         if entry.task.is_none() {
             let proven = entry.verdict == Verdict::Healthy;
             entry.task = Some(tokio::spawn(Arc::clone(self).ask(subject, bell, proven)).abort_handle());
@@ -114,6 +126,11 @@ impl Health {
             let mut known = self.lock();
             let Some(entry) = known.get_mut(&subject.instance) else { return false };
             let was = std::mem::replace(&mut entry.verdict, verdict.clone());
+            match (&was, &verdict) {
+                (_, Verdict::Healthy) => entry.unwell_since = None,
+                (Verdict::Healthy, _) => entry.unwell_since = Some(self.parts.clock.now()),
+                _ => {}
+            }
             std::mem::discriminant(&was) != std::mem::discriminant(&verdict)
         };
         if changed && proven {

@@ -1,6 +1,7 @@
 //! The reconciler: one worker for each service, each going round the same circle: observe, plan,
 //! take the steps, wait until something may be different.
 
+mod deadline;
 mod diagnose;
 mod execute;
 mod health;

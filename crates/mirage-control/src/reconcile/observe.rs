@@ -99,6 +99,10 @@ impl Reconciler {
             doomed,
             restart: revision.spec.restart,
             budget_millis: revision.spec.probe.budget_millis,
+            surge: revision.spec.rollout.surge,
+            exclusive: revision.spec.is_exclusive(),
+            overlap_millis: u64::from(revision.spec.rollout.overlap_seconds) * 1000,
+            active_since: deployment.finished_at,
         }))
     }
 
@@ -157,6 +161,11 @@ impl Reconciler {
             }
             _ => self.health.verdict(instance.id),
         };
+        let unwell_since = match (&state, &verdict) {
+            (InstanceState::Running { .. }, Verdict::Healthy) => None,
+            (InstanceState::Running { since }, _) => Some(self.health.unwell_since(instance.id, *since)),
+            _ => None,
+        };
         view.reports.extend(report);
         view.observed.instances.push(ObservedInstance {
             id: instance.id,
@@ -168,6 +177,7 @@ impl Reconciler {
             state,
             engine_failure: self.engine_failure(instance.id),
             verdict,
+            unwell_since,
             routed: self.routes.of(view.service.id).is_some_and(|routed| routed.contains(&instance.id)),
             stopped: instance.stopped,
         });

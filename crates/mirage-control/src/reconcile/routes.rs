@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mirage_core::{
-    Backend, InstanceId, NameRecord, Port, Result, Route, RouteTable, Service, ServiceId, Zone,
+    Backend, InstanceId, NameRecord, Port, Result, Revision, Route, RouteTable, Service, ServiceId, Zone,
 };
 
+use super::deadline;
 use crate::parts::Parts;
 
 /// The one who may change the route table.
@@ -24,6 +26,30 @@ pub(super) struct Entry {
     pub(super) instance: InstanceId,
     pub(super) address: IpAddr,
     pub(super) port: Option<Port>,
+}
+
+/// How a service is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// Whether it has an address at all.
+    routed: bool,
+    /// How long a request waits for an instance where there is none.
+    hold: Duration,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { routed: true, hold: Duration::ZERO }
+    }
+}
+
+impl Reach {
+    /// How a service of this revision is reached. Where the old instance has to be gone before the new one
+    /// starts, requests wait in between.
+    pub(super) fn of(revision: &Revision) -> Self {
+        let hold = if revision.spec.is_exclusive() { deadline::HOLD } else { Duration::ZERO };
+        Self { routed: revision.routed_port().is_some(), hold }
+    }
 }
 
 impl RouteBook {
@@ -50,14 +76,14 @@ impl RouteBook {
         &self,
         service: &Service,
         resolver: Ipv4Addr,
-        routed: bool,
+        reach: Reach,
         entries: &[Entry],
     ) -> Result<()> {
         let mut table = self.table.lock().await;
         let mut next = table.clone();
         next.generation += 1;
         next.routes.retain(|route| route.service != service.id);
-        if routed {
+        if reach.routed {
             let backend = |entry: &Entry| {
                 let port = entry.port?;
                 Some(Backend {
@@ -69,6 +95,7 @@ impl RouteBook {
                 host: self.parts.settings.host_of(service),
                 service: service.id,
                 service_name: service.name.to_string(),
+                hold_millis: u64::try_from(reach.hold.as_millis()).unwrap_or(u64::MAX),
                 backends: entries.iter().filter_map(backend).collect(),
             });
         }
@@ -81,10 +108,10 @@ impl RouteBook {
 
     /// Makes the service known without instances, unless it is known: requests get a 503 instead of
     /// a 404, and what starts can already look up names.
-    pub(super) async fn introduce(&self, service: &Service, resolver: Ipv4Addr, routed: bool) -> Result<()> {
+    pub(super) async fn introduce(&self, service: &Service, resolver: Ipv4Addr, reach: Reach) -> Result<()> {
         match self.of(service.id) {
             Some(_) => Ok(()),
-            None => self.set(service, resolver, routed, &[]).await,
+            None => self.set(service, resolver, reach, &[]).await,
         }
     }
 

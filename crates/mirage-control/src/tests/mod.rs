@@ -5,6 +5,7 @@ mod credentials;
 mod fakes;
 mod preflight;
 mod pushes;
+mod rollouts;
 mod trouble;
 
 use std::sync::Arc;

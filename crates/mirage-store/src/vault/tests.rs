@@ -125,6 +125,7 @@ async fn furnished(vault: &Vault) -> (Store, Credential, Service, SharedVariable
         spec: spec.clone(),
         replicas: 1,
         generation: 0,
+        auto_deploy_paused: false,
         removed: false,
         created_at: now,
         updated_at: now,

@@ -12,7 +12,8 @@ use crate::rest::wire::deployment::Deployment;
 
 /// Cancel a deployment
 ///
-/// Only one that is on its way. What serves goes on serving, and nothing of the cancelled one is left.
+/// Only one that is on its way. What serves goes on serving, and nothing of the cancelled one is left when this
+/// answers; where its processes take more than half a minute longer than their grace, it is still `moving`.
 #[utoipa::path(
     post,
     path = "/api/deployments/{deployment}/cancel",
@@ -20,7 +21,7 @@ use crate::rest::wire::deployment::Deployment;
     operation_id = "cancelDeployment",
     params(("deployment" = String, Path, description = "Id of the deployment")),
     responses(
-        (status = 202, description = "It will be cancelled", body = Deployment),
+        (status = 202, description = "It is cancelled", body = Deployment),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
     )
 )]

@@ -19,7 +19,7 @@ use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::deployment::Deployment;
 use crate::rest::wire::reference::ImageFields;
 use crate::rest::wire::service::Service;
-use crate::rest::wire::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
+use crate::rest::wire::settings::{HealthcheckChange, ResourcesChange, RestartPolicy, RolloutChange};
 use crate::rest::wire::variable::inputs;
 
 /// A service that is to be made. The image comes as `image`, or as its parts.
@@ -76,6 +76,8 @@ pub(crate) struct NewService {
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry; false by default.
     #[serde(default)]
     auto_deploy: bool,
+    /// How it changes from one deployment to the next.
+    rollout: Option<RolloutChange>,
     /// Seconds between the stop signal and the kill; 10 by default.
     #[schema(maximum = 3600)]
     stop_grace_seconds: Option<u32>,
@@ -90,9 +92,6 @@ pub(crate) struct Created {
     /// Its first deployment.
     deployment: Deployment,
 }
-
-/// The longest time between stop signal and kill.
-const MAX_GRACE_SECONDS: u32 = 3600;
 
 /// Create a service from an image
 ///
@@ -147,7 +146,8 @@ impl TryFrom<NewService> for CreateService {
         spec.restart = request.restart_policy.map_or(spec.restart, Into::into);
         spec.allow_new_privileges = request.allow_new_privileges;
         spec.auto_deploy = request.auto_deploy;
-        spec.stop_grace_seconds = grace(request.stop_grace_seconds)?.unwrap_or(spec.stop_grace_seconds);
+        spec.rollout = request.rollout.unwrap_or_default().apply(&spec.rollout);
+        spec.stop_grace_seconds = request.stop_grace_seconds.unwrap_or(spec.stop_grace_seconds);
         Ok(Self {
             name: name(request.name, "name")?,
             project: name(request.project, "project")?,
@@ -165,16 +165,4 @@ impl TryFrom<NewService> for CreateService {
 
 pub(super) fn name(text: Option<String>, field: &str) -> Result<Option<Name>> {
     text.map(|text| text.parse().map_err(|error: Error| error.field(field))).transpose()
-}
-
-fn grace(seconds: Option<u32>) -> Result<Option<u32>> {
-    match seconds {
-        Some(seconds) if seconds > MAX_GRACE_SECONDS => Err(Error::new(
-            Code::InvalidRequest,
-            format!("`stopGraceSeconds` is {seconds}, at most {MAX_GRACE_SECONDS} are possible"),
-        )
-        .field("stopGraceSeconds")
-        .hint("leave it out for 10 seconds")),
-        seconds => Ok(seconds),
-    }
 }

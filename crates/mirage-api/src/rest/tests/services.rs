@@ -71,6 +71,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       },
       "allowNewPrivileges": false,
       "autoDeploy": false,
+      "autoDeployPaused": false,
       "candidateDeployment": null,
       "command": [
         "/web",
@@ -168,6 +169,11 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       },
       "restartPolicy": "ALWAYS",
       "revision": 1,
+      "rollout": {
+        "drainSeconds": 30,
+        "overlapSeconds": 0,
+        "surge": null
+      },
       "sealedVariables": [],
       "status": "active",
       "stopGraceSeconds": 10,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::credential::{RegistryCredentials, credential_change};
 use super::reference::ImageFields;
-use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
+use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy, RolloutChange};
 use super::variable::inputs;
 
 /// What is to change about a service. What is absent stays; null goes back to the default.
@@ -63,6 +63,13 @@ pub(crate) struct ServiceChange {
     allow_new_privileges: Option<bool>,
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     auto_deploy: Option<bool>,
+    /// How it changes from one deployment to the next.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<RolloutChange>)]
+    rollout: Option<Option<RolloutChange>>,
+    /// Seconds between the stop signal and the kill.
+    #[schema(maximum = 3600)]
+    stop_grace_seconds: Option<u32>,
     /// Instances wanted; takes effect at once.
     replicas: Option<u32>,
 }
@@ -96,6 +103,11 @@ impl ServiceChange {
             restart: self.restart_policy.map(Into::into),
             allow_new_privileges: self.allow_new_privileges,
             auto_deploy: self.auto_deploy,
+            rollout: self.rollout.map(|change| match change {
+                Some(change) => change.apply(&current.rollout),
+                None => Default::default(),
+            }),
+            stop_grace_seconds: self.stop_grace_seconds,
             replicas: self.replicas,
             seen: Some(seen),
         })

@@ -83,6 +83,13 @@ enum Kind {
         /// Why.
         reason: String,
     },
+    /// Pushes set nothing off any more, because the service was rolled back.
+    AutoDeployPaused {
+        /// The revision it was rolled back to.
+        revision: u32,
+    },
+    /// Pushes set deploys off again.
+    AutoDeployResumed,
     /// A token of a project was made.
     TokenCreated {
         /// The project.
@@ -102,6 +109,8 @@ enum Kind {
         /// How many records there are.
         records: usize,
     },
+    /// The end of a deployment was asked for.
+    DeploymentCancelled,
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -151,9 +160,12 @@ impl Event {
             Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
             Kind::VaultReset { .. } => "vaultReset",
             Kind::PushNotDeployed { .. } => "pushNotDeployed",
+            Kind::AutoDeployPaused { .. } => "autoDeployPaused",
+            Kind::AutoDeployResumed => "autoDeployResumed",
             Kind::TokenCreated { .. } => "tokenCreated",
             Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
+            Kind::DeploymentCancelled => "deploymentCancelled",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
             Kind::InstanceExited { .. } => "instanceExited",
@@ -196,9 +208,12 @@ impl From<EventKind> for Kind {
             EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
             EventKind::VaultReset { credentials, variables } => Self::VaultReset { credentials, variables },
             EventKind::PushNotDeployed { image, reason } => Self::PushNotDeployed { image, reason },
+            EventKind::AutoDeployPaused { revision } => Self::AutoDeployPaused { revision },
+            EventKind::AutoDeployResumed => Self::AutoDeployResumed,
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
+            EventKind::DeploymentCancelled => Self::DeploymentCancelled,
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::deployment::Deployment;
-use super::settings::{Healthcheck, Resources, RestartPolicy};
+use super::settings::{Healthcheck, Resources, RestartPolicy, Rollout};
 
 /// Something that runs in an environment and answers at an address.
 #[derive(Serialize, ToSchema)]
@@ -67,6 +67,10 @@ pub(crate) struct Service {
     allow_new_privileges: bool,
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     auto_deploy: bool,
+    /// Whether pushes set nothing off, because it was rolled back since its last deploy.
+    auto_deploy_paused: bool,
+    /// How it changes from one deployment to the next.
+    rollout: Rollout,
     /// Seconds between the stop signal and the kill.
     stop_grace_seconds: u32,
     /// The containers that are not gone.
@@ -214,6 +218,8 @@ impl From<ServiceView> for Service {
             restart_policy: service.spec.restart.into(),
             allow_new_privileges: service.spec.allow_new_privileges,
             auto_deploy: service.spec.auto_deploy,
+            auto_deploy_paused: service.auto_deploy_paused,
+            rollout: Rollout::from(&service.spec.rollout),
             stop_grace_seconds: service.spec.stop_grace_seconds,
             instances: instances.into_iter().map(Instance::from).collect(),
             active_deployment: active.as_ref().map(Deployment::from),

@@ -83,6 +83,35 @@ pub(crate) struct ResourcesChange {
     pids: Option<u32>,
 }
 
+/// How a service changes from one deployment to the next.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rollout {
+    /// Instances beyond those wanted that may run meanwhile; null starts all new ones at once.
+    surge: Option<u32>,
+    /// Seconds that the old instances stay after the traffic has moved.
+    overlap_seconds: u32,
+    /// Seconds that an instance without new requests has to finish those it has.
+    drain_seconds: u32,
+}
+
+/// The same as asked for: what is absent keeps its value, or has its default in a new service.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RolloutChange {
+    /// Instances beyond those wanted that may run meanwhile, from 1. With fewer than are wanted they are
+    /// replaced in turns; null starts all new ones at once.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    surge: Option<Option<u32>>,
+    /// Seconds that the old instances stay after the traffic has moved; 0 by default.
+    #[schema(maximum = 3600)]
+    overlap_seconds: Option<u32>,
+    /// Seconds that an instance without new requests has to finish those it has; 30 by default.
+    #[schema(maximum = 3600)]
+    drain_seconds: Option<u32>,
+}
+
 /// What happens when the process exits.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -140,6 +169,24 @@ impl ResourcesChange {
             memory_bytes: self.memory.map_or(current.memory_bytes, |memory| memory.map(|it| it.0)),
             cpu_millis: self.cpu.map_or(current.cpu_millis, |cpu| cpu.map(|it| it.0)),
             pids: self.pids.unwrap_or(current.pids),
+        }
+    }
+}
+
+impl From<&core::Rollout> for Rollout {
+    fn from(rollout: &core::Rollout) -> Self {
+        let core::Rollout { surge, overlap_seconds, drain_seconds } = *rollout;
+        Self { surge, overlap_seconds, drain_seconds }
+    }
+}
+
+impl RolloutChange {
+    /// The rollout that `current` becomes.
+    pub(crate) fn apply(self, current: &core::Rollout) -> core::Rollout {
+        core::Rollout {
+            surge: self.surge.unwrap_or(current.surge),
+            overlap_seconds: self.overlap_seconds.unwrap_or(current.overlap_seconds),
+            drain_seconds: self.drain_seconds.unwrap_or(current.drain_seconds),
         }
     }
 }

@@ -1,0 +1,66 @@
+//! Cancelling a deployment.
+
+use std::time::Duration;
+
+use mirage_core::{Code, Deployment, DeploymentId, Error, Event, EventKind, Phase, Result};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::find::ServiceRef;
+
+/// How much longer than the grace of its instances the end of a cancelled deployment is waited for.
+const MARGIN: Duration = Duration::from_secs(30);
+
+impl Control {
+    /// Ends a deployment that is on its way, and answers when nothing of it is left: no pull, no process, no
+    /// probe. Where that takes longer than the grace of its instances and half a minute, the answer still
+    /// shows it moving; it is cancelled nevertheless.
+    ///
+    /// # Errors
+    /// `CONFLICT` where it is at an end already.
+    pub async fn cancel(&self, actor: &Actor, id: DeploymentId) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let deployment = self.read_deployment(id).await?;
+        let by_id = ServiceRef::Id(deployment.service);
+        let service = self.find(&by_id).await?;
+        let mut feed = self.events(actor, Some(&by_id), Some(id), None).await?;
+        let mut tx = self.parts.store.begin().await?;
+        if !tx.set_cancelled(id).await? {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("the deployment is {} already", deployment.phase),
+            )
+            .hint("only a deployment that is on its way can be cancelled"));
+        }
+        tx.append(self.cancel_event(actor, &deployment, EventKind::DeploymentCancelled)).await?;
+        // Nothing was begun for one that waits behind another.
+        if tx.is_waiting(id).await? && tx.set_phase(id, Phase::Cancelled, self.parts.clock.now()).await? {
+            let kind = EventKind::PhaseChanged { phase: Phase::Cancelled };
+            tx.append(self.cancel_event(&Actor::platform(), &deployment, kind)).await?;
+        }
+        self.parts.announce(tx.commit().await?);
+        self.ring(deployment.service);
+        let ended = async {
+            while let Some(event) = feed.next().await? {
+                if matches!(event.kind, EventKind::PhaseChanged { phase } if !phase.is_moving()) {
+                    break;
+                }
+            }
+            Ok::<_, Error>(())
+        };
+        let limit = Duration::from_secs(service.spec.stop_grace_seconds.into()) + MARGIN;
+        tokio::time::timeout(limit, ended).await.unwrap_or(Ok(()))?;
+        self.read_deployment(id).await
+    }
+
+    fn cancel_event(&self, actor: &Actor, deployment: &Deployment, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: actor.name().to_owned(),
+            service: Some(deployment.service),
+            deployment: Some(deployment.id),
+            kind,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Going forward, back, and not at all: what a rollout may be told, and what ends one.
+
+use mirage_core::{InstanceState, Rollout, Trigger};
+
+use super::*;
+
+impl Stage {
+    /// Revision 1 is active, revision 2 ended before it was.
+    async fn one_good_one_bad(&self) -> Deployment {
+        self.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+        self.world.publish_image("docker.io/acme/web:2", 2, Behaviour::ExitsAtOnce(1));
+        self.ended(self.create("acme/web:1").await.id).await;
+        let bad = self.ended(self.deploy("acme/web:2").await.id).await;
+        assert_eq!(bad.phase, Phase::Failed);
+        bad
+    }
+
+    async fn roll_back(&self, revision: u32) -> Result<Deployment, Error> {
+        self.control.rollback(&self.actor, &web(), Some(revision), CredentialChange::default()).await
+    }
+
+    async fn events(&self) -> Vec<EventKind> {
+        let all = self.store.events(&mirage_store::EventFilter::default(), 0, 500).await.unwrap();
+        all.into_iter().map(|event| event.kind).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_answers_when_nothing_of_the_deployment_is_left() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.world.publish_image("docker.io/acme/web:2", 2, Behaviour::NeverAnswers);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let second = stage.deploy("acme/web:2").await;
+    stage.until(second.id, |d| d.phase == Phase::Probing).await;
+    assert_eq!(stage.world.running().len(), 2);
+    let cancelled = stage.control.cancel(&stage.actor, second.id).await.unwrap();
+    assert_eq!(cancelled.phase, Phase::Cancelled);
+    assert_eq!(stage.world.running(), [digest(1)], "the old one never noticed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_waits_for_its_turn_is_cancelled_at_once() {
+    let stage = Stage::new().await;
+    for n in 1..=3 {
+        stage.world.publish_image(&format!("docker.io/acme/web:{n}"), n, Behaviour::Serves);
+    }
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    *stage.world.pull_gate.lock().unwrap() = Some(Arc::default());
+    let second = stage.deploy("acme/web:2").await;
+    stage.until(second.id, |d| d.phase == Phase::Preparing).await;
+    let third = stage.deploy("acme/web:3").await;
+    assert_eq!(stage.control.cancel(&stage.actor, third.id).await.unwrap().phase, Phase::Cancelled);
+    assert_eq!(stage.until(second.id, |_| true).await.phase, Phase::Preparing, "that one goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_way_back_to_what_never_was_active() {
+    let stage = Stage::new().await;
+    let bad = stage.one_good_one_bad().await;
+    let error = stage.roll_back(bad.revision).await.unwrap_err();
+    assert_eq!((error.code(), error.at_field()), (Code::Conflict, Some("revision")));
+    let none = CredentialChange::default();
+    let error = stage.control.rollback_to(&stage.actor, &web(), bad.id, none.clone()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Conflict);
+    assert_eq!(stage.roll_back(7).await.unwrap_err().code(), Code::NotFound);
+
+    let other = stage.create_as("other", "acme/web:1").await.unwrap();
+    stage.ended(other.id).await;
+    let error = stage.control.rollback_to(&stage.actor, &web(), other.id, none).await.unwrap_err();
+    assert_eq!((error.code(), error.at_field()), (Code::NotFound, Some("deploymentId")));
+    let newest = stage.control.service(&stage.actor, &web()).await.unwrap().newest.unwrap();
+    assert_eq!(newest.id, bad.id, "nothing was written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pushes_set_nothing_off_after_a_rollback_until_somebody_deploys() {
+    let mut stage = Stage::new().await;
+    let image = "127.0.0.1:7070/shop/web:live";
+    let (repository, tag) = ("shop/web".parse().unwrap(), "live".parse().unwrap());
+    stage.world.publish_image(image, 1, Behaviour::Serves);
+    let mut spec = ServiceSpec::image(image.parse().unwrap());
+    spec.auto_deploy = true;
+    let request = CreateService { name: "web".parse().ok(), ..CreateService::new(spec) };
+    let (_, first) = stage.control.create_service(&stage.actor, request).await.unwrap();
+    stage.ended(first.id).await;
+    stage.world.publish_image(image, 2, Behaviour::Serves);
+    stage.control.pushed(&repository, &tag).await;
+    let newest = async |stage: &Stage| {
+        let newest = stage.control.service(&stage.actor, &web()).await.unwrap().newest.unwrap();
+        stage.ended(newest.id).await
+    };
+    assert_eq!(newest(&stage).await.trigger, Trigger::Push);
+
+    let back = stage.roll_back(1).await.unwrap();
+    stage.ended(back.id).await;
+    assert!(stage.control.service(&stage.actor, &web()).await.unwrap().service.auto_deploy_paused);
+    assert!(stage.events().await.contains(&EventKind::AutoDeployPaused { revision: 1 }));
+    stage.world.publish_image(image, 3, Behaviour::Serves);
+    stage.control.pushed(&repository, &tag).await;
+    stage.restart_control().await;
+    stage.control.catch_up().await;
+    assert_eq!(newest(&stage).await.id, back.id);
+    let refused = stage.events().await.into_iter().find_map(|kind| match kind {
+        EventKind::PushNotDeployed { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert!(refused.unwrap().contains("since the rollback"));
+
+    let patch = ServicePatch::default();
+    let forward = stage.control.deploy(&stage.actor, &web(), patch).await.unwrap();
+    assert_eq!(stage.ended(forward.id).await.phase, Phase::Active);
+    assert_eq!(stage.world.behind(HOST), [digest(3)]);
+    assert!(stage.events().await.contains(&EventKind::AutoDeployResumed));
+    stage.world.publish_image(image, 4, Behaviour::Serves);
+    stage.control.pushed(&repository, &tag).await;
+    assert_eq!(newest(&stage).await.trigger, Trigger::Push);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_room_for_one_more_there_are_never_more_than_that() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.world.publish_image("docker.io/acme/web:2", 2, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let rollout = Rollout { surge: Some(1), ..Rollout::default() };
+    let patch = ServicePatch { replicas: Some(3), rollout: Some(rollout), ..ServicePatch::default() };
+    stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+    stage.settle().await;
+    let before = stage.world.tables.lock().unwrap().len();
+    let second = stage.deploy("acme/web:2").await;
+    let mut most = 0;
+    while stage.store.deployment(second.id).await.unwrap().unwrap().phase.is_moving() {
+        most = most.max(stage.world.running().len());
+        stage.pass(Duration::from_millis(20)).await;
+    }
+    assert_eq!(most, 4);
+    stage.settle().await;
+    assert_eq!(stage.world.behind(HOST), [digest(2), digest(2), digest(2)]);
+    let tables = stage.world.tables.lock().unwrap();
+    let fewest = tables[before..].iter().map(|table| table.routes[0].backends.len()).min();
+    assert_eq!(fewest, Some(3), "three serve all the time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_stays_ill_is_replaced() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let before = stage.world.instances();
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::NeverAnswers);
+    stage.time.pass(Duration::from_secs(30), Duration::from_millis(200)).await;
+    assert!(stage.world.behind(HOST).is_empty(), "it gets no requests");
+    assert_eq!(stage.world.instances(), before, "and some time to get well");
+    stage.time.pass(Duration::from_secs(60), Duration::from_millis(200)).await;
+    assert!(!stage.world.instances().contains(&before[0]));
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::Serves);
+    stage.settle().await;
+    assert_eq!(stage.world.behind(HOST), [digest(1)]);
+    let view = stage.control.service(&stage.actor, &web()).await.unwrap();
+    assert!(matches!(view.instances[0].state, InstanceState::Running { .. }));
+}
