@@ -1,4 +1,4 @@
-//! The habits of this house, one command each: `test`, `bench`, `tidy`, `docs`.
+//! The habits of this house, one command each: `test`, `bench`, `reliability`, `tidy`, `docs`.
 //!
 //! The library half exists for the integration tests of the binary: they and the bench use the
 //! same [`bed`] (a registry that is somebody else's, images made here, the real `mirage`).
@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub mod bed;
 mod bench;
 mod docs;
+pub mod load;
+pub mod reliability;
 mod settings;
 mod test;
 pub mod tidy;
@@ -25,6 +27,10 @@ cargo xtask <command>
   bench [ROW…]     measures the table of docs/BENCHMARKS.md and writes it; `bench --list` names the rows
       --rounds N     interleaved rounds a row (default: the row's own)
       --binary PATH  measures this binary instead of building one
+      --no-write     prints only
+  reliability [PART…]  does what docs/RELIABILITY.md tells, and writes it; parts: rollouts killed upgraded moved
+      --rollouts N, --rollbacks N, --kills N, --upgrades N
+      --binary PATH  tries this binary instead of building one
       --no-write     prints only
   tidy             the rules of ARCHITECTURE.md as checks
   docs             writes docs/CLI.md, docs/ENV.md and docs/API.md from the binary
@@ -46,6 +52,7 @@ pub fn run(words: &[String]) -> ExitCode {
         ["tidy"] => tidy::command(),
         ["test", rest @ ..] => test::command(rest),
         ["bench", rest @ ..] => bench::command(rest),
+        ["reliability", rest @ ..] => reliability::command(rest),
         ["docs", rest @ ..] => docs::command(rest),
         [other, ..] => {
             eprintln!("`{other}` is no command of xtask\n\n{HELP}");
