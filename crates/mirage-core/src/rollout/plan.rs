@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::restart::LONGEST_PAUSE;
 use super::{Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Step};
 use crate::deployment::Phase;
 use crate::id::{DeploymentId, InstanceId};
@@ -126,7 +127,8 @@ impl<'a> Planner<'a> {
                 _ => instance.created_at,
             };
             let deadline = later(since, candidate.budget_millis);
-            if self.now >= deadline {
+            // Twice: it may have begun to run a moment after this round looked at the clock.
+            if !self.is_within(deadline, Duration::from_millis(candidate.budget_millis.saturating_mul(2))) {
                 let last = match &instance.verdict {
                     Verdict::Unhealthy(failure) => Some(failure.clone()),
                     _ => None,
@@ -145,7 +147,7 @@ impl<'a> Planner<'a> {
             let newest = self
                 .of(active.deployment)
                 .filter(|i| i.ordinal == ordinal && i.generation == self.desired.generation)
-                .max_by_key(|i| (i.created_at, i.attempt));
+                .last();
             let attempt = match newest {
                 None => 0,
                 Some(instance) => match &instance.state {
@@ -153,7 +155,7 @@ impl<'a> Planner<'a> {
                     InstanceState::Exited(exit) => {
                         match active.restart.next_try(instance.attempt, instance.created_at, exit) {
                             None => continue,
-                            Some((_, at)) if self.now < at => {
+                            Some((_, at)) if self.is_within(at, LONGEST_PAUSE) => {
                                 self.wake(at);
                                 continue;
                             }
@@ -259,6 +261,12 @@ impl<'a> Planner<'a> {
 
     fn step(&mut self, step: Step) {
         self.plan.steps.push(step);
+    }
+
+    /// Whether it is still to come, and not later than it can be. A time further off was written down before
+    /// the clock was set back, and waiting for it could take forever.
+    fn is_within(&self, at: Timestamp, most: Duration) -> bool {
+        self.now < at && at <= self.now.saturating_add(most).unwrap_or(Timestamp::MAX)
     }
 
     fn wake(&mut self, at: Timestamp) {
