@@ -30,6 +30,8 @@ use world::World;
 const LEG: usize = 25;
 /// How long a platform may take to come right. The longest pause before a restart is a minute.
 const REST: Duration = Duration::from_secs(100);
+/// An absence that is worth a line.
+const NOTABLE: Duration = Duration::from_secs(1);
 
 /// What a walk came to.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +103,16 @@ fn rest(
     let mut found = Vec::new();
     for window in &mut world.windows {
         match window.length() {
-            Some(length) => outcome.longest_window = outcome.longest_window.max(length),
+            Some(length) => {
+                if length > NOTABLE {
+                    let since = (window.from - began).as_secs_f64();
+                    tell(&format!(
+                        "{} was killed at {since:.3}, and not replaced for {length:?}",
+                        window.what
+                    ));
+                }
+                outcome.longest_window = outcome.longest_window.max(length);
+            }
             None => found.push("what was killed did not come back in time".to_owned()),
         }
     }

@@ -16,9 +16,11 @@ const LIMIT: Duration = Duration::from_secs(80);
 
 /// A window, watched by a thread of its own.
 pub(super) struct Window {
+    /// What was killed.
+    pub(super) what: String,
     /// Whose failures are excused; everybody's where it is nobody.
     pub(super) service: Option<usize>,
-    from: Instant,
+    pub(super) from: Instant,
     until: Arc<Mutex<Option<Instant>>>,
     hurry: Arc<AtomicBool>,
     watcher: Option<JoinHandle<()>>,
@@ -26,7 +28,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Opens now, and ends when this process is gone and each of these URLs is answered well again.
-    pub(super) fn open(service: Option<usize>, killed: u32, urls: Vec<String>) -> Self {
+    pub(super) fn open(what: &str, service: Option<usize>, killed: u32, urls: Vec<String>) -> Self {
         let until = Arc::<Mutex<Option<Instant>>>::default();
         let hurry = Arc::<AtomicBool>::default();
         let from = Instant::now();
@@ -38,7 +40,7 @@ impl Window {
                 }
             }
         });
-        Self { service, from, until, hurry, watcher: Some(watcher) }
+        Self { what: what.to_owned(), service, from, until, hurry, watcher: Some(watcher) }
     }
 
     /// Waits for its end; `None` where nobody answered in time.

@@ -155,8 +155,12 @@ impl World {
             self.platform.api("GET", &format!("/api/services/{name}/deployments?limit=100"), None)?;
         let listed = listed.json()?;
         let all = listed["deployments"].as_array().context("no list of deployments")?;
+        // One that was superseded while it still waited for its turn never ran.
+        let ran = |one: &Value| {
+            one["steps"].as_array().is_some_and(|all| all.iter().any(|step| step["kind"] == "route"))
+        };
         let newest =
-            all.iter().find(|one| ["active", "superseded"].iter().any(|phase| one["phase"] == *phase));
+            all.iter().find(|one| one["phase"] == "active" || one["phase"] == "superseded" && ran(one));
         if newest.is_some_and(|newest| newest["id"] != active["id"]) {
             bail!("`{name}`: {newest:?} succeeded later than what is active, {active}");
         }
@@ -340,7 +344,7 @@ impl World {
         };
         let names = self.services.iter().map(|service| format!("{}-production", service.name));
         let urls = names.map(|label| self.platform.url(&label)).collect();
-        self.windows.push(Window::open(None, proxy, urls));
+        self.windows.push(Window::open("proxy", None, proxy, urls));
         strike(proxy)?;
         Ok(format!("killed proxy {proxy}"))
     }
@@ -371,7 +375,7 @@ impl World {
         let of = |service: &Service| container.version.starts_with(&service.prefix());
         if let Some(number) = self.services.iter().position(of) {
             let url = self.platform.url(&format!("{}-production", self.services[number].name));
-            self.windows.push(Window::open(Some(number), container.pid, vec![url]));
+            self.windows.push(Window::open(&container.version, Some(number), container.pid, vec![url]));
         }
     }
 
