@@ -1,4 +1,4 @@
-//! The habits of this house, one command each: `test`, `bench`, `tidy`, `docs`.
+//! The habits of this house, one command each: `test`, `bench`, `reliability`, `chaos`, `tidy`, `docs`.
 //!
 //! The library half exists for the integration tests of the binary: they and the bench use the
 //! same [`bed`] (a registry that is somebody else's, images made here, the real `mirage`).
@@ -9,7 +9,10 @@ use std::process::ExitCode;
 
 pub mod bed;
 mod bench;
+pub mod chaos;
 mod docs;
+pub mod load;
+pub mod reliability;
 mod settings;
 mod test;
 pub mod tidy;
@@ -26,6 +29,15 @@ cargo xtask <command>
       --rounds N     interleaved rounds a row (default: the row's own)
       --binary PATH  measures this binary instead of building one
       --no-write     prints only
+  reliability [PART…]  does what docs/RELIABILITY.md tells, and writes it; parts: rollouts killed upgraded moved
+      --rollouts N, --rollbacks N, --kills N, --upgrades N
+      --binary PATH  tries this binary instead of building one
+      --no-write     prints only
+  chaos            a random walk over a live platform, under load
+      --seed N       repeats the walk of this seed
+      --minutes M    (default 3)
+      --binary PATH  tries this binary instead of building one
+      --write        adds what came out to docs/RELIABILITY.md
   tidy             the rules of ARCHITECTURE.md as checks
   docs             writes docs/CLI.md, docs/ENV.md and docs/API.md from the binary
       --check        fails where they are stale instead
@@ -46,6 +58,8 @@ pub fn run(words: &[String]) -> ExitCode {
         ["tidy"] => tidy::command(),
         ["test", rest @ ..] => test::command(rest),
         ["bench", rest @ ..] => bench::command(rest),
+        ["reliability", rest @ ..] => reliability::command(rest),
+        ["chaos", rest @ ..] => chaos::command(rest),
         ["docs", rest @ ..] => docs::command(rest),
         [other, ..] => {
             eprintln!("`{other}` is no command of xtask\n\n{HELP}");

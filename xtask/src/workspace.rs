@@ -20,6 +20,15 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// Builds `mirage` for release; answers with where the binary is.
+pub(crate) fn release_binary() -> Result<PathBuf> {
+    let status = cargo().args(["build", "--release", "--package", "mirage"]).status()?;
+    if !status.success() {
+        bail!("the release binary does not build");
+    }
+    Ok(root().join("target/release/mirage"))
+}
+
 /// A crate that is built for the workspace: linked, run while building, or used by tests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Built {

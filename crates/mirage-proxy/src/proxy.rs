@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, Result, RouteTable};
+use mirage_core::{Backend, Code, Error, InstanceId, Result, RouteTable};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
@@ -40,6 +40,14 @@ struct Table {
     published: Arc<Published>,
     /// Counters of all backends that are in the table or still have something open.
     loads: HashMap<Backend, Arc<Load>>,
+}
+
+impl Table {
+    /// The counters of an instance, one for each of its addresses that is or was routed.
+    fn loads_of(&self, instance: InstanceId) -> Vec<Arc<Load>> {
+        let own = self.loads.iter().filter(|(backend, _)| backend.instance == instance);
+        own.map(|(_, load)| load.clone()).collect()
+    }
 }
 
 /// A hand-over that has begun. Dropped before it is finished, it never happened.
@@ -113,18 +121,20 @@ impl Proxy {
         self.put_in_force(&mut current, table).await
     }
 
-    /// Tells WebSockets to close and waits until nothing is open towards a backend, here and in a process that this one has replaced.
+    /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in a process that
+    /// this one has replaced.
+    /// Its address is not asked for: whoever lets go of an instance may have forgotten its port.
     pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
-        let load = self.table.lock().await.loads.get(backend).cloned();
+        let loads = self.table.lock().await.loads_of(backend.instance);
         let predecessor = self.predecessor.borrow().clone();
         let here = async {
-            match load {
-                Some(load) => {
-                    load.say_goodbye();
-                    load.drained(limit).await
-                }
-                None => Open::default(),
+            let deadline = Instant::now() + limit;
+            let mut open = Open::default();
+            loads.iter().for_each(|load| load.say_goodbye());
+            for load in loads {
+                open += load.drained(deadline.saturating_duration_since(Instant::now())).await;
             }
+            open
         };
         let before = async {
             match predecessor {
@@ -270,7 +280,6 @@ impl Proxy {
 
     async fn put_in_force(&self, current: &mut Table, table: RouteTable) -> Result<()> {
         let published = Arc::new(Published::new(table, &current.loads, self.workers.len()));
-        current.loads.retain(|_, load| load.open().total() > 0);
         current.loads.extend(published.loads.iter().map(|(backend, load)| (backend.clone(), load.clone())));
         self.names.follow(&published.table.zones);
         let mut waiting = Vec::new();
@@ -287,6 +296,10 @@ impl Proxy {
                 _ => {}
             }
         }
+        // Only now does nobody begin a request on a backend that has left the table. Before, one that
+        // had just begun would be counted where nobody looks, and its instance stopped under it.
+        let kept = &published.loads;
+        current.loads.retain(|backend, load| kept.contains_key(backend) || load.open().total() > 0);
         current.published = published;
         Ok(())
     }

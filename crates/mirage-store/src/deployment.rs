@@ -43,16 +43,15 @@ impl Store {
         Ok(self.with_steps(vec![deployment(&row)?]).await?.pop())
     }
 
-    /// The newest deployments of a service, newest first, with their steps.
+    /// The newest deployments of a service, newest first, with their steps. In the order in which they were
+    /// written: the clock may have jumped in between.
     pub async fn deployments(&self, service: ServiceId, limit: u32) -> Result<Vec<Deployment>> {
-        let rows = sqlx::query(
-            "SELECT * FROM deployment WHERE service_id = ? ORDER BY created_at DESC, rowid DESC LIMIT ?",
-        )
-        .bind(text(service))
-        .bind(limit)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(|error| failed("read the deployments", error))?;
+        let rows = sqlx::query("SELECT * FROM deployment WHERE service_id = ? ORDER BY rowid DESC LIMIT ?")
+            .bind(text(service))
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(|error| failed("read the deployments", error))?;
         let all = rows.iter().map(deployment).collect::<Result<_>>()?;
         self.with_steps(all).await
     }
@@ -65,7 +64,7 @@ impl Store {
     ) -> Result<(Option<Deployment>, Option<Deployment>)> {
         let sql = format!(
             "SELECT * FROM deployment WHERE service_id = ? AND (phase = 'active' OR phase IN {MOVING})
-             ORDER BY phase = 'queued', created_at, rowid"
+             ORDER BY phase = 'queued', rowid"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(text(service))

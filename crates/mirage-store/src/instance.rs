@@ -10,9 +10,10 @@ use crate::store::{Store, Tx, failed};
 const REMEMBERED: u32 = 64;
 
 impl Store {
-    /// The instances of a service that have not ended, and the newest that have, oldest first.
+    /// The instances of a service that have not ended, and the newest that have, oldest first. In the
+    /// order in which they were written: the clock may have jumped in between.
     pub async fn instances(&self, service: ServiceId) -> Result<Vec<Instance>> {
-        let rows = sqlx::query("SELECT * FROM instance WHERE service_id = ? ORDER BY created_at, rowid")
+        let rows = sqlx::query("SELECT * FROM instance WHERE service_id = ? ORDER BY rowid")
             .bind(text(service))
             .fetch_all(&self.reader)
             .await
@@ -53,7 +54,7 @@ impl Tx {
         sqlx::query(
             "DELETE FROM instance WHERE rowid IN (
                  SELECT rowid FROM instance WHERE service_id = ? AND exit IS NOT NULL
-                 ORDER BY created_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+                 ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
         )
         .bind(text(instance.service))
         .bind(REMEMBERED)

@@ -6,6 +6,7 @@
 
 mod canary;
 mod certificate;
+mod containers;
 mod disk;
 mod docker;
 mod elf;
@@ -17,10 +18,13 @@ mod ports;
 mod process;
 mod registry;
 pub mod residue;
+mod services;
 mod skip;
 mod wait;
+mod web;
 
 pub use canary::{CANARY_USER, Canary};
+pub use containers::{Container, containers};
 pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};
 pub use image::{Image, Index, Layout};
@@ -31,3 +35,4 @@ pub use process::{Process, is_installed, run};
 pub use registry::{Access, Registry};
 pub use skip::{fuzz_seconds, may_run_as_root, skipped};
 pub use wait::eventually;
+pub use web::{Temper, web};

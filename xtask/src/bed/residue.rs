@@ -9,8 +9,7 @@ use super::process::{is_installed, run};
 /// and mounts, and the platform's number in the names of links, tables and cgroups.
 pub fn marks_of(data: &Path) -> Vec<String> {
     let mut marks = vec![data.to_string_lossy().into_owned()];
-    let files = ["mirage.db", "mirage.db-wal"].map(|name| std::fs::read(data.join(name)).unwrap_or_default());
-    if let Some(node) = files.iter().find_map(|bytes| node(bytes)) {
+    if let Some(node) = node_of(data) {
         marks.extend([
             format!("mir{node}-"),
             format!("mv{node}-"),
@@ -19,6 +18,12 @@ pub fn marks_of(data: &Path) -> Vec<String> {
         ]);
     }
     marks
+}
+
+/// The platform's number: six hexadecimal digits.
+pub fn node_of(data: &Path) -> Option<String> {
+    let files = ["mirage.db", "mirage.db-wal"].map(|name| std::fs::read(data.join(name)).unwrap_or_default());
+    files.iter().find_map(|bytes| node(bytes)).map(str::to_owned)
 }
 
 /// The platform's number, from the bytes of its database: SQLite writes the columns of a row one

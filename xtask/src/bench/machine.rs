@@ -4,12 +4,12 @@ use std::fs::read_to_string;
 
 /// Today, as `2026-11-21`.
 #[expect(clippy::disallowed_methods, reason = "the one clock of xtask: the date in a report")]
-pub(super) fn today() -> String {
+pub(crate) fn today() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
 }
 
 /// Processor, memory, kernel and distribution in one line.
-pub(super) fn describe() -> String {
+pub(crate) fn describe() -> String {
     let cpu = read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = field(&cpu, "model name", ':').unwrap_or("unknown processor");
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();

@@ -5,7 +5,7 @@
 
 mod contender;
 mod image;
-mod machine;
+pub(crate) mod machine;
 mod report;
 mod rounds;
 mod row;
@@ -15,7 +15,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
-use crate::workspace::{cargo, root};
+pub(crate) use contender::wrk;
+
+use crate::workspace::release_binary;
 use report::{Outcome, Report};
 
 /// A row of the table: its name on the command line, and how it is measured.
@@ -62,7 +64,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     if !geteuid().is_root() {
         bail!("the bench starts containers, Docker and Podman, and needs root for that");
     }
-    let binary = wish.binary.map_or_else(build, Ok)?;
+    let binary = wish.binary.map_or_else(release_binary, Ok)?;
     let setting = Setting { binary, rounds: wish.rounds };
     let mut report = Report::load();
     let mut reached = true;
@@ -115,12 +117,4 @@ impl<'a> Wish<'a> {
         }
         Ok(wish)
     }
-}
-
-fn build() -> Result<PathBuf> {
-    let status = cargo().args(["build", "--release", "--package", "mirage"]).status()?;
-    if !status.success() {
-        bail!("the release binary does not build");
-    }
-    Ok(root().join("target/release/mirage"))
 }

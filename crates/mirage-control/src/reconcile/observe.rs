@@ -232,7 +232,9 @@ impl Reconciler {
             }
             _ => {
                 let settled = since.saturating_add(SETTLED).unwrap_or(since);
-                if self.parts.clock.now() >= settled {
+                let now = self.parts.clock.now();
+                // One that runs since a time to come runs since before the clock was set back.
+                if now >= settled || now < since {
                     self.health.declare(instance.id, Verdict::Healthy);
                 } else {
                     view.wake_at = super::earlier(view.wake_at, Some(settled));

@@ -70,7 +70,8 @@ pub struct Observed {
     pub candidate_image: ImageState,
     /// The active deployment's image on the target.
     pub active_image: ImageState,
-    /// Every instance that is not finished with, and the last finished one of each place.
+    /// Every instance that is not finished with, and the last finished one of each place, in the order in
+    /// which they were decided: the clock may have jumped in between.
     pub instances: Vec<ObservedInstance>,
     /// What the engine still has of instances that ended.
     pub remains: Vec<Remains>,

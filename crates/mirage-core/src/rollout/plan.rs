@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::restart::LONGEST_PAUSE;
 use super::{Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Step};
 use crate::deployment::Phase;
 use crate::id::{DeploymentId, InstanceId};
@@ -162,7 +163,8 @@ impl<'a> Planner<'a> {
                 _ => instance.created_at,
             };
             let deadline = later(since, candidate.budget_millis);
-            if self.now >= deadline {
+            // Twice: it may have begun to run a moment after this round looked at the clock.
+            if !self.is_within(deadline, Duration::from_millis(candidate.budget_millis.saturating_mul(2))) {
                 let last = match &instance.verdict {
                     Verdict::Unhealthy(failure) => Some(failure.clone()),
                     _ => None,
@@ -202,13 +204,13 @@ impl<'a> Planner<'a> {
         let newest = self
             .of(active.deployment)
             .filter(|i| i.ordinal == ordinal && i.generation == self.desired.generation)
-            .max_by_key(|i| (i.created_at, i.attempt));
+            .last();
         let Some(instance) = newest else { return Some(0) };
         match &instance.state {
             InstanceState::Exited(_) if instance.stopped => Some(0),
             InstanceState::Exited(exit) => {
                 let (attempt, at) = active.restart.next_try(instance.attempt, instance.created_at, exit)?;
-                if self.now < at {
+                if self.is_within(at, LONGEST_PAUSE) {
                     self.wake(at);
                     return None;
                 }
@@ -229,10 +231,11 @@ impl<'a> Planner<'a> {
     fn is_ill(&mut self, active: &Attempt, instance: &ObservedInstance) -> bool {
         let Some(since) = instance.unwell_since else { return false };
         let until = later(since, active.budget_millis);
-        if self.now < until {
+        let waits = self.is_within(until, Duration::from_millis(active.budget_millis.saturating_mul(2)));
+        if waits {
             self.wake(until);
         }
-        self.now >= until
+        !waits
     }
 
     /// Sends requests where they belong, if they go elsewhere now.
@@ -307,9 +310,8 @@ impl<'a> Planner<'a> {
 
     /// Whether a healthy and newer instance stands at the same place.
     fn is_replaced(&self, old: &ObservedInstance) -> bool {
-        let age = |i: &ObservedInstance| (i.generation, i.created_at);
-        self.of(old.deployment)
-            .any(|i| i.ordinal == old.ordinal && age(i) > age(old) && i.is_healthy() && !i.stopped)
+        let at_place = self.of(old.deployment).filter(|i| i.ordinal == old.ordinal);
+        after(old, at_place).any(|i| i.generation >= old.generation && i.is_healthy() && !i.stopped)
     }
 
     /// Whether a healthy instance of the active deployment that is one too many stays, because those at the wanted
@@ -360,12 +362,9 @@ impl<'a> Planner<'a> {
         if i.is_healthy() {
             return false;
         }
-        let followed = self.of(i.deployment).any(|other| {
-            other.ordinal == i.ordinal
-                && other.generation == self.desired.generation
-                && other.created_at > i.created_at
-                && other.is_up()
-        });
+        let at_place = self.of(i.deployment).filter(|other| other.ordinal == i.ordinal);
+        let followed =
+            after(i, at_place).any(|other| other.generation == self.desired.generation && other.is_up());
         let again = active.restart.next_after_illness(i.attempt, i.created_at, self.now).is_some();
         followed || (active.exclusive && again && self.is_ill(active, i))
     }
@@ -380,7 +379,7 @@ impl<'a> Planner<'a> {
             return false;
         };
         let until = later(since, active.overlap_millis);
-        if self.now < until && i.is_healthy() {
+        if i.is_healthy() && self.is_within(until, Duration::from_millis(active.overlap_millis)) {
             self.wake(until);
             return true;
         }
@@ -425,6 +424,12 @@ impl<'a> Planner<'a> {
         self.plan.steps.push(step);
     }
 
+    /// Whether it is still to come, and not later than it can be. A time further off was written down before
+    /// the clock was set back, and waiting for it could take forever.
+    fn is_within(&self, at: Timestamp, most: Duration) -> bool {
+        self.now < at && at <= self.now.saturating_add(most).unwrap_or(Timestamp::MAX)
+    }
+
     fn wake(&mut self, at: Timestamp) {
         self.plan.wake_at = Some(self.plan.wake_at.map_or(at, |other| other.min(at)));
     }
@@ -442,6 +447,15 @@ impl ObservedInstance {
     fn is_up(&self) -> bool {
         matches!(self.state, InstanceState::Starting | InstanceState::Running { .. })
     }
+}
+
+/// Those that were decided after this one.
+fn after<'a>(
+    one: &ObservedInstance,
+    all: impl Iterator<Item = &'a ObservedInstance>,
+) -> impl Iterator<Item = &'a ObservedInstance> {
+    let id = one.id;
+    all.skip_while(move |i| i.id != id).skip(1)
 }
 
 fn later(time: Timestamp, millis: u64) -> Timestamp {

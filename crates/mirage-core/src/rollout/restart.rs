@@ -13,6 +13,9 @@ pub(crate) const MAX_TRIES: u32 = 10;
 /// An instance that ran this long has proven itself: its failure counts as the first again.
 pub(crate) const PROVEN: Duration = Duration::from_secs(60);
 
+/// The longest pause before another try.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// What happens when the process of an active deployment exits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -58,7 +61,7 @@ impl RestartPolicy {
 
 /// A fifth of a second, doubled with each failure in a row, at most a minute.
 fn backoff(tries: u32) -> Duration {
-    Duration::from_millis(200 << (tries.saturating_sub(1)).min(9)).min(Duration::from_secs(60))
+    Duration::from_millis(200 << (tries.saturating_sub(1)).min(9)).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

@@ -253,6 +253,25 @@ fn a_crashed_instance_leaves_the_route_and_is_started_again_after_a_pause() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_keeps_nobody_waiting_and_starts_nobody_twice() {
+    let day = 86_400_000;
+    let mut story = Story::serving();
+    story.observed.instances[0].state = exited(1, day);
+    story.observed.instances[0].created_at = at(day);
+    story.observed.instances[0].routed = false;
+    story.expect(&["start d1/0 again (1)"]);
+    // The one that was started then seems to be older than the one before it.
+    story.observed.instances.push(ObservedInstance { attempt: 1, ..instance(1, 0xa2) });
+    story.expect(&[]);
+
+    let mut story = Story::serving().candidate(Phase::Probing, ImageState::Present);
+    let state = InstanceState::Running { since: at(day) };
+    let verdict = Verdict::Unknown;
+    story.observed.instances.push(ObservedInstance { state, verdict, routed: false, ..instance(2, 0xb1) });
+    story.expect(&["abandon d2: b1b1b1b1 never answered"]);
+}
+
+#[test]
 fn a_service_whose_process_succeeded_is_left_alone() {
     let mut story = Story::serving();
     story.observed.instances[0].state = exited(0, 90);

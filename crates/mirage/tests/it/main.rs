@@ -21,6 +21,7 @@ mod ordinary_user;
 mod preflight;
 mod private_images;
 mod pushes;
+mod reliability;
 mod sample;
 mod stage;
 mod vault;

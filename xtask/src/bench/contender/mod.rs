@@ -2,4 +2,4 @@
 
 pub(super) mod nginx;
 pub(super) mod podman;
-pub(super) mod wrk;
+pub(crate) mod wrk;

@@ -5,20 +5,27 @@ use anyhow::{Context, Result};
 use crate::bed::run;
 
 /// What wrk saw.
-pub(in super::super) struct Load {
+pub(crate) struct Load {
     /// Answers a second.
-    pub(in super::super) rate: f64,
+    pub(crate) rate: f64,
     /// The time within which 99 of 100 answers came, in milliseconds.
-    pub(in super::super) p99: f64,
+    pub(crate) p99: f64,
+    /// Answers, with whatever status.
+    pub(crate) answers: u64,
     /// Answers with another status than 2xx or 3xx, and broken connections.
-    pub(in super::super) errors: u64,
+    pub(crate) errors: u64,
 }
 
 /// Asks `http://127.0.0.1:<port>/` for this host during so many seconds.
-pub(in super::super) fn load(port: u16, host: &str, seconds: u32) -> Result<Load> {
+pub(crate) fn load(port: u16, host: &str, seconds: u32) -> Result<Load> {
+    load_with(port, host, seconds, 64)
+}
+
+/// The same with so many connections.
+pub(crate) fn load_with(port: u16, host: &str, seconds: u32, connections: u32) -> Result<Load> {
     let (duration, header) = (format!("-d{seconds}s"), format!("Host: {host}"));
-    let url = format!("http://127.0.0.1:{port}/");
-    parse(&run("wrk", &["-t1", "-c64", &duration, "--latency", "-H", &header, &url])?)
+    let (url, connections) = (format!("http://127.0.0.1:{port}/"), format!("-c{connections}"));
+    parse(&run("wrk", &["-t1", &connections, &duration, "--latency", "-H", &header, &url])?)
 }
 
 fn parse(text: &str) -> Result<Load> {
@@ -27,10 +34,12 @@ fn parse(text: &str) -> Result<Load> {
         .and_then(|value| value.parse().ok())
         .with_context(|| format!("no rate in: {text}"))?;
     let p99 = after("99%").and_then(millis).with_context(|| format!("no 99 % in: {text}"))?;
+    let answers = text.lines().find_map(|line| line.trim().split_once(" requests in "));
+    let answers = answers.and_then(|(number, _)| number.parse().ok()).unwrap_or_default();
     let bad =
         after("Non-2xx or 3xx responses:").and_then(|value| value.parse::<u64>().ok()).unwrap_or_default();
     let broken = after("Socket errors:").map(numbers).unwrap_or_default();
-    Ok(Load { rate, p99, errors: bad + broken })
+    Ok(Load { rate, p99, answers, errors: bad + broken })
 }
 
 /// 1.5 of `1.50ms`.
@@ -61,6 +70,6 @@ mod tests {
                     Socket errors: connect 0, read 2, write 0, timeout 1\n  Non-2xx or 3xx responses: 4\n\
                     Requests/sec:  73012.12\n";
         let load = parse(text).unwrap();
-        assert_eq!((load.rate, load.p99, load.errors), (73012.12, 1.5, 7));
+        assert_eq!((load.rate, load.p99, load.answers, load.errors), (73012.12, 1.5, 10, 7));
     }
 }
