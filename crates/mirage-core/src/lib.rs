@@ -13,6 +13,7 @@ mod credential;
 mod deployment;
 mod error;
 mod event;
+mod exec;
 mod grant;
 mod host;
 mod id;
@@ -39,6 +40,7 @@ pub use credential::{
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
+pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;
 pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};
