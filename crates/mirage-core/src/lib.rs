@@ -9,6 +9,7 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod check;
 mod credential;
 mod deployment;
 mod error;
@@ -32,8 +33,10 @@ mod sealed;
 mod secret;
 mod service;
 mod size;
+mod statuses;
 mod variable;
 
+pub use check::{Check, HttpCheck, Timing};
 pub use credential::{
     Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
 };
@@ -50,7 +53,7 @@ pub use image::judge::{Circumstances, judge};
 pub use image::platform::Platform;
 pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
-pub use image::resolved::{ImageConfig, ResolvedImage};
+pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
@@ -68,4 +71,5 @@ pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
+pub use statuses::Statuses;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};
