@@ -73,7 +73,7 @@ pub struct Timing {
 impl Check {
     /// A path that the user named is asked; else the image's HEALTHCHECK is run, unless it is `NONE`; else the
     /// port must take a connection; a worker only has to run.
-    pub(crate) fn of(probe: &Probe, image: &ImageConfig, port: Option<Port>) -> Self {
+    pub fn of(probe: &Probe, image: &ImageConfig, port: Option<Port>) -> Self {
         match (&probe.path, port) {
             (Some(path), Some(port)) => {
                 let expected = probe.expected.clone().unwrap_or_default();
@@ -135,7 +135,7 @@ impl fmt::Display for Check {
 impl Timing {
     /// What the user said comes first, then what the image says of its own command, then the default. How long
     /// the image says that it takes to start is believed whatever is asked.
-    pub(crate) fn of(probe: &Probe, image: &HealthTiming, check: &Check) -> Self {
+    pub fn of(probe: &Probe, image: &HealthTiming, check: &Check) -> Self {
         let (own, interval, timeout) = match check {
             Check::Command { .. } => (image.clone(), COMMAND, COMMAND),
             _ => (HealthTiming::default(), INTERVAL, TIMEOUT),
