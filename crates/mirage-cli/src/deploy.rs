@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result};
+use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result, Statuses};
 
 use super::Context;
 use super::api::segment;
@@ -64,9 +64,16 @@ pub struct DeployArgs {
     /// Limit of processes and threads of an instance
     #[arg(long, value_name = "N")]
     pids: Option<u32>,
-    /// Path that answers 200 to 399 when the service is well
+    /// Path that answers when the service is well; without it the image's HEALTHCHECK is run, or its port
+    /// has to take a connection
     #[arg(long, value_name = "PATH")]
     health_path: Option<String>,
+    /// Statuses of a good answer, such as 200-299 or 200,204; 200-399 by default
+    #[arg(long, value_name = "STATUSES", value_parser = statuses)]
+    health_status: Option<Statuses>,
+    /// Host that the path is asked of, where the service insists on one; localhost by default
+    #[arg(long, value_name = "HOST")]
+    health_host: Option<String>,
     /// How long a new instance may take until it is well: seconds, or `90s`, `2m`
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     health_timeout: Option<f64>,
@@ -234,6 +241,8 @@ fn sealed_variables(args: &DeployArgs) -> Result<BTreeMap<String, Password>> {
 fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {
     let check = Healthcheck {
         path: args.health_path.clone(),
+        status: args.health_status.as_ref().map(ToString::to_string),
+        host: args.health_host.clone(),
         interval_seconds: args.health_interval,
         start_timeout_seconds: args.health_timeout,
         threshold: args.health_threshold,
@@ -251,6 +260,10 @@ fn resources(args: &DeployArgs) -> Option<Resources> {
         return None;
     }
     Some(Resources { memory: args.memory.clone(), cpu: args.cpu, pids: args.pids })
+}
+
+fn statuses(text: &str) -> Result<Statuses, String> {
+    text.parse().map_err(|_| "statuses look like `200`, `200-299` or `200,301-302`".into())
 }
 
 fn restart_policy(text: &str) -> Result<RestartPolicy, String> {

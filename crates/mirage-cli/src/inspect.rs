@@ -117,7 +117,7 @@ fn facts(found: &Inspection) -> Vec<(&'static str, String)> {
         ("command", list(&config.command)),
         ("workdir", config.working_directory.clone()),
         ("volumes", list(&config.volumes)),
-        ("health", list(&config.health_command)),
+        ("health", config.health_check.clone()),
         ("stop", config.stop_signal.clone().unwrap_or_default()),
         ("source", label("source").unwrap_or_default()),
         ("revision", label("revision").unwrap_or_default()),
@@ -211,7 +211,7 @@ mod tests {
             "quota": { "limit": 100, "remaining": 76, "windowSeconds": 21_600, "source": null },
             "config": {
                 "entrypoint": ["/web"], "command": ["-v", "\u{1b}[2J\nfree"], "environment": [], "workingDirectory": "",
-                "user": "", "exposedPorts": [80], "volumes": [], "stopSignal": null, "healthCommand": [],
+                "user": "", "exposedPorts": [80], "volumes": [], "stopSignal": null, "healthCheck": "",
                 "labels": { "org.opencontainers.image.revision": "abc123", "org.opencontainers.image.licenses": "MIT" },
                 "created": "2026-11-20T10:00:00Z",
             },

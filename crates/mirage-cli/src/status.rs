@@ -40,6 +40,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("revision", service.revision.map(|number| format!("#{number}")).unwrap_or_default()),
         ("replicas", format!("{} of {} healthy", service.healthy(), service.replicas)),
         ("ports", ports.join(" ")),
+        ("health", service.healthcheck.check.clone()),
         ("id", service.id.clone()),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
-use mirage_core::{Event, Platform, RegistryHost, Service};
+use mirage_core::{
+    Event, Platform, RegistryHost, Result, Revision, Service, VariableName, VariableText, VariableValue,
+};
 use mirage_store::{Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
 
@@ -70,6 +72,14 @@ pub struct Settings {
 }
 
 impl Parts {
+    /// The environment of a process of this revision. Sealed variables are opened here, and nowhere else.
+    pub(crate) fn environment(&self, revision: &Revision) -> Result<Vec<(String, VariableText)>> {
+        let open = |name: &VariableName, value: &VariableValue| {
+            self.vault.variable(&name.binding(revision.service), value)
+        };
+        revision.environment(open)
+    }
+
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
         let Ports { registry, images, engine, router, clock, random, machine } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);

@@ -181,11 +181,15 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
             "a path looks like `/healthz`",
         );
     }
-    if probe.interval_millis == 0
-        || probe.timeout_millis == 0
-        || probe.budget_millis == 0
-        || probe.threshold == 0
-    {
+    if let Some(host) = probe.host.as_deref().filter(|host| !is_host(host)) {
+        return refuse(
+            "healthcheck.host",
+            format!("`{host}` is not a host"),
+            "a host looks like `shop.example` or `shop.example:8443`",
+        );
+    }
+    let millis = [probe.interval_millis, probe.timeout_millis, probe.budget_millis];
+    if millis.contains(&Some(0)) || probe.threshold == Some(0) {
         return refuse(
             "healthcheck",
             "a health check cannot have a zero in it".into(),
@@ -196,4 +200,10 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
         return refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
     }
     Ok(())
+}
+
+/// What can stand in a `Host` header.
+fn is_host(text: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    (1..=260).contains(&text.len()) && text.chars().all(fine)
 }

@@ -9,10 +9,12 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod check;
 mod credential;
 mod deployment;
 mod error;
 mod event;
+mod exec;
 mod grant;
 mod host;
 mod id;
@@ -31,14 +33,17 @@ mod sealed;
 mod secret;
 mod service;
 mod size;
+mod statuses;
 mod variable;
 
+pub use check::{Check, HttpCheck, Timing};
 pub use credential::{
     Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
+pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;
 pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};
@@ -48,7 +53,7 @@ pub use image::judge::{Circumstances, judge};
 pub use image::platform::Platform;
 pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
-pub use image::resolved::{ImageConfig, ResolvedImage};
+pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
@@ -67,4 +72,5 @@ pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
+pub use statuses::Statuses;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};

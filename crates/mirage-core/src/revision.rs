@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Check, Timing};
 use crate::credential::CredentialOwner;
 use crate::error::Result;
 use crate::id::ServiceId;
@@ -50,6 +51,17 @@ impl Revision {
     /// The port that is probed; `None` for a worker.
     pub fn probed_port(&self) -> Option<Port> {
         self.spec.probe.port.and_then(Port::new).or_else(|| self.routed_port())
+    }
+
+    /// How an instance is asked whether it is well: by the path that the spec names, else by the image's
+    /// HEALTHCHECK, else by a connection to the probed port. A worker without either only has to run.
+    pub fn check(&self) -> Check {
+        Check::of(&self.spec.probe, &self.image.config, self.probed_port())
+    }
+
+    /// When it is asked: by the spec, else by the image, else by default.
+    pub fn timing(&self) -> Timing {
+        Timing::of(&self.spec.probe, &self.image.config.health_timing, &self.check())
     }
 
     /// The whole environment of the process: the image's, `PORT` where the image exposes no port, then the

@@ -7,30 +7,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use http::{Request, Uri};
+use http::{HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use mirage_core::{Probe, ProbeFailure};
+use mirage_core::{HttpCheck, ProbeFailure};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// The longest response head that is read. The body is not read at all.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Asks once. Without a path, accepting a TCP connection is enough. With one, a `GET` must answer
-/// 200 to 399; redirects are not followed. The request has `Host: localhost`, which applications
-/// that check their host let through, and `User-Agent: mirage-probe`. The probe's timeout covers
-/// all of it.
-pub(crate) async fn probe(address: SocketAddr, probe: &Probe) -> Result<(), ProbeFailure> {
-    let limit = Duration::from_millis(probe.timeout_millis.max(1));
-    timeout(limit, ask(address, probe.path.as_deref())).await.unwrap_or(Err(ProbeFailure::TimedOut))
+/// Asks once. Without a request, accepting a TCP connection is enough. With one, a `GET` must be answered
+/// with an expected status; redirects are not followed. It has `Host: localhost`, which applications that check
+/// their host let through, unless another one is named, and `User-Agent: mirage-probe`. `limit` covers all of it.
+pub(crate) async fn probe(
+    address: SocketAddr,
+    request: Option<&HttpCheck>,
+    limit: Duration,
+) -> Result<(), ProbeFailure> {
+    let limit = limit.max(Duration::from_millis(1));
+    timeout(limit, ask(address, request)).await.unwrap_or(Err(ProbeFailure::TimedOut))
 }
 
-async fn ask(address: SocketAddr, path: Option<&str>) -> Result<(), ProbeFailure> {
+async fn ask(address: SocketAddr, wanted: Option<&HttpCheck>) -> Result<(), ProbeFailure> {
     let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-    let Some(path) = path else { return Ok(()) };
-    let request = request(path)?;
+    let Some(wanted) = wanted else { return Ok(()) };
+    let request = request(wanted)?;
     let broken = |error: hyper::Error| ProbeFailure::Broken(explain(&error));
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
@@ -45,17 +48,19 @@ async fn ask(address: SocketAddr, path: Option<&str>) -> Result<(), ProbeFailure
         // It may have ended right after the answer.
         _ = connection => answer.await?,
     };
-    match response.status().as_u16() {
-        200..=399 => Ok(()),
-        status => Err(ProbeFailure::Status(status)),
-    }
+    let status = response.status().as_u16();
+    if wanted.expected.contain(status) { Ok(()) } else { Err(ProbeFailure::Status(status)) }
 }
 
-fn request(path: &str) -> Result<Request<Empty<Bytes>>, ProbeFailure> {
-    let rooted = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+fn request(wanted: &HttpCheck) -> Result<Request<Empty<Bytes>>, ProbeFailure> {
+    let path = &wanted.path;
+    let rooted = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
     let uri: Uri = rooted.parse().map_err(|_| ProbeFailure::Broken(format!("`{path}` is not a path")))?;
+    let host = wanted.host.as_deref().unwrap_or("localhost");
+    let host = HeaderValue::from_str(host)
+        .map_err(|_| ProbeFailure::Broken(format!("`{}` is not a host", host.escape_debug())))?;
     Request::get(uri)
-        .header(HOST, "localhost")
+        .header(HOST, host)
         .header(USER_AGENT, "mirage-probe")
         .header(ACCEPT, "*/*")
         .header(CONNECTION, "close")

@@ -1,5 +1,5 @@
-//! Mirage: one binary, four roles. The command line, the control plane (`serve`), the proxy, and a
-//! shim for each container.
+//! Mirage: one binary, several roles. The command line, the control plane (`serve`), the proxy, a shim for
+//! each container, and a runner for each command in one.
 
 mod archives;
 mod clock;
@@ -15,18 +15,26 @@ mod registry;
 mod serve;
 mod verbs;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // A shim must stay small and single-threaded: nothing else of this program runs in it.
+    // A shim and a runner must stay small and single-threaded: nothing else of this program runs in them.
     let mut words = std::env::args_os().skip(1);
-    if let (Some(role), Some(folder), None) = (words.next(), words.next(), words.next())
-        && role == "shim"
-    {
-        let code = mirage_engine::shim::run(Path::new(&folder), &clock::SystemClock);
+    let code = match (words.next(), words.next(), words.next()) {
+        (Some(role), Some(folder), None) if role == "shim" => {
+            Some(mirage_engine::shim::run(Path::new(&folder), &clock::SystemClock))
+        }
+        // Nobody types what it reads.
+        (Some(role), None, None) if role == "exec" && !std::io::stdin().is_terminal() => {
+            Some(mirage_engine::exec::run())
+        }
+        _ => None,
+    };
+    if let Some(code) = code {
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
     // One TLS stack, chosen once. A second choice in one process would be refused, which is harmless.

@@ -7,9 +7,9 @@ use super::tree::Tree;
 const LISTED: &[(&str, &str)] = &[
     ("crates/mirage-engine/src/cgroup/device_program.rs", "bpf(2): the device rules of cgroup 2"),
     ("crates/mirage-engine/src/logs/watch.rs", "an inotify descriptor in tokio's reactor"),
+    ("crates/mirage-engine/src/process.rs", "fork(2) in a process with one thread"),
     ("crates/mirage-engine/src/seccomp/install.rs", "seccomp(2)"),
     ("crates/mirage-engine/src/shim/children.rs", "kill(2) of a child that cannot have been replaced"),
-    ("crates/mirage-engine/src/shim/launch.rs", "fork(2) in a process with one thread"),
     ("crates/mirage-oci/src/content/loop_device.rs", "the requests of loop devices"),
     ("crates/mirage-oci/src/layer/directory/xattr.rs", "extended attributes, which neither std nor nix has"),
     ("crates/mirage-proxy/src/control/descriptors.rs", "descriptors that came over a unix socket"),

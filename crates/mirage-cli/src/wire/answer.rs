@@ -42,11 +42,20 @@ pub(crate) struct Service {
     pub(crate) status: String,
     pub(crate) url: Option<String>,
     pub(crate) revision: Option<u32>,
+    #[serde(default)]
+    pub(crate) healthcheck: Healthcheck,
     pub(crate) instances: Vec<Instance>,
     pub(crate) active_deployment: Option<Deployment>,
     pub(crate) candidate_deployment: Option<Deployment>,
     pub(crate) latest_deployment: Option<Deployment>,
     pub(crate) updated_at: Timestamp,
+}
+
+/// How health is judged.
+#[derive(Clone, Default, Deserialize)]
+pub(crate) struct Healthcheck {
+    #[serde(default)]
+    pub(crate) check: String,
 }
 
 impl Service {
@@ -235,7 +244,8 @@ pub(crate) struct ImageConfig {
     pub(crate) exposed_ports: Vec<u16>,
     pub(crate) volumes: Vec<String>,
     pub(crate) stop_signal: Option<String>,
-    pub(crate) health_command: Vec<String>,
+    #[serde(default)]
+    pub(crate) health_check: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) created: Option<Timestamp>,
 }

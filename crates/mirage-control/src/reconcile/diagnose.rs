@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use mirage_core::{
-    Cause, Code, DeploymentId, Exit, Failure, InstanceId, LogQuery, Port, ProbeFailure, Revision,
+    Cause, Check, Code, DeploymentId, ExecEnding, Exit, Failure, InstanceId, LogQuery, Port, ProbeFailure,
+    Revision, Timing,
 };
 
 use super::Reconciler;
@@ -11,6 +12,8 @@ use super::observe::View;
 
 /// Lines of output that go into the record of a failure.
 const TAIL: usize = 20;
+/// Lines of a health command that go there too.
+const COMMAND_TAIL: usize = 10;
 
 impl Reconciler {
     pub(super) async fn diagnose(&self, view: &View, cause: &Cause) -> Failure {
@@ -40,20 +43,18 @@ impl Reconciler {
         last: Option<&ProbeFailure>,
     ) -> Failure {
         let deployment = deployment_of(view, instance);
-        let log_tail = self.tail(view, deployment).await;
+        let mut log_tail = self.tail(view, deployment).await;
+        let said = last.map(|last| last.last_lines(COMMAND_TAIL)).unwrap_or_default();
+        log_tail.extend(said.into_iter().map(|line| format!("HEALTHCHECK: {line}")));
         let name = &view.service.name;
         let found = deployment.and_then(|id| view.deployment(id));
         let Some((_, revision)) = found else {
             let message = format!("`{name}` did not become healthy");
             return Failure { code: Code::ProbeFailed, message, hint: None, log_tail };
         };
-        let asked = match (&revision.spec.probe.path, revision.probed_port()) {
-            (Some(path), Some(port)) => format!("`GET {path}` on port {port}"),
-            (_, Some(port)) => format!("port {port}"),
-            (_, None) => "the process".to_owned(),
-        };
+        let (asked, timing) = (revision.check().asked(), revision.timing());
         let seen = last.map_or_else(|| "no answer".to_owned(), ToString::to_string);
-        let seconds = revision.spec.probe.budget_millis.div_ceil(1000);
+        let seconds = timing.budget_millis.div_ceil(1000);
         let message = format!("`{name}` was not healthy after {seconds} s: {asked} gave {seen}");
         let sockets = self.parts.engine.listening(instance).await.unwrap_or_default();
         let hint = probe_hint(revision, last, &sockets);
@@ -117,10 +118,19 @@ fn shouts(line: &str) -> bool {
 
 /// A guess at why a process that runs does not answer, from the sockets it listens on.
 fn probe_hint(revision: &Revision, last: Option<&ProbeFailure>, sockets: &[SocketAddr]) -> String {
+    if let Check::Command { .. } = revision.check() {
+        return command_hint(last, revision.timing());
+    }
     let Some(port) = revision.probed_port() else { return "look at its log with `mirage logs`".into() };
     let here: Vec<_> = sockets.iter().filter(|socket| socket.port() == port.get()).collect();
     let reachable = |socket: &&SocketAddr| !is_loopback(socket.ip());
     match last {
+        Some(ProbeFailure::Status(status @ 300..=399)) => format!(
+            "it answers {status}, a redirect, which is not followed; name the path that it leads to with `--health-path`, or let it count with `--health-status`"
+        ),
+        Some(ProbeFailure::Status(status @ (400 | 403 | 421))) => format!(
+            "it runs and answers {status}; if it insists on the name it is asked by, say that with `--health-host`"
+        ),
         Some(ProbeFailure::Status(status)) => {
             format!(
                 "it runs and answers {status}; check `--health-path`, or what the application needs to be healthy"
@@ -134,6 +144,22 @@ fn probe_hint(revision: &Revision, last: Option<&ProbeFailure>, sockets: &[Socke
             here[0]
         ),
         _ => other_port_hint(port, sockets),
+    }
+}
+
+/// A guess at why the image's own command does not end well.
+fn command_hint(last: Option<&ProbeFailure>, timing: Timing) -> String {
+    const OUTSIDE: &str = "to ask from outside instead, name a path with `--health-path`";
+    match last {
+        Some(ProbeFailure::Command { ending: ExecEnding::TimedOut, .. }) => format!(
+            "its HEALTHCHECK may take {} s; give it more with `healthcheck.timeoutSeconds`, or {OUTSIDE}",
+            timing.timeout_millis.div_ceil(1000)
+        ),
+        Some(ProbeFailure::Command { ending: ExecEnding::Code(126 | 127), .. }) => {
+            format!("a program that its HEALTHCHECK calls is missing or not executable; {OUTSIDE}")
+        }
+        Some(ProbeFailure::Broken(_)) => format!("its HEALTHCHECK cannot be run; {OUTSIDE}"),
+        _ => format!("the last lines of its HEALTHCHECK say more; {OUTSIDE}"),
     }
 }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use mirage_core::{
     CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance, InstanceId,
-    InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, VariableName,
-    VariableValue, human_bytes,
+    InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, human_bytes,
 };
-use mirage_store::{Tx, Vault};
+use mirage_store::Tx;
 use tracing::{error, info};
 
 use super::observe::View;
@@ -18,6 +17,7 @@ use super::routes::{Entry, Reach};
 use super::{Reconciler, deadline};
 use crate::access::Actor;
 use crate::login::Puller;
+use crate::parts::Parts;
 
 /// Before a pull for a deployment that already serves is tried again.
 const PULL_PAUSE: Duration = Duration::from_secs(10);
@@ -218,7 +218,7 @@ impl Reconciler {
     fn begin_start(&self, view: &View, instance: Instance) {
         let Some((_, revision)) = view.deployment(instance.deployment).cloned() else { return };
         let id = instance.id;
-        let spec = instance_spec(view, &revision, &instance, &self.parts.vault);
+        let spec = instance_spec(view, &revision, &instance, &self.parts);
         let failures = self.engine_failures.clone();
         let (parts, routes, service) = (self.parts.clone(), self.routes.clone(), view.service.clone());
         let resolver = self.parts.engine.resolver(view.network);
@@ -327,24 +327,19 @@ impl Reconciler {
 fn summary_of(view: &View, revision: &Revision, kind: StepKind) -> String {
     match kind {
         StepKind::Start => format!("{} #{} on local", view.service.name, revision.number),
-        StepKind::Probe => match (&revision.spec.probe.path, revision.probed_port()) {
-            (Some(path), _) => format!("GET {path} answered"),
-            (None, Some(port)) => format!("port {port} accepts connections"),
-            (None, None) => "the process runs".into(),
-        },
+        StepKind::Probe => revision.check().answered(),
         _ => "done".into(),
     }
 }
 
-/// What is started. Sealed variables are opened here, and nowhere else.
+/// What is started.
 fn instance_spec(
     view: &View,
     revision: &Revision,
     instance: &Instance,
-    vault: &Vault,
+    parts: &Parts,
 ) -> Result<InstanceSpec> {
     let service = &view.service;
-    let open = |name: &VariableName, value: &VariableValue| vault.variable(&name.binding(service.id), value);
     Ok(InstanceSpec {
         id: instance.id,
         service: service.id,
@@ -354,7 +349,7 @@ fn instance_spec(
         network: view.network,
         image: revision.image.clone(),
         arguments: revision.arguments(),
-        variables: revision.environment(open)?,
+        variables: parts.environment(revision)?,
         ports: revision.ports(),
         resources: revision.spec.resources.clone(),
         allow_new_privileges: revision.spec.allow_new_privileges,

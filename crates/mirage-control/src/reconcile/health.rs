@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mirage_core::{DeploymentId, Event, EventKind, InstanceId, Probe, ProbeFailure, ServiceId, Verdict};
+use mirage_core::{
+    DeploymentId, Error, Event, EventKind, ExecCommand, ExecOutcome, HttpCheck, InstanceId, ProbeFailure,
+    Revision, ServiceId, Timing, Verdict,
+};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
@@ -17,6 +20,9 @@ use crate::parts::Parts;
 /// The first pauses while an instance starts; most are ready within milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The same where each question is a process.
+const FIRST_COMMAND_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_FIRST_COMMAND_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Health {
     parts: Arc<Parts>,
@@ -33,13 +39,21 @@ struct Known {
     task: Option<AbortHandle>,
 }
 
-/// Whom to probe.
+/// Whom to probe, and how.
 pub(super) struct Subject {
     pub(super) instance: InstanceId,
     pub(super) service: ServiceId,
     pub(super) deployment: DeploymentId,
-    pub(super) address: SocketAddr,
-    pub(super) probe: Probe,
+    pub(super) question: Question,
+    pub(super) timing: Timing,
+}
+
+/// What is asked.
+pub(super) enum Question {
+    /// A request to this address or, without one, a connection.
+    Outside(SocketAddr, Option<HttpCheck>),
+    /// These words are executed in the instance, in the environment of this revision.
+    Inside(Vec<String>, Box<Revision>),
 }
 
 impl Health {
@@ -66,12 +80,18 @@ impl Health {
     }
 
     /// Begins to probe an instance unless that is under way.
-    pub(super) fn probe(self: &Arc<Self>, subject: Subject, bell: Arc<Notify>) {
+    pub(super) fn probe(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        bell: Arc<Notify>,
+        subject: impl FnOnce() -> Subject,
+    ) {
         let mut known = self.lock();
-        let entry = known.entry(subject.instance).or_default();
+        let entry = known.entry(instance).or_default();
         if entry.task.is_none() {
             let proven = entry.verdict == Verdict::Healthy;
-            entry.task = Some(tokio::spawn(Arc::clone(self).ask(subject, bell, proven)).abort_handle());
+            let work = Arc::clone(self).watch(subject(), bell, proven);
+            entry.task = Some(tokio::spawn(work).abort_handle());
         }
     }
 
@@ -90,12 +110,15 @@ impl Health {
         }
     }
 
-    async fn ask(self: Arc<Self>, subject: Subject, bell: Arc<Notify>, mut proven: bool) {
-        let interval = Duration::from_millis(subject.probe.interval_millis);
-        let mut pause = FIRST_PAUSE;
+    async fn watch(self: Arc<Self>, subject: Subject, bell: Arc<Notify>, mut proven: bool) {
+        let interval = Duration::from_millis(subject.timing.interval_millis);
+        let (mut pause, longest) = subject.question.first_pauses();
         let mut bad = 0;
+        if proven {
+            tokio::time::sleep(subject.stagger()).await;
+        }
         loop {
-            match self.parts.router.probe(subject.address, &subject.probe).await {
+            match self.ask(&subject).await {
                 Ok(()) => {
                     (bad, pause) = (0, interval);
                     if self.learn(&subject, Verdict::Healthy, proven).await {
@@ -106,9 +129,9 @@ impl Health {
                 Err(failure) => {
                     bad += 1;
                     if !proven {
-                        pause = (pause * 3 / 2).min(interval).min(LONGEST_FIRST_PAUSE);
+                        pause = (pause * 3 / 2).min(interval).min(longest);
                     }
-                    let unhealthy = !proven || bad >= subject.probe.threshold;
+                    let unhealthy = !proven || bad >= subject.timing.threshold;
                     if unhealthy && self.learn(&subject, Verdict::Unhealthy(failure), proven).await && proven
                     {
                         bell.notify_one();
@@ -116,6 +139,24 @@ impl Health {
                 }
             }
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks once, and waits for the answer: there are never two questions to an instance at a time.
+    async fn ask(&self, subject: &Subject) -> Result<(), ProbeFailure> {
+        let timeout = Duration::from_millis(subject.timing.timeout_millis);
+        match &subject.question {
+            Question::Outside(address, request) => {
+                self.parts.router.probe(*address, request.as_ref(), timeout).await
+            }
+            Question::Inside(arguments, revision) => {
+                let broken = |error: Error| ProbeFailure::Broken(error.message().to_owned());
+                let variables = self.parts.environment(revision).map_err(broken)?;
+                let command = ExecCommand { arguments: arguments.clone(), variables, timeout };
+                let ExecOutcome { ending, output } =
+                    self.parts.engine.exec(subject.instance, &command).await.map_err(broken)?;
+                if ending.is_success() { Ok(()) } else { Err(ProbeFailure::Command { ending, output }) }
+            }
         }
     }
 
@@ -168,6 +209,26 @@ impl Health {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<InstanceId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question {
+    /// The first pause while an instance starts, and the longest: a command costs more than a connection.
+    fn first_pauses(&self) -> (Duration, Duration) {
+        match self {
+            Self::Outside(..) => (FIRST_PAUSE, LONGEST_FIRST_PAUSE),
+            Self::Inside(..) => (FIRST_COMMAND_PAUSE, LONGEST_FIRST_COMMAND_PAUSE),
+        }
+    }
+}
+
+impl Subject {
+    /// How long an instance that was adopted is believed before it is asked: a part of its interval, another one
+    /// for each, so that a platform that starts again does not begin with a command in every instance at once.
+    fn stagger(&self) -> Duration {
+        let Question::Inside(..) = self.question else { return Duration::ZERO };
+        let share = u64::from_str_radix(&self.instance.short(), 16).unwrap_or(0);
+        Duration::from_millis((self.timing.interval_millis / 256).saturating_mul(share >> 24))
     }
 }
 

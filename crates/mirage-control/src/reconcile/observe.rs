@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mirage_core::{
-    Attempt, Deployment, Desired, Event, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
-    InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Remains, Result, Revision, Service,
-    ServiceId, StepKind, Verdict,
+    Attempt, Check, Deployment, Desired, Event, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
+    InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Port, Remains, Result, Revision,
+    Service, ServiceId, StepKind, Verdict,
 };
 
 use tracing::warn;
 
 use super::Reconciler;
-use super::health::Subject;
+use super::health::{Question, Subject};
 use super::ops::Op;
 use crate::access::Actor;
 
@@ -98,7 +98,7 @@ impl Reconciler {
             phase: deployment.phase,
             doomed,
             restart: revision.spec.restart,
-            budget_millis: revision.spec.probe.budget_millis,
+            budget_millis: revision.timing().budget_millis,
             surge: revision.spec.rollout.surge,
             exclusive: revision.spec.is_exclusive(),
             overlap_millis: u64::from(revision.spec.rollout.overlap_seconds) * 1000,
@@ -218,19 +218,21 @@ impl Reconciler {
         let Some((deployment, revision)) = view.deployment(instance.deployment) else {
             return self.health.verdict(instance.id);
         };
-        let address = report.and_then(|report| report.address);
-        match (revision.probed_port(), address) {
-            (Some(port), Some(address)) => {
-                let subject = Subject {
-                    instance: instance.id,
-                    service: view.service.id,
-                    deployment: deployment.id,
-                    address: SocketAddr::new(address, port.get()),
-                    probe: revision.spec.probe.clone(),
-                };
-                self.health.probe(subject, self.bell(view.service.id));
+        let at = |port: Port| Some(SocketAddr::new(report?.address?, port.get()));
+        let question = match revision.check() {
+            Check::Http { port, request } => at(port).map(|at| Question::Outside(at, Some(request))),
+            Check::Tcp { port } => at(port).map(|at| Question::Outside(at, None)),
+            Check::Command { arguments } => Some(Question::Inside(arguments, Box::new(revision.clone()))),
+            Check::Alive => None,
+        };
+        match question {
+            Some(question) => {
+                let (service, deployment) = (view.service.id, deployment.id);
+                let timing = revision.timing();
+                let subject = || Subject { instance: instance.id, service, deployment, question, timing };
+                self.health.probe(instance.id, self.bell(service), subject);
             }
-            _ => {
+            None => {
                 let settled = since.saturating_add(SETTLED).unwrap_or(since);
                 let now = self.parts.clock.now();
                 // One that runs since a time to come runs since before the clock was set back.

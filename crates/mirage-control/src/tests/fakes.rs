@@ -77,6 +77,12 @@ pub(super) struct World {
     pub(super) failing_stops: AtomicU64,
     /// Registries that let nobody in but this user with this password.
     pub(super) doors: Mutex<HashMap<String, (String, String)>>,
+    /// How commands end in instances of an image, where that is not well, and what they write.
+    pub(super) commands: Mutex<HashMap<Digest, ExecOutcome>>,
+    /// Commands that were run, with the `KEY` of their environment.
+    pub(super) executed: Mutex<Vec<(Vec<String>, Option<String>)>>,
+    /// Instances in which a command runs.
+    commanded: Mutex<HashSet<InstanceId>>,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -105,6 +111,9 @@ impl World {
             refuse_starts: Mutex::default(),
             failing_stops: AtomicU64::default(),
             doors: Mutex::default(),
+            commands: Mutex::default(),
+            executed: Mutex::default(),
+            commanded: Mutex::default(),
             environments: Mutex::default(),
         })
     }
@@ -335,6 +344,21 @@ impl InstanceEngine for World {
         Ok(vec!["0.0.0.0:3000".parse().unwrap()])
     }
 
+    async fn exec(&self, id: InstanceId, command: &ExecCommand) -> Result<ExecOutcome> {
+        assert!(self.commanded.lock().unwrap().insert(id), "one command at a time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.commanded.lock().unwrap().remove(&id);
+        let key = command.variables.iter().find(|(name, _)| name == "KEY");
+        let key = key.map(|(_, value)| value.reveal().to_owned());
+        self.executed.lock().unwrap().push((command.arguments.clone(), key));
+        let running = self.running.lock().unwrap();
+        let Some((_, digest)) = running.get(&id) else {
+            return Err(Error::new(Code::Conflict, "it is gone"));
+        };
+        let well = ExecOutcome { ending: ExecEnding::Code(0), output: String::new() };
+        Ok(self.commands.lock().unwrap().get(digest).cloned().unwrap_or(well))
+    }
+
     fn resolver(&self, network: u16) -> Ipv4Addr {
         Ipv4Addr::new(10, network as u8, 0, 1)
     }
@@ -394,7 +418,12 @@ impl Router for World {
         Ok(0)
     }
 
-    async fn probe(&self, address: SocketAddr, _probe: &Probe) -> Result<(), ProbeFailure> {
+    async fn probe(
+        &self,
+        address: SocketAddr,
+        _request: Option<&HttpCheck>,
+        _timeout: Duration,
+    ) -> Result<(), ProbeFailure> {
         let running = self.running.lock().unwrap();
         let found = running.values().find(|(report, _)| report.address == Some(address.ip()));
         let Some((_, digest)) = found else { return Err(ProbeFailure::Refused) };

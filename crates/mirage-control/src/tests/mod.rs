@@ -1,6 +1,7 @@
 //! The story of a platform: what a user asks for, and what runs and is routed in the end. The
 //! database is real (in memory), the world is [`fakes`], and time is tokio's, moved by the test.
 
+mod commands;
 mod credentials;
 mod fakes;
 mod preflight;

@@ -187,16 +187,15 @@ fn no_port(config: &ImageConfig, spec: Option<&ServiceSpec>) -> Option<ImageFind
     })
 }
 
-/// Health is asked from outside, over TCP or HTTP; a command in the container is never run for it.
+/// A command costs a process each time, and sees the service from inside alone.
 fn healthcheck(config: &ImageConfig, spec: Option<&ServiceSpec>) -> Option<ImageFinding> {
-    let judged = spec.is_some_and(|spec| spec.probe.path.is_some());
-    (!config.health_command.is_empty() && !judged).then(|| {
-        let hint = match health_path(&config.health_command) {
-            Some(path) => format!("to have the same asked, deploy with `--health-path {path}`"),
-            None => "name a path that answers when it is well with `--health-path`".to_owned(),
-        };
-        let message = "its HEALTHCHECK is not run: it counts as healthy when its port takes a connection";
-        note(FindingCode::HealthcheckNotRun, message.to_owned(), Some(hint))
+    let asked = spec.is_some_and(|spec| spec.probe.path.is_some());
+    config.health_arguments().filter(|_| !asked).map(|_| {
+        let hint = health_path(&config.health_command).map(|path| {
+            format!("to ask the same from outside, as its visitors do, deploy with `--health-path {path}`")
+        });
+        let message = "it counts as healthy when its HEALTHCHECK ends well, which is run in it";
+        note(FindingCode::HealthcheckRun, message.to_owned(), hint)
     })
 }
 

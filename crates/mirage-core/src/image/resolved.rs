@@ -53,8 +53,44 @@ pub struct ImageConfig {
     pub stop_signal: Option<String>,
     /// The command of `HEALTHCHECK`, first word `CMD` or `CMD-SHELL`; empty where there is none.
     pub health_command: Vec<String>,
+    /// When that command wants to be run.
+    pub health_timing: HealthTiming,
+    /// `SHELL`, which reads a `CMD-SHELL`; empty means `/bin/sh -c`.
+    pub shell: Vec<String>,
     /// `LABEL`s.
     pub labels: BTreeMap<String, String>,
     /// When the image was built, where it says so.
     pub created: Option<Timestamp>,
+}
+
+/// When a health command wants to be run, as far as an image says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthTiming {
+    /// Milliseconds between two runs.
+    pub interval_millis: Option<u64>,
+    /// Milliseconds that one run may take.
+    pub timeout_millis: Option<u64>,
+    /// Milliseconds that it says it takes to start.
+    pub start_period_millis: Option<u64>,
+    /// Bad endings in a row that make it unhealthy.
+    pub retries: Option<u32>,
+}
+
+impl ImageConfig {
+    /// The words that its HEALTHCHECK executes; `None` where it has none.
+    pub fn health_arguments(&self) -> Option<Vec<String>> {
+        let (kind, words) = self.health_command.split_first()?;
+        let shell = || match self.shell.is_empty() {
+            true => vec!["/bin/sh".to_owned(), "-c".to_owned()],
+            false => self.shell.clone(),
+        };
+        match kind.as_str() {
+            "CMD" if !words.is_empty() => Some(words.to_vec()),
+            "CMD-SHELL" if !words.is_empty() => {
+                Some(shell().into_iter().chain(words.iter().cloned()).collect())
+            }
+            _ => None,
+        }
+    }
 }

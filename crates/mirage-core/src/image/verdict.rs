@@ -88,8 +88,8 @@ finding_codes! {
     QuotaLow = "QUOTA_LOW",
     /// It exposes no port and is told one.
     NoExposedPort = "NO_EXPOSED_PORT",
-    /// It has a HEALTHCHECK, which is not used.
-    HealthcheckNotRun = "HEALTHCHECK_NOT_RUN",
+    /// It has a HEALTHCHECK, by which its health is judged.
+    HealthcheckRun = "HEALTHCHECK_RUN",
     /// It was built long ago.
     OldImage = "OLD_IMAGE",
     /// It has no signature.

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::credential::Login;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::exec::{ExecCommand, ExecOutcome};
 use crate::id::{InstanceId, ServiceId};
 use crate::image::resolved::ResolvedImage;
 use crate::image::stock::Stock;
@@ -56,6 +57,18 @@ pub trait InstanceEngine: Send + Sync {
 
     /// Sockets on which the processes of an instance listen, for messages that teach.
     async fn listening(&self, id: InstanceId) -> Result<Vec<SocketAddr>>;
+
+    /// Runs a command in an instance, with no more rights than its own process has; done when nothing of the
+    /// command is left. One at a time in an instance; others wait. A caller that loses patience ends the
+    /// command.
+    ///
+    /// # Errors
+    /// `CONFLICT` where no process of the instance runs, `START_FAILED` where the command cannot be started:
+    /// no such program, no such user; `TARGET_UNAVAILABLE` where this engine cannot do such a thing.
+    async fn exec(&self, id: InstanceId, _command: &ExecCommand) -> Result<ExecOutcome> {
+        let message = format!("no command can be run in `{id}`: this engine knows no way");
+        Err(Error::new(Code::TargetUnavailable, message).hint("name a path to ask with `--health-path`"))
+    }
 
     /// The address at which instances of this network ask for names.
     fn resolver(&self, network: u16) -> Ipv4Addr;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::check::HttpCheck;
 use crate::error::Result;
-use crate::probe::{Probe, ProbeFailure};
+use crate::probe::ProbeFailure;
 use crate::route::{Backend, RouteTable};
 
 /// The proxy, seen from the control plane.
@@ -22,6 +23,12 @@ pub trait Router: Send + Sync {
     /// number of requests still open.
     async fn drain(&self, backend: &Backend, limit: Duration) -> Result<u64>;
 
-    /// Asks an instance once whether it is well.
-    async fn probe(&self, address: SocketAddr, probe: &Probe) -> Result<(), ProbeFailure>;
+    /// Asks an instance once whether it is well: by this request or, without one, by a connection that it has to
+    /// take. `timeout` covers all of it.
+    async fn probe(
+        &self,
+        address: SocketAddr,
+        request: Option<&HttpCheck>,
+        timeout: Duration,
+    ) -> Result<(), ProbeFailure>;
 }

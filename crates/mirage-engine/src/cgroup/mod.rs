@@ -9,6 +9,7 @@ mod devices;
 mod group;
 mod hierarchy;
 mod limits;
+mod part;
 mod usage;
 
 #[cfg(test)]
@@ -17,4 +18,5 @@ mod tests;
 pub(crate) use devices::ALLOWED as ALLOWED_DEVICES;
 pub use group::Cgroup;
 pub use hierarchy::{Hierarchies, Version};
+pub use part::Part;
 pub use usage::Usage;

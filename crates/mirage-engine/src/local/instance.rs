@@ -67,6 +67,8 @@ pub(super) struct Instance {
     task: Mutex<Option<AbortHandle>>,
     /// Held while it is removed: a start that failed and a stop may both want to.
     pub(super) removal: tokio::sync::Mutex<()>,
+    /// Held while a command runs in it.
+    pub(super) command: tokio::sync::Mutex<()>,
 }
 
 /// The same, seen by the one task that looks after it. When this is dropped, the shim is gone.
@@ -96,6 +98,7 @@ impl Instance {
             requests,
             task: Mutex::default(),
             removal: tokio::sync::Mutex::default(),
+            command: tokio::sync::Mutex::default(),
         };
         (Arc::new(instance), Care { view: sender, requests: receiver })
     }

@@ -3,6 +3,7 @@
 mod adopt;
 mod bundle;
 mod doctor;
+mod exec;
 mod instance;
 mod launch;
 mod listening;
@@ -21,7 +22,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
 use mirage_core::{
-    Code, Error, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage, Result, Stock,
+    Code, Error, ExecCommand, ExecOutcome, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage,
+    Result, Stock,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -60,6 +62,8 @@ pub struct LocalConfig {
     pub clock: Arc<dyn Clock>,
     /// How a shim is started: program and first arguments; the instance's folder is appended.
     pub shim: Vec<OsString>,
+    /// How a runner of commands is started: program and arguments.
+    pub exec: Vec<OsString>,
     /// An OCI runtime (`runc`, `crun`, `runsc`) to use instead of the built-in one.
     pub runtime: Option<PathBuf>,
 }
@@ -79,6 +83,7 @@ struct Inner {
     images: Arc<dyn ImageStore>,
     clock: Arc<dyn Clock>,
     shim: Vec<OsString>,
+    exec: Vec<OsString>,
     runtime: Option<PathBuf>,
     logs: LogDirectory,
     instances: Mutex<HashMap<InstanceId, Arc<Instance>>>,
@@ -172,6 +177,7 @@ impl Inner {
             images: config.images,
             clock: config.clock,
             shim: config.shim,
+            exec: config.exec,
             runtime: config.runtime,
             instances: Mutex::default(),
             changed: Notify::new(),
@@ -246,6 +252,10 @@ impl InstanceEngine for LocalEngine {
             Some(pid) => listening::sockets(pid),
             None => Ok(Vec::new()),
         }
+    }
+
+    async fn exec(&self, id: InstanceId, command: &ExecCommand) -> Result<ExecOutcome> {
+        exec::exec(&self.inner, id, command).await
     }
 
     fn resolver(&self, network: u16) -> Ipv4Addr {

@@ -50,6 +50,31 @@ impl Inside {
         Ok(bytes)
     }
 
+    /// A regular file, to be looked at and executed; not readable where only executing it is allowed.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it is no regular file, otherwise whatever resolving gives.
+    pub(crate) fn program(&self, path: &Path) -> io::Result<OwnedFd> {
+        let plain = |file: OwnedFd| match kind(&fstat(&file)?) {
+            SFlag::S_IFREG => Ok(file),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        };
+        let looked_at = plain(self.resolve(path, OFlag::O_PATH)?)?;
+        match self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY) {
+            Ok(file) => plain(file),
+            Err(Errno::EACCES) => Ok(looked_at),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A directory, to be gone to.
+    ///
+    /// # Errors
+    /// `NotADirectory` and whatever else resolving gives.
+    pub(crate) fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
+        Ok(self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?)
+    }
+
     /// Makes a directory and those above it, where they are missing, for root with mode 0755.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
         prepare(&inside, spec, &working_directory)?;
         find_program(&inside, &spec.process, &environment, &working_directory)?
     };
-    let open_files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard.min(OPEN_FILES));
+    let open_files = open_files();
     runtime::choose(spec).start(Ready {
         spec,
         scratch: &scratch,
@@ -58,6 +58,11 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
         masked: &heat_folders(Path::new("/sys/devices/system/cpu")),
         output,
     })
+}
+
+/// The most open files that a process of a container gets.
+pub(crate) fn open_files() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard.min(OPEN_FILES))
 }
 
 /// Where processors tell how often they were too hot: what neighbours do can be read from it, so
@@ -89,7 +94,7 @@ fn private_scratch(dir: &Path) -> io::Result<PathBuf> {
 }
 
 /// `NAME=value` for every variable, the last of a name, with what every container has.
-fn environment(spec: &ShimSpec, user: &ContainerUser) -> Result<Vec<String>, String> {
+pub(crate) fn environment(spec: &ShimSpec, user: &ContainerUser) -> Result<Vec<String>, String> {
     let mut variables: Vec<(&str, &str)> =
         vec![("PATH", DEFAULT_PATH), ("HOSTNAME", &spec.hostname), ("HOME", &user.home)];
     for (name, value) in &spec.process.variables {

@@ -11,14 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, killpg, sigaction};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{ForkResult, Pid, fork, setpgid};
+use nix::unistd::{Pid, setpgid};
 use serde::{Deserialize, Serialize};
 
 use super::container;
 use super::spec::ShimSpec;
 use crate::cgroup::{Cgroup, Version};
+use crate::process;
 use crate::runtime::Output;
 
 /// The longest reason for a failed start that is handed on, in bytes.
@@ -54,14 +55,9 @@ impl Launcher {
     pub(super) fn begin(job: &Job<'_>, output: Output) -> io::Result<Self> {
         let (report, reporter) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&report, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        // SAFETY: a shim has one thread, so no lock can be held by another one in the child, which
-        // may then allocate and do all else that this process may.
-        match unsafe { fork() }? {
-            ForkResult::Parent { child } => {
-                Ok(Self { pid: child, report: File::from(report), heard: Vec::new() })
-            }
-            ForkResult::Child => work(job, output, reporter),
-        }
+        // A shim has one thread.
+        let pid = process::spawn(|| work(job, output, reporter))?;
+        Ok(Self { pid, report: File::from(report), heard: Vec::new() })
     }
 
     /// What to wait on.
@@ -96,7 +92,7 @@ impl Launcher {
 }
 
 /// The child's whole life.
-fn work(job: &Job<'_>, output: Output, reporter: OwnedFd) -> ! {
+fn work(job: &Job<'_>, output: Output, reporter: OwnedFd) -> i32 {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         become_launcher().map_err(|error| format!("Mirage could not prepare the start: {error}"))?;
         container::start(job, output)
@@ -107,7 +103,7 @@ fn work(job: &Job<'_>, output: Output, reporter: OwnedFd) -> ! {
         Err(_) => Report::Failed("Mirage broke while it started the container".to_owned()),
     };
     let told = serde_json::to_vec(&report).map(|bytes| File::from(reporter).write_all(&bytes));
-    std::process::exit(i32::from(!matches!(told, Ok(Ok(())))))
+    i32::from(!matches!(told, Ok(Ok(()))))
 }
 
 /// Undoes what belongs to the shim: its children inherit it, and the container would.
@@ -115,17 +111,10 @@ fn become_launcher() -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     umask(Mode::from_bits_truncate(0o022));
-    SigSet::empty().thread_set_mask()?;
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SIGPIPE is ignored by every Rust program, others by whoever started the platform.
-    for signal in Signal::iterator().filter(|signal| ![Signal::SIGKILL, Signal::SIGSTOP].contains(signal)) {
-        // SAFETY: no handler is installed, a default is restored.
-        unsafe { sigaction(signal, &default) }?;
-    }
-    Ok(())
+    process::default_signals()
 }
 
-fn shorten(mut text: String) -> String {
+pub(crate) fn shorten(mut text: String) -> String {
     if text.len() > MAX_REASON {
         let end = (0..=MAX_REASON).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

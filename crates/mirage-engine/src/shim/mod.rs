@@ -6,8 +6,8 @@
 mod children;
 pub mod client;
 mod clients;
-mod container;
-mod launch;
+pub(crate) mod container;
+pub(crate) mod launch;
 mod life;
 mod message;
 mod output;

@@ -110,11 +110,19 @@ impl ShimSpec {
         dir.join(SPEC_FILE)
     }
 
-    /// Reads the spec of an instance's folder, and its variables from `given`.
-    pub(super) fn read(dir: &Path, given: impl Read) -> io::Result<Self> {
+    /// Reads the spec of an instance's folder, but for its variables.
+    ///
+    /// # Errors
+    /// Whatever reading the file gives; `InvalidData` where it is no spec.
+    pub fn without_variables(dir: &Path) -> io::Result<Self> {
         let mut bytes = Vec::new();
         File::open(Self::path(dir))?.take(MAX_SPEC).read_to_end(&mut bytes)?;
-        let mut spec: Self = serde_json::from_slice(&bytes)?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// Reads the spec of an instance's folder, and its variables from `given`.
+    pub(super) fn read(dir: &Path, given: impl Read) -> io::Result<Self> {
+        let mut spec = Self::without_variables(dir)?;
         let mut variables = Zeroizing::new(Vec::new());
         given.take(MAX_SPEC).read_to_end(&mut variables)?;
         spec.process.variables = serde_json::from_slice(&variables)?;

@@ -77,7 +77,7 @@ pub(crate) fn build(container: &Container<'_>) -> Value {
 
 /// How much likelier than the platform itself a container is to be killed when the whole machine is
 /// out of memory: as if it used 10 % of the memory more.
-const OOM_SCORE: i32 = 100;
+pub(crate) const OOM_SCORE: i32 = 100;
 
 fn process(container: &Container<'_>) -> Value {
     let spec = container.spec;

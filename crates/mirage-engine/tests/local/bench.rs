@@ -120,6 +120,7 @@ impl LocalBench {
             images: Arc::new(OneLayer(self.folder.path().join("layer"))),
             clock: Arc::new(SystemClock),
             shim: vec![std::env::current_exe().unwrap().into(), "shim".into()],
+            exec: vec![std::env::current_exe().unwrap().into(), "runner-of-commands".into()],
             runtime: None,
         };
         let engine = LocalEngine::open(config).await.unwrap();

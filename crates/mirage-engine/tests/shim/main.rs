@@ -11,6 +11,7 @@
 )]
 
 mod confinement;
+mod exec;
 mod fixture;
 mod life;
 mod measure;
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
         let code = mirage_engine::shim::run(Path::new(dir), &SystemClock);
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
+    if arguments == ["runner-of-commands"] {
+        return ExitCode::from(u8::try_from(mirage_engine::exec::run()).unwrap_or(1));
+    }
     if let Some(missing) = fixture::missing() {
         eprintln!("skipped: all of tests/shim: needs {missing}");
         return ExitCode::SUCCESS;
@@ -47,7 +51,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String], runtime: &str, program: Option<&'static str>) -> usize {
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let only_embedded = |name: &str| program.is_some() && name.starts_with("embedded_");
-    let tests: Vec<Test> = [life::TESTS, start::TESTS, confinement::TESTS, measure::TESTS]
+    let tests: Vec<Test> = [life::TESTS, start::TESTS, confinement::TESTS, exec::TESTS, measure::TESTS]
         .into_iter()
         .flatten()
         .copied()

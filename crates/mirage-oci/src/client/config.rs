@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use mirage_core::{Code, Error, ImageConfig, Platform, Port, Result};
+use mirage_core::{Code, Error, HealthTiming, ImageConfig, Platform, Port, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::fault::Fault;
 use super::manifest::{plain, platform};
+
+/// An hour in milliseconds.
+const HOUR: u64 = 3_600_000;
 
 /// A configuration as it is in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +74,7 @@ struct WireConfig {
     volumes: Option<HashMap<String, IgnoredAny>>,
     stop_signal: Option<String>,
     healthcheck: Option<WireHealthcheck>,
+    shell: Option<Vec<String>>,
     labels: Option<BTreeMap<String, String>>,
 }
 
@@ -77,12 +82,36 @@ struct WireConfig {
 #[serde(rename_all = "PascalCase")]
 struct WireHealthcheck {
     test: Option<Vec<String>>,
+    // Nanoseconds, 0 where the image does not say; whatever else stands there says nothing either.
+    interval: Option<Value>,
+    timeout: Option<Value>,
+    start_period: Option<Value>,
+    retries: Option<Value>,
+}
+
+impl WireHealthcheck {
+    /// Held within what makes sense: an image must neither keep the machine busy with its health, nor a
+    /// deployment waiting for days.
+    fn timing(&self) -> HealthTiming {
+        let millis = |value: &Option<Value>, least: u64, most: u64| {
+            let nanos = value.as_ref().and_then(Value::as_u64).filter(|nanos| *nanos > 0)?;
+            Some((nanos / 1_000_000).clamp(least, most))
+        };
+        let retries = self.retries.as_ref().and_then(Value::as_u64).filter(|retries| *retries > 0);
+        HealthTiming {
+            interval_millis: millis(&self.interval, 1_000, HOUR),
+            timeout_millis: millis(&self.timeout, 100, 10 * 60_000),
+            start_period_millis: millis(&self.start_period, 0, HOUR),
+            retries: retries.map(|retries| retries.min(100) as u32),
+        }
+    }
 }
 
 impl WireConfig {
     fn into_core(self) -> ImageConfig {
         let mut volumes: Vec<String> = self.volumes.unwrap_or_default().into_keys().collect();
         volumes.sort();
+        let health_timing = self.healthcheck.as_ref().map(WireHealthcheck::timing).unwrap_or_default();
         let test = self.healthcheck.and_then(|check| check.test).unwrap_or_default();
         let health_command = match test.first().map(String::as_str) {
             Some("CMD" | "CMD-SHELL") if test.len() > 1 => test,
@@ -98,6 +127,8 @@ impl WireConfig {
             volumes,
             stop_signal: self.stop_signal.filter(|signal| !signal.is_empty()),
             health_command,
+            health_timing,
+            shell: self.shell.unwrap_or_default(),
             labels: self.labels.unwrap_or_default(),
             created: None,
         }
@@ -151,6 +182,43 @@ mod tests {
         let read = ConfigDocument::read(text.as_bytes()).unwrap();
         assert_eq!(read.config, ImageConfig::default());
         assert_eq!(ConfigDocument::read(b"{}").unwrap().platform, None);
+    }
+
+    #[test]
+    fn times_of_a_health_command_are_held_within_reason() {
+        let timing = |fields: &str| {
+            let text = format!(r#"{{"config":{{"Healthcheck":{{"Test":["CMD","/check"],{fields}}}}}}}"#);
+            ConfigDocument::read(text.as_bytes()).unwrap().config.health_timing
+        };
+        let usual = timing(
+            r#""Interval":5000000000,"Timeout":3000000000,"StartPeriod":90000000000,"StartInterval":5,"Retries":4"#,
+        );
+        let expected = HealthTiming {
+            interval_millis: Some(5_000),
+            timeout_millis: Some(3_000),
+            start_period_millis: Some(90_000),
+            retries: Some(4),
+        };
+        assert_eq!(usual, expected);
+        let endless = timing(
+            r#""Interval":9223372036854775807,"Timeout":18446744073709551615,"StartPeriod":9223372036854775807,"Retries":9999999999"#,
+        );
+        let expected = HealthTiming {
+            interval_millis: Some(HOUR),
+            timeout_millis: Some(600_000),
+            start_period_millis: Some(HOUR),
+            retries: Some(100),
+        };
+        assert_eq!(endless, expected);
+        let hasty = timing(r#""Interval":1,"Timeout":1,"StartPeriod":1,"Retries":1"#);
+        assert_eq!((hasty.interval_millis, hasty.timeout_millis), (Some(1_000), Some(100)));
+        for nothing in [
+            r#""Interval":0,"Timeout":0,"Retries":0"#,
+            r#""Interval":-5,"Timeout":null,"Retries":-1"#,
+            r#""Interval":"30s","Timeout":1e300,"StartPeriod":{},"Retries":[3]"#,
+        ] {
+            assert_eq!(timing(nothing), HealthTiming::default(), "{nothing}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::Router;
-use mirage_core::{Backend, Code, Error, Probe, ProbeFailure, Result, RouteTable};
+use mirage_core::{Backend, Code, Error, HttpCheck, ProbeFailure, Result, RouteTable};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -154,8 +154,13 @@ impl Router for ProxyHandle {
         Ok(self.drain_open(backend, limit).await?.total())
     }
 
-    async fn probe(&self, address: SocketAddr, probe: &Probe) -> Result<(), ProbeFailure> {
-        probe::probe(address, probe).await
+    async fn probe(
+        &self,
+        address: SocketAddr,
+        request: Option<&HttpCheck>,
+        timeout: Duration,
+    ) -> Result<(), ProbeFailure> {
+        probe::probe(address, request, timeout).await
     }
 }
 

@@ -1,19 +1,26 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use mirage_core::port::Router;
-use mirage_core::{Probe, ProbeFailure};
+use mirage_core::{HttpCheck, ProbeFailure};
 use tokio::io::AsyncWriteExt;
 
 use super::bed::{Instance, full, nowhere, read_head};
 use crate::ProxyHandle;
 
+const LIMIT: Duration = Duration::from_millis(300);
+
 async fn probe(address: SocketAddr, path: Option<&str>) -> Result<(), ProbeFailure> {
+    let check = path.map(|path| HttpCheck { path: path.to_owned(), ..HttpCheck::default() });
+    ask(address, check.as_ref()).await
+}
+
+async fn ask(address: SocketAddr, check: Option<&HttpCheck>) -> Result<(), ProbeFailure> {
     // Probing needs no proxy.
     let handle = ProxyHandle::new(std::path::Path::new("/nonexistent"));
-    let probe = Probe { path: path.map(str::to_owned), timeout_millis: 300, ..Probe::default() };
-    handle.probe(address, &probe).await
+    handle.probe(address, check, LIMIT).await
 }
 
 #[tokio::test]
@@ -45,6 +52,46 @@ async fn with_a_path_the_answer_counts() {
     assert_eq!(probe(address, Some("/")).await, Err(ProbeFailure::Status(404)));
     assert_eq!(probe(nowhere().await.address, Some("/")).await, Err(ProbeFailure::Refused));
     assert!(matches!(probe(address, Some("/a b")).await, Err(ProbeFailure::Broken(_))));
+}
+
+#[tokio::test]
+async fn only_an_expected_status_is_a_good_answer() {
+    let web = Instance::answering(|request: Request<Incoming>| async move {
+        let status: u16 = request.uri().path().trim_start_matches('/').parse().unwrap();
+        Response::builder().status(status).header("location", "/500").body(full("")).unwrap()
+    })
+    .await;
+    let asked = |status: u16, expected: &str| {
+        let expected = expected.parse().unwrap();
+        let check = HttpCheck { path: format!("/{status}"), expected, ..HttpCheck::default() };
+        let address = web.backend.address;
+        async move { ask(address, Some(&check)).await }
+    };
+    assert_eq!(asked(200, "200-299").await, Ok(()));
+    assert_eq!(asked(302, "200-299").await, Err(ProbeFailure::Status(302)));
+    assert_eq!(asked(302, "302").await, Ok(()), "where it leads to is not asked");
+    assert_eq!(asked(200, "302").await, Err(ProbeFailure::Status(200)));
+    assert_eq!(asked(401, "200,401").await, Ok(()));
+    assert_eq!(asked(500, "200-399").await.unwrap_err().to_string(), "status 500");
+}
+
+#[tokio::test]
+async fn a_host_that_an_application_insists_on_can_be_named() {
+    let web = Instance::answering(|request: Request<Incoming>| async move {
+        let status = if request.headers()["host"] == "shop.example:8443" { 200 } else { 421 };
+        Response::builder().status(status).body(full("")).unwrap()
+    })
+    .await;
+    let named = |host: Option<&str>| {
+        let host = host.map(str::to_owned);
+        let check = HttpCheck { path: "/".into(), host, ..HttpCheck::default() };
+        let address = web.backend.address;
+        async move { ask(address, Some(&check)).await }
+    };
+    assert_eq!(named(None).await, Err(ProbeFailure::Status(421)));
+    assert_eq!(named(Some("shop.example:8443")).await, Ok(()));
+    let broken = named(Some("a\r\nb: c")).await.unwrap_err();
+    assert_eq!(broken.to_string(), "`a\\r\\nb: c` is not a host");
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ impl Platform {
             images: Arc::clone(&images),
             clock: Arc::clone(&clock),
             shim: vec![PROGRAM.into(), "shim".into()],
+            exec: vec![PROGRAM.into(), "exec".into()],
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
@@ -173,6 +174,7 @@ impl Platform {
             images: Arc::new(joined.images),
             clock: Arc::new(SystemClock),
             shim: vec![PROGRAM.into(), "shim".into()],
+            exec: vec![PROGRAM.into(), "exec".into()],
             runtime: options.runtime,
         });
         engine.await?.teardown(GRACE).await?;

@@ -13,6 +13,7 @@ mod credential_table;
 mod demo;
 mod first_deploy;
 mod fuzz_minute;
+mod health;
 mod isolation;
 mod layers;
 mod life;

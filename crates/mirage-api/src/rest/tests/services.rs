@@ -85,10 +85,14 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
         "GREETING": "hello"
       },
       "healthcheck": {
+        "check": "GET /healthz on port 8080 (200-399)",
+        "host": null,
         "intervalSeconds": 1.5,
+        "kind": "http",
         "path": "/healthz",
         "port": null,
         "startTimeoutSeconds": 60,
+        "status": null,
         "threshold": 3,
         "timeoutSeconds": 2
       },

@@ -16,8 +16,8 @@ use mirage_core::port::{
     Router, Sighting,
 };
 use mirage_core::{
-    Attachments, Backend, Code, Digest, Error, ImageConfig, InstanceId, InstanceReport, InstanceSpec,
-    InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence, Probe,
+    Attachments, Backend, Code, Digest, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
+    InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
     ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, ServiceId,
 };
 use tokio::sync::{Notify, watch};
@@ -254,7 +254,7 @@ impl Router for World {
         Ok(0)
     }
 
-    async fn probe(&self, _: SocketAddr, _: &Probe) -> Result<(), ProbeFailure> {
+    async fn probe(&self, _: SocketAddr, _: Option<&HttpCheck>, _: Duration) -> Result<(), ProbeFailure> {
         if *self.unwell.lock().unwrap() { Err(ProbeFailure::Refused) } else { Ok(()) }
     }
 }

@@ -143,7 +143,7 @@ mod tests {
     fn against(json: &str) -> Result<ServicePatch> {
         let mut spec = ServiceSpec::image("ghcr.io/acme/web:1".parse().unwrap());
         spec.probe.path = Some("/old".into());
-        spec.probe.threshold = 7;
+        spec.probe.threshold = Some(7);
         spec.resources.memory_bytes = Some(1 << 30);
         serde_json::from_str::<ServiceChange>(json).unwrap().against(&spec, Timestamp::UNIX_EPOCH)
     }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!((patch.probe, patch.resources), (Some(Default::default()), Some(Default::default())));
         let patch = against(r#"{"healthcheck": {"path": null, "intervalSeconds": 1}}"#).unwrap();
         let probe = patch.probe.unwrap();
-        assert_eq!((probe.path, probe.interval_millis, probe.threshold), (None, 1000, 7));
+        assert_eq!((probe.path, probe.interval_millis, probe.threshold), (None, Some(1000), Some(7)));
         let patch = against(r#"{"resources": {"cpu": 0.5}}"#).unwrap();
         let resources = patch.resources.unwrap();
         assert_eq!((resources.memory_bytes, resources.cpu_millis), (Some(1 << 30), Some(500)));

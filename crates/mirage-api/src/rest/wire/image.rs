@@ -59,6 +59,9 @@ struct ImageConfig {
     stop_signal: Option<String>,
     /// The command of `HEALTHCHECK`.
     health_command: Vec<String>,
+    /// How its health is judged where a deploy names no path, for people.
+    #[schema(example = "connection to port 8080")]
+    health_check: String,
     /// `LABEL`s.
     labels: BTreeMap<String, String>,
     /// When the image was built, where it says so.
@@ -86,7 +89,9 @@ impl From<ResolvedImage> for Image {
 
 impl From<core::ImageConfig> for ImageConfig {
     fn from(config: core::ImageConfig) -> Self {
+        let port = config.ports.first().copied().unwrap_or(core::DEFAULT_PORT);
         Self {
+            health_check: core::Check::of(&core::Probe::default(), &config, Some(port)).to_string(),
             entrypoint: config.entrypoint,
             command: config.command,
             environment: config.environment,

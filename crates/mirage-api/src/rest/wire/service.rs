@@ -188,6 +188,7 @@ impl From<ServiceView> for Service {
             credential,
         } = view;
         let Source::Image(reference) = &service.spec.source;
+        let healthcheck = healthcheck(&service.spec, revision.as_ref());
         let ports = match &revision {
             Some(revision) => revision.ports(),
             None => service.spec.ports.clone().unwrap_or_default(),
@@ -213,7 +214,7 @@ impl From<ServiceView> for Service {
             environment_variables: shown(&service.spec),
             sealed_variables: sealed(&service.spec),
             command: service.spec.command.clone(),
-            healthcheck: Healthcheck::from(&service.spec.probe),
+            healthcheck,
             resources: Resources::from(&service.spec.resources),
             restart_policy: service.spec.restart.into(),
             allow_new_privileges: service.spec.allow_new_privileges,
@@ -234,6 +235,21 @@ impl From<ServiceView> for Service {
 /// The digest that the revision runs, else the one that was asked for.
 fn digest(asked: &Reference, revision: Option<&core::Revision>) -> Option<String> {
     revision.map(|revision| &revision.image.digest).or(asked.digest()).map(ToString::to_string)
+}
+
+/// How health is judged by what was asked for last, of the image that is known.
+fn healthcheck(spec: &core::ServiceSpec, revision: Option<&core::Revision>) -> Healthcheck {
+    let asked = revision.map(|revision| core::Revision { spec: spec.clone(), ..revision.clone() });
+    let (check, timing) = match &asked {
+        Some(revision) => (revision.check(), revision.timing()),
+        None => {
+            let (nothing, port) = (core::ImageConfig::default(), spec.ports.iter().flatten().next().copied());
+            let check = core::Check::of(&spec.probe, &nothing, port);
+            let timing = core::Timing::of(&spec.probe, &nothing.health_timing, &check);
+            (check, timing)
+        }
+    };
+    Healthcheck::new(&spec.probe, &check, timing)
 }
 
 /// Plain variables: whoever may read the service may read them.

@@ -6,15 +6,26 @@ use utoipa::ToSchema;
 
 use super::quantity::{Cores, Memory, Seconds};
 
-/// How health is judged from outside.
+/// How health is judged: what was asked for, completed by what the image says, then by defaults.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Healthcheck {
-    /// Path of an HTTP GET that must answer 200 to 399; without one, accepting a connection suffices.
+    /// What is asked, for people.
+    #[schema(example = "GET /healthz on port 8080 (200-399)")]
+    check: String,
+    /// What is asked, for programs.
+    kind: CheckKind,
+    /// Path of an HTTP GET; without one the image's HEALTHCHECK is run, and without that accepting a connection
+    /// suffices.
     #[schema(example = "/healthz")]
     path: Option<String>,
     /// Port to ask; without one, the service's first port.
     port: Option<u16>,
+    /// The `Host` of the request; without one, `localhost`.
+    host: Option<String>,
+    /// The statuses that are good; without them, 200-399.
+    #[schema(value_type = Option<String>, example = "200-299")]
+    status: Option<core::Statuses>,
     /// Seconds between two questions to a healthy instance.
     #[schema(value_type = f64, example = 5)]
     interval_seconds: Seconds,
@@ -28,11 +39,25 @@ pub(crate) struct Healthcheck {
     threshold: u32,
 }
 
+/// What is asked of an instance.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum CheckKind {
+    /// An HTTP GET.
+    Http,
+    /// The image's HEALTHCHECK, run in the instance.
+    Command,
+    /// A connection.
+    Tcp,
+    /// Nothing: its process has to run.
+    Alive,
+}
+
 /// The same as asked for: what is absent keeps its value, or has its default in a new service.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HealthcheckChange {
-    /// Path of an HTTP GET that must answer 200 to 399; null for a plain connection.
+    /// Path of an HTTP GET; null for the image's HEALTHCHECK, or a plain connection where it has none.
     #[serde(default, deserialize_with = "super::change::present")]
     #[schema(value_type = Option<String>, example = "/healthz")]
     path: Option<Option<String>>,
@@ -40,16 +65,28 @@ pub(crate) struct HealthcheckChange {
     #[serde(default, deserialize_with = "super::change::present")]
     #[schema(value_type = Option<u16>, minimum = 1)]
     port: Option<Option<core::Port>>,
-    /// Seconds between two questions to a healthy instance; 5 by default.
+    /// The `Host` of the request; null for `localhost`.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<String>, example = "shop.example")]
+    host: Option<Option<String>>,
+    /// The statuses that are good; null for 200-399.
+    #[serde(default, deserialize_with = "super::change::present")]
+    #[schema(value_type = Option<String>, example = "200-299")]
+    status: Option<Option<core::Statuses>>,
+    /// Seconds between two questions to a healthy instance; by default what the image says of its HEALTHCHECK, else
+    /// 30 where that is run and 5 elsewhere.
     #[schema(value_type = Option<f64>, example = 5)]
     interval_seconds: Option<Seconds>,
-    /// Seconds that one answer may take; 2 by default.
+    /// Seconds that one answer may take; by default what the image says of its HEALTHCHECK, else 30 where that is
+    /// run and 2 elsewhere.
     #[schema(value_type = Option<f64>, example = 2)]
     timeout_seconds: Option<Seconds>,
-    /// Seconds that a new instance has until its first good answer; 60 by default.
+    /// Seconds that a new instance has until its first good answer; by default 60 and the start period of the
+    /// image's HEALTHCHECK.
     #[schema(value_type = Option<f64>, example = 60)]
     start_timeout_seconds: Option<Seconds>,
-    /// Bad answers in a row that make a healthy instance unhealthy; 3 by default.
+    /// Bad answers in a row that make a healthy instance unhealthy; by default what the image says of its
+    /// HEALTHCHECK, else 3.
     threshold: Option<u32>,
 }
 
@@ -124,15 +161,25 @@ pub(crate) enum RestartPolicy {
     Never,
 }
 
-impl From<&core::Probe> for Healthcheck {
-    fn from(probe: &core::Probe) -> Self {
+impl Healthcheck {
+    /// What this probe, this question and these times come to.
+    pub(crate) fn new(probe: &core::Probe, check: &core::Check, timing: core::Timing) -> Self {
         Self {
+            check: check.to_string(),
+            kind: match check {
+                core::Check::Http { .. } => CheckKind::Http,
+                core::Check::Command { .. } => CheckKind::Command,
+                core::Check::Tcp { .. } => CheckKind::Tcp,
+                core::Check::Alive => CheckKind::Alive,
+            },
             path: probe.path.clone(),
             port: probe.port,
-            interval_seconds: Seconds(probe.interval_millis),
-            timeout_seconds: Seconds(probe.timeout_millis),
-            start_timeout_seconds: Seconds(probe.budget_millis),
-            threshold: probe.threshold,
+            host: probe.host.clone(),
+            status: probe.expected.clone(),
+            interval_seconds: Seconds(timing.interval_millis),
+            timeout_seconds: Seconds(timing.timeout_millis),
+            start_timeout_seconds: Seconds(timing.budget_millis),
+            threshold: timing.threshold,
         }
     }
 }
@@ -140,14 +187,16 @@ impl From<&core::Probe> for Healthcheck {
 impl HealthcheckChange {
     /// The probe that `current` becomes.
     pub(crate) fn apply(self, current: &core::Probe) -> core::Probe {
-        let millis = |wanted: Option<Seconds>, now| wanted.map_or(now, |seconds| seconds.0);
+        let millis = |wanted: Option<Seconds>, now| wanted.map_or(now, |seconds| Some(seconds.0));
         core::Probe {
             path: self.path.unwrap_or_else(|| current.path.clone()),
             port: self.port.map_or(current.port, |port| port.map(core::Port::get)),
+            host: self.host.unwrap_or_else(|| current.host.clone()),
+            expected: self.status.unwrap_or_else(|| current.expected.clone()),
             interval_millis: millis(self.interval_seconds, current.interval_millis),
             timeout_millis: millis(self.timeout_seconds, current.timeout_millis),
             budget_millis: millis(self.start_timeout_seconds, current.budget_millis),
-            threshold: self.threshold.unwrap_or(current.threshold),
+            threshold: self.threshold.or(current.threshold),
         }
     }
 }

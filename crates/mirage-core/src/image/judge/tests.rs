@@ -86,7 +86,7 @@ fn an_image_is_judged_by_what_it_says_of_itself() {
     );
     assert_eq!(
         judged(|config| config.health_command = words(&["CMD", "/check"])),
-        "runs here\nnote HEALTHCHECK_NOT_RUN: its HEALTHCHECK is not run: it counts as healthy when its port takes a connection"
+        "runs here\nnote HEALTHCHECK_RUN: it counts as healthy when its HEALTHCHECK ends well, which is run in it"
     );
     assert_eq!(
         judged(|config| config.created = Some("2024-08-01T10:00:00Z".parse().unwrap())),
