@@ -32,6 +32,7 @@ mod secret;
 mod service;
 mod size;
 mod variable;
+mod volume;
 
 pub use credential::{
     Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
@@ -41,7 +42,9 @@ pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
 pub use grant::Grant;
 pub use host::host_label;
-pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};
+pub use id::{
+    CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId, VolumeId,
+};
 pub use image::attachments::{Attachments, Presence};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::judge::{Circumstances, judge};
@@ -51,7 +54,7 @@ pub use image::reference::{Reference, RegistryHost, Repository, Tag};
 pub use image::resolved::{ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
-pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
+pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
 pub use log::{LogLine, LogPosition, LogQuery, LogStream};
 pub use name::Name;
 pub use probe::{Probe, ProbeFailure, Verdict};
@@ -67,3 +70,4 @@ pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};
+pub use volume::{MountPath, Volume, VolumeMount, VolumeName, check_mounts, reserved as reserved_path};

@@ -12,6 +12,7 @@ use crate::probe::Probe;
 use crate::resources::Resources;
 use crate::rollout::RestartPolicy;
 use crate::variable::{VariableName, VariableValue};
+use crate::volume::VolumeMount;
 
 /// A TCP port, 1 to 65535.
 pub type Port = std::num::NonZeroU16;
@@ -71,6 +72,9 @@ pub struct ServiceSpec {
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     #[serde(default)]
     pub auto_deploy: bool,
+    /// Its volumes, and where they are.
+    #[serde(default)]
+    pub volumes: Vec<VolumeMount>,
     /// Seconds between the stop signal and the kill.
     #[serde(default = "default_grace")]
     pub stop_grace_seconds: u32,
@@ -93,8 +97,14 @@ impl ServiceSpec {
             restart: RestartPolicy::default(),
             allow_new_privileges: false,
             auto_deploy: false,
+            volumes: Vec::new(),
             stop_grace_seconds: default_grace(),
         }
+    }
+
+    /// Whether one instance must have ended before another one begins: a volume has one writer.
+    pub fn is_exclusive(&self) -> bool {
+        !self.volumes.is_empty()
     }
 }
 
