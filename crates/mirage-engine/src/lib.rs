@@ -17,5 +17,6 @@ mod runtime;
 pub mod seccomp;
 pub mod shim;
 mod spec;
+pub mod volume;
 
 pub use finding::{Finding, Level};
