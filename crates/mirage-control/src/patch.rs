@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mirage_core::{
     Code, CredentialChange, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Service,
-    ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue,
+    ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue, VolumeMount, check_mounts,
 };
 use mirage_store::Vault;
 
@@ -35,6 +35,8 @@ pub struct ServicePatch {
     pub allow_new_privileges: Option<bool>,
     /// Whether it is deployed by itself when its tag is pushed.
     pub auto_deploy: Option<bool>,
+    /// Other volumes, all of them.
+    pub volumes: Option<Vec<VolumeMount>>,
     /// Another number of instances.
     pub replicas: Option<u32>,
     /// When the service had last changed that this was made for, where it builds on what was there.
@@ -83,6 +85,7 @@ impl ServicePatch {
         set(&mut spec.restart, self.restart);
         set(&mut spec.allow_new_privileges, self.allow_new_privileges);
         set(&mut spec.auto_deploy, self.auto_deploy);
+        set(&mut spec.volumes, self.volumes);
         set(replicas, self.replicas);
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
@@ -120,6 +123,7 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("restartPolicy", old.restart != new.restart),
         ("allowNewPrivileges", old.allow_new_privileges != new.allow_new_privileges),
         ("autoDeploy", old.auto_deploy != new.auto_deploy),
+        ("volumes", old.volumes != new.volumes),
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()
@@ -177,5 +181,5 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
     if spec.command.as_ref().is_some_and(|words| words.iter().any(|word| word.contains('\0'))) {
         return refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
     }
-    Ok(())
+    check_mounts(&spec.volumes, replicas)
 }

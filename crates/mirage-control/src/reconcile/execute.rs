@@ -238,7 +238,8 @@ impl Reconciler {
                 return;
             }
             let start = async {
-                let spec = spec?;
+                let mut spec = spec?;
+                spec.volumes = crate::volume::mounted(&parts, &service, &revision).await?;
                 let start = tokio::time::timeout(START_LIMIT, parts.engine.start(&spec));
                 start.await.unwrap_or_else(|_| Err(too_slow("start", START_LIMIT)))
             };
@@ -364,6 +365,7 @@ fn instance_spec(
         ports: revision.ports(),
         resources: revision.spec.resources.clone(),
         allow_new_privileges: revision.spec.allow_new_privileges,
+        volumes: Vec::new(),
         log: LogPolicy {
             max_bytes: LOG_BYTES / 2 / u64::from(service.replicas.max(1)),
             service_bytes: LOG_BYTES,

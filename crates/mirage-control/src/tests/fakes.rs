@@ -77,6 +77,10 @@ pub(super) struct World {
     pub(super) failing_stops: AtomicU64,
     /// Registries that let nobody in but this user with this password.
     pub(super) doors: Mutex<HashMap<String, (String, String)>>,
+    /// Archives in the place of volumes.
+    pub(super) volumes: Mutex<BTreeMap<VolumeId, Vec<u8>>>,
+    /// What started processes had mounted.
+    pub(super) mounts: Mutex<Vec<Vec<MountedVolume>>>,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -105,6 +109,8 @@ impl World {
             refuse_starts: Mutex::default(),
             failing_stops: AtomicU64::default(),
             doors: Mutex::default(),
+            volumes: Mutex::default(),
+            mounts: Mutex::default(),
             environments: Mutex::default(),
         })
     }
@@ -285,6 +291,7 @@ impl InstanceEngine for World {
         }
         let pairs = spec.variables.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned()));
         self.environments.lock().unwrap().push(pairs.collect());
+        self.mounts.lock().unwrap().push(spec.volumes.clone());
         let n = self.addresses.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::new(10, 0, (n / 250) as u8, (n % 250) as u8 + 2);
         let digest = spec.image.manifest.clone();

@@ -15,6 +15,7 @@ mod fixture;
 mod life;
 mod measure;
 mod start;
+mod volumes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String], runtime: &str, program: Option<&'static str>) -> usize {
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let only_embedded = |name: &str| program.is_some() && name.starts_with("embedded_");
-    let tests: Vec<Test> = [life::TESTS, start::TESTS, confinement::TESTS, measure::TESTS]
+    let tests: Vec<Test> = [life::TESTS, start::TESTS, confinement::TESTS, volumes::TESTS, measure::TESTS]
         .into_iter()
         .flatten()
         .copied()
