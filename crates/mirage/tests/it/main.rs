@@ -24,3 +24,4 @@ mod pushes;
 mod sample;
 mod stage;
 mod vault;
+mod volumes;

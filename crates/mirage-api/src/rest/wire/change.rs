@@ -12,6 +12,7 @@ use super::credential::{RegistryCredentials, credential_change};
 use super::reference::ImageFields;
 use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy};
 use super::variable::inputs;
+use super::volume::{Mount, mounts};
 
 /// What is to change about a service. What is absent stays; null goes back to the default.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -63,6 +64,10 @@ pub(crate) struct ServiceChange {
     allow_new_privileges: Option<bool>,
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     auto_deploy: Option<bool>,
+    /// Its volumes, all of them; null for none. One that is left out is kept, and not mounted.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<Mount>>)]
+    volumes: Option<Option<Vec<Mount>>>,
     /// Instances wanted; takes effect at once.
     replicas: Option<u32>,
 }
@@ -96,6 +101,7 @@ impl ServiceChange {
             restart: self.restart_policy.map(Into::into),
             allow_new_privileges: self.allow_new_privileges,
             auto_deploy: self.auto_deploy,
+            volumes: self.volumes.map(|given| mounts(given.unwrap_or_default())).transpose()?,
             replicas: self.replicas,
             seen: Some(seen),
         })

@@ -102,6 +102,41 @@ enum Kind {
         /// How many records there are.
         records: usize,
     },
+    /// A volume was made.
+    VolumeCreated {
+        /// Its name.
+        volume: String,
+    },
+    /// A service took a volume as its own.
+    VolumeAdopted {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume was removed; it can be taken back for a while.
+    VolumeRemoved {
+        /// Its name.
+        volume: String,
+    },
+    /// The removal of a volume was taken back.
+    VolumeRestored {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was handed out.
+    VolumeBackedUp {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was replaced by that of an archive.
+    VolumeFilled {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume that was removed is deleted for good.
+    VolumePurged {
+        /// Its name.
+        volume: String,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -154,6 +189,13 @@ impl Event {
             Kind::TokenCreated { .. } => "tokenCreated",
             Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
+            Kind::VolumeCreated { .. } => "volumeCreated",
+            Kind::VolumeAdopted { .. } => "volumeAdopted",
+            Kind::VolumeRemoved { .. } => "volumeRemoved",
+            Kind::VolumeRestored { .. } => "volumeRestored",
+            Kind::VolumeBackedUp { .. } => "volumeBackedUp",
+            Kind::VolumeFilled { .. } => "volumeFilled",
+            Kind::VolumePurged { .. } => "volumePurged",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
             Kind::InstanceExited { .. } => "instanceExited",
@@ -199,6 +241,13 @@ impl From<EventKind> for Kind {
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
+            EventKind::VolumeCreated { volume } => Self::VolumeCreated { volume },
+            EventKind::VolumeAdopted { volume } => Self::VolumeAdopted { volume },
+            EventKind::VolumeRemoved { volume } => Self::VolumeRemoved { volume },
+            EventKind::VolumeRestored { volume } => Self::VolumeRestored { volume },
+            EventKind::VolumeBackedUp { volume } => Self::VolumeBackedUp { volume },
+            EventKind::VolumeFilled { volume } => Self::VolumeFilled { volume },
+            EventKind::VolumePurged { volume } => Self::VolumePurged { volume },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::deployment::Deployment;
 use super::settings::{Healthcheck, Resources, RestartPolicy};
+use super::volume::Mount;
 
 /// Something that runs in an environment and answers at an address.
 #[derive(Serialize, ToSchema)]
@@ -67,6 +68,8 @@ pub(crate) struct Service {
     allow_new_privileges: bool,
     /// Whether it is deployed by itself when its tag is pushed to the built-in registry.
     auto_deploy: bool,
+    /// Its volumes.
+    volumes: Vec<Mount>,
     /// Seconds between the stop signal and the kill.
     stop_grace_seconds: u32,
     /// The containers that are not gone.
@@ -214,6 +217,7 @@ impl From<ServiceView> for Service {
             restart_policy: service.spec.restart.into(),
             allow_new_privileges: service.spec.allow_new_privileges,
             auto_deploy: service.spec.auto_deploy,
+            volumes: service.spec.volumes.iter().map(Mount::from).collect(),
             stop_grace_seconds: service.spec.stop_grace_seconds,
             instances: instances.into_iter().map(Instance::from).collect(),
             active_deployment: active.as_ref().map(Deployment::from),
