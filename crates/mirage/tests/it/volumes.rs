@@ -47,7 +47,9 @@ fn what_a_service_writes_to_its_volume_outlives_every_instance_and_the_service_i
     let status = stage.done(&["status", "web", "--json"]);
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!(status["volumes"], json!([{"name": "data", "path": "/data"}]));
-    let pid = status["instances"][0]["pid"].as_i64().unwrap();
+    // The one before may still be on its way out.
+    let of_now = |one: &&Value| one["deployment"] == status["activeDeployment"]["id"];
+    let pid = status["instances"].as_array().unwrap().iter().find(of_now).unwrap()["pid"].as_i64().unwrap();
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
     let third = || {
         let answer = stage.platform.visit("web-production").ok()?;
