@@ -81,6 +81,26 @@ impl Api {
         self.call(self.request(Method::DELETE, path)).await
     }
 
+    /// PUT of what is no JSON, in pieces.
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: &'static str,
+        pieces: impl Stream<Item = std::io::Result<Vec<u8>>> + Send + 'static,
+    ) -> Result<T> {
+        let request = self.request(Method::PUT, path).header("content-type", kind);
+        self.call(request.body(reqwest::Body::wrap_stream(pieces))).await
+    }
+
+    /// GET of what is no JSON, in pieces. One that is an error may come last.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<Bytes>> + Unpin + use<>> {
+        let response = self.send(self.request(Method::GET, path)).await?;
+        Ok(Box::pin(response.bytes_stream()).map(|piece| piece.map_err(broken_off)))
+    }
+
     /// GET whose answer has no end, as lines.
     pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
         let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
@@ -141,6 +161,12 @@ pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
+fn broken_off(error: reqwest::Error) -> Error {
+    Error::new(Code::TargetUnavailable, "the platform broke off its answer")
+        .hint("it may have been restarted; ask again")
+        .because(error)
+}
+
 fn split_lines(
     bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
 ) -> impl Stream<Item = Result<String>> {
@@ -154,11 +180,7 @@ fn split_lines(
             }
             match bytes.next().await {
                 Some(Ok(more)) => buffer.extend_from_slice(&more),
-                Some(Err(error)) => {
-                    return Err(Error::new(Code::TargetUnavailable, "the platform broke off its answer")
-                        .hint("it may have been restarted; ask again")
-                        .because(error));
-                }
+                Some(Err(error)) => return Err(broken_off(error)),
                 None => return Ok(None),
             }
         }

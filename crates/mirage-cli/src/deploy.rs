@@ -13,7 +13,7 @@ use super::follow::follow_deployment;
 use super::login::LoginArgs;
 use super::progress::show_plan;
 use super::wire::{
-    Change, Created, Deployment, Healthcheck, InspectImage, NewService, Password, Resources, Rollout,
+    Change, Created, Deployment, Healthcheck, InspectImage, Mount, NewService, Password, Resources, Rollout,
     Service, Told,
 };
 
@@ -52,6 +52,12 @@ pub struct DeployArgs {
     sealed_env_file: Option<PathBuf>,
     #[command(flatten)]
     login: LoginArgs,
+    /// Mount a volume, made if it is not there; several times for several
+    #[arg(long = "volume", value_name = "NAME:PATH", value_parser = mount)]
+    volumes: Vec<Mount>,
+    /// Mount no volume any more; those it had are kept
+    #[arg(long, conflicts_with = "volumes")]
+    no_volume: bool,
     /// Number of instances
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
@@ -201,6 +207,7 @@ fn change(args: &DeployArgs) -> Result<Change> {
         variables: variables(args)?,
         sealed_variables: sealed_variables(args)?,
         healthcheck: healthcheck(args),
+        volumes: (args.no_volume || !args.volumes.is_empty()).then(|| args.volumes.clone()),
         replicas: args.replicas,
         resources: resources(args),
         restart_policy: args.restart,
@@ -264,6 +271,15 @@ fn resources(args: &DeployArgs) -> Option<Resources> {
 
 fn statuses(text: &str) -> Result<Statuses, String> {
     text.parse().map_err(|_| "statuses look like `200`, `200-299` or `200,301-302`".into())
+}
+
+fn mount(text: &str) -> Result<Mount, String> {
+    match text.split_once(':') {
+        Some((name, path)) if !name.is_empty() && path.starts_with('/') => {
+            Ok(Mount { name: name.to_owned(), path: path.to_owned() })
+        }
+        _ => Err("it is a name and a path in the container, such as `data:/var/lib/data`".into()),
+    }
 }
 
 fn restart_policy(text: &str) -> Result<RestartPolicy, String> {

@@ -27,6 +27,7 @@ mod token;
 mod tokens;
 mod variables;
 mod vault;
+mod volume;
 mod wait;
 mod wire;
 
@@ -119,6 +120,9 @@ pub enum Verb {
     /// Manage tokens for the images of projects
     #[command(subcommand)]
     Token(tokens::TokenVerb),
+    /// Manage the data that services keep
+    #[command(subcommand)]
+    Volume(volume::VolumeVerb),
     /// Manage the key that secrets are sealed with
     #[command(subcommand)]
     Vault(vault::VaultVerb),
@@ -180,6 +184,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Credential(verb) => credential::run(verb, context).await,
         Verb::Variables(verb) => variables::run(verb, context).await,
         Verb::Token(verb) => tokens::run(verb, context).await,
+        Verb::Volume(verb) => volume::run(verb, context).await,
         Verb::Vault(verb) => vault::run(verb, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
     }

@@ -30,6 +30,8 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
     let now = context.surroundings.clock.now();
     let age = human_age(now.duration_since(service.updated_at).as_secs());
     let ports: Vec<_> = service.ports.iter().map(u16::to_string).collect();
+    let volumes: Vec<_> =
+        service.volumes.iter().map(|mount| format!("{} at {}", mount.name, mount.path)).collect();
     let rows = [
         ("service", format!("{}/{}/{}", service.project, service.environment, service.name)),
         ("status", format!("{state}, changed {age} ago")),
@@ -41,6 +43,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("replicas", format!("{} of {} healthy", service.healthy(), service.replicas)),
         ("ports", ports.join(" ")),
         ("health", service.healthcheck.check.clone()),
+        ("volumes", volumes.join(", ")),
         ("id", service.id.clone()),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {

@@ -44,6 +44,8 @@ pub enum Action<'a> {
     PullImages(&'a Repository),
     /// Write to a repository of the built-in registry.
     PushImages(&'a Repository),
+    /// Make, remove, read out and replace volumes.
+    ManageVolumes,
     /// Give and take credentials.
     ManageCredentials,
     /// Give and take tokens.
@@ -141,6 +143,7 @@ impl Control {
                 | Action::ListImages
                 | Action::PullImages(_)
                 | Action::PushImages(_)
+                | Action::ManageVolumes
                 | Action::ManageCredentials
                 | Action::ManageTokens
                 | Action::ManageVault

@@ -114,6 +114,7 @@ impl Control {
             kind: EventKind::ServiceCreated,
         })
         .await?;
+        self.claim_volumes(&mut tx, actor, &service).await?;
         self.keep_credential(&mut tx, actor, service.id, None, credential).await?;
         let deployment = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
         self.parts.announce(tx.commit().await?);

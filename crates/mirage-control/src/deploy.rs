@@ -64,6 +64,7 @@ impl Control {
         let before = service.replicas;
         patch.check_seen(&service)?;
         let mut fields = self.apply(patch, &mut service)?;
+        self.claim_volumes(&mut tx, actor, &service).await?;
         if service.spec.source != preview.spec.source {
             return Err(Error::new(
                 Code::Conflict,
@@ -202,6 +203,9 @@ impl Control {
         revision: u32,
         trigger: Trigger,
     ) -> Result<Deployment> {
+        if let Some(revision) = tx.revision(service.id, revision).await? {
+            self.reclaim_volumes(&mut tx, service, &revision).await?;
+        }
         let id = self.queue(&mut tx, service.id, revision, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
@@ -306,6 +310,7 @@ impl Control {
         patch.check_seen(&service)?;
         let resumes = patch.auto_deploy.is_some() && service.auto_deploy_paused;
         let mut fields = self.apply(patch, &mut service)?;
+        self.claim_volumes(&mut tx, actor, &service).await?;
         if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
             fields.push(CREDENTIALS.to_owned());
         }

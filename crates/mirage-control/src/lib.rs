@@ -25,6 +25,7 @@ mod read;
 mod reconcile;
 mod token;
 mod variable;
+mod volume;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
 pub use token::NewToken;
 pub use variable::SharedVariableView;
+pub use volume::{NewVolume, VolumeListing, VolumeRef, VolumeView};
 
 use parts::Parts;
 use reconcile::Reconciler;

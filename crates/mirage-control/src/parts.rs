@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
+use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, VolumeStore};
 use mirage_core::{
     Event, Platform, RegistryHost, Result, Revision, Service, VariableName, VariableText, VariableValue,
 };
@@ -25,6 +25,8 @@ pub struct Ports {
     pub images: Arc<dyn ImageStore>,
     /// Where instances run.
     pub engine: Arc<dyn InstanceEngine>,
+    /// Where the data of volumes is.
+    pub volumes: Arc<dyn VolumeStore>,
     /// How traffic is moved.
     pub router: Arc<dyn Router>,
     /// The time.
@@ -42,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) images: Arc<dyn ImageStore>,
     pub(crate) engine: Arc<dyn InstanceEngine>,
+    pub(crate) volumes: Arc<dyn VolumeStore>,
     pub(crate) router: Arc<dyn Router>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
@@ -81,7 +84,7 @@ impl Parts {
     }
 
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
-        let Ports { registry, images, engine, router, clock, random, machine } = ports;
+        let Ports { registry, images, engine, volumes, router, clock, random, machine } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
@@ -90,6 +93,7 @@ impl Parts {
             registry,
             images,
             engine,
+            volumes,
             router,
             clock,
             random,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mirage_core::{
     Code, CredentialChange, Error, Port, Probe, Reference, Resources, RestartPolicy, Result, Rollout,
-    Service, ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue,
+    Service, ServiceId, ServiceSpec, Source, VariableInput, VariableName, VariableValue, VolumeMount,
+    check_mounts,
 };
 use mirage_store::Vault;
 
@@ -41,6 +42,8 @@ pub struct ServicePatch {
     pub rollout: Option<Rollout>,
     /// Other seconds between the stop signal and the kill.
     pub stop_grace_seconds: Option<u32>,
+    /// Other volumes, all of them.
+    pub volumes: Option<Vec<VolumeMount>>,
     /// Another number of instances.
     pub replicas: Option<u32>,
     /// When the service had last changed that this was made for, where it builds on what was there.
@@ -91,6 +94,7 @@ impl ServicePatch {
         set(&mut spec.auto_deploy, self.auto_deploy);
         set(&mut spec.rollout, self.rollout);
         set(&mut spec.stop_grace_seconds, self.stop_grace_seconds);
+        set(&mut spec.volumes, self.volumes);
         set(replicas, self.replicas);
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
@@ -130,6 +134,7 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
         ("autoDeploy", old.auto_deploy != new.auto_deploy),
         ("rollout", old.rollout != new.rollout),
         ("stopGraceSeconds", old.stop_grace_seconds != new.stop_grace_seconds),
+        ("volumes", old.volumes != new.volumes),
         ("replicas", old_replicas != new_replicas),
     ]
     .into_iter()
@@ -199,7 +204,7 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
     if spec.command.as_ref().is_some_and(|words| words.iter().any(|word| word.contains('\0'))) {
         return refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
     }
-    Ok(())
+    check_mounts(&spec.volumes, replicas)
 }
 
 /// What can stand in a `Host` header.

@@ -99,6 +99,41 @@ pub enum EventKind {
         /// The token's name.
         name: String,
     },
+    /// A volume was made.
+    VolumeCreated {
+        /// Its name.
+        volume: String,
+    },
+    /// A service took a volume as its own that belonged to none, or to one that had no use for it.
+    VolumeAdopted {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume was removed; it can be taken back for a while.
+    VolumeRemoved {
+        /// Its name.
+        volume: String,
+    },
+    /// The removal of a volume was taken back.
+    VolumeRestored {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was handed out.
+    VolumeBackedUp {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was replaced by that of an archive.
+    VolumeFilled {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume that was removed is deleted for good.
+    VolumePurged {
+        /// Its name.
+        volume: String,
+    },
     /// Everything that is sealed was sealed anew.
     VaultRotated {
         /// How many records there are.

@@ -65,6 +65,8 @@ ids! {
     CredentialId "credential";
     /// Names a token of a project.
     TokenId "token";
+    /// Names a volume.
+    VolumeId "volume";
     /// Names one running (or once running) container of a deployment.
     InstanceId "instance";
 }

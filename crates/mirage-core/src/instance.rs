@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DeploymentId, EnvironmentId, InstanceId, ServiceId};
+use crate::id::{DeploymentId, EnvironmentId, InstanceId, ServiceId, VolumeId};
 use crate::image::resolved::ResolvedImage;
 use crate::name::Name;
 use crate::resources::Resources;
 use crate::service::Port;
 use crate::variable::VariableText;
+use crate::volume::MountPath;
 
 /// What Mirage remembers of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +64,19 @@ pub struct InstanceSpec {
     pub resources: Resources,
     /// Whether programs may gain privileges.
     pub allow_new_privileges: bool,
+    /// The volumes it gets.
+    pub volumes: Vec<MountedVolume>,
     /// Where its output goes.
     pub log: LogPolicy,
+}
+
+/// A volume of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedVolume {
+    /// Whose data it is.
+    pub id: VolumeId,
+    /// Where the processes find it.
+    pub path: MountPath,
 }
 
 /// How much output is kept.

@@ -35,6 +35,7 @@ mod service;
 mod size;
 mod statuses;
 mod variable;
+mod volume;
 
 pub use check::{Check, HttpCheck, Timing};
 pub use credential::{
@@ -46,7 +47,9 @@ pub use event::{Event, EventKind};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;
-pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};
+pub use id::{
+    CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId, VolumeId,
+};
 pub use image::attachments::{Attachments, Presence};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::judge::{Circumstances, judge};
@@ -56,7 +59,7 @@ pub use image::reference::{Reference, RegistryHost, Repository, Tag};
 pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
-pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
+pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
 pub use log::{LogLine, LogPosition, LogQuery, LogStream};
 pub use name::Name;
 pub use probe::{Probe, ProbeFailure, Verdict};
@@ -74,3 +77,4 @@ pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
 pub use statuses::Statuses;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};
+pub use volume::{MountPath, Volume, VolumeMount, VolumeName, check_mounts, reserved as reserved_path};

@@ -95,6 +95,11 @@ impl Revision {
         Ok(all)
     }
 
+    /// Whether one instance must have ended before another one begins: a volume has one writer.
+    pub fn is_exclusive(&self) -> bool {
+        self.spec.is_exclusive()
+    }
+
     /// The words that are executed: the image's entrypoint, then the spec's command or the image's.
     pub fn arguments(&self) -> Vec<String> {
         let command = self.spec.command.as_ref().unwrap_or(&self.image.config.command);

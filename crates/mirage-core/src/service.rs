@@ -12,6 +12,7 @@ use crate::probe::Probe;
 use crate::resources::Resources;
 use crate::rollout::{RestartPolicy, Rollout};
 use crate::variable::{VariableName, VariableValue};
+use crate::volume::VolumeMount;
 
 /// A TCP port, 1 to 65535.
 pub type Port = std::num::NonZeroU16;
@@ -76,6 +77,9 @@ pub struct ServiceSpec {
     /// How it changes from one deployment to the next.
     #[serde(default)]
     pub rollout: Rollout,
+    /// Its volumes, and where they are.
+    #[serde(default)]
+    pub volumes: Vec<VolumeMount>,
     /// Seconds between the stop signal and the kill.
     #[serde(default = "default_grace")]
     pub stop_grace_seconds: u32,
@@ -99,15 +103,14 @@ impl ServiceSpec {
             allow_new_privileges: false,
             auto_deploy: false,
             rollout: Rollout::default(),
+            volumes: Vec::new(),
             stop_grace_seconds: default_grace(),
         }
     }
-}
 
-impl ServiceSpec {
-    /// Whether no instance of it may run beside one of another deployment.
+    /// Whether one instance must have ended before another one begins: a volume has one writer.
     pub fn is_exclusive(&self) -> bool {
-        false
+        !self.volumes.is_empty()
     }
 }
 

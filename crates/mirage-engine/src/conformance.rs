@@ -255,6 +255,7 @@ fn shell(bench: &dyn Bench, script: &str) -> InstanceSpec {
         ports: Vec::new(),
         resources: Resources::default(),
         allow_new_privileges: false,
+        volumes: Vec::new(),
         log: LogPolicy { max_bytes: 1 << 20, service_bytes: 2 << 20 },
     }
 }

@@ -19,5 +19,6 @@ mod runtime;
 pub mod seccomp;
 pub mod shim;
 mod spec;
+pub mod volume;
 
 pub use finding::{Finding, Level};

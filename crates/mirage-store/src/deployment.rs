@@ -29,7 +29,7 @@ pub struct NewDeployment {
 }
 
 /// Not at an end, and not Active.
-const MOVING: &str = "('queued', 'building', 'preparing', 'starting', 'probing', 'switching')";
+pub(crate) const MOVING: &str = "('queued', 'building', 'preparing', 'starting', 'probing', 'switching')";
 
 impl Store {
     /// A deployment with its steps.

@@ -19,6 +19,7 @@ mod store;
 mod tests;
 mod variable;
 mod vault;
+mod volume;
 
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
@@ -26,3 +27,4 @@ pub use grant::TokenHash;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
 pub use vault::{GivenUp, KeySource, Vault};
+pub use volume::VolumePage;

@@ -46,6 +46,17 @@ impl Store {
 }
 
 impl Tx {
+    /// A revision by its number.
+    pub async fn revision(&mut self, service: ServiceId, number: u32) -> Result<Option<Revision>> {
+        let row = sqlx::query("SELECT * FROM revision WHERE service_id = ? AND number = ?")
+            .bind(text(service))
+            .bind(number)
+            .fetch_optional(&mut *self.inner)
+            .await
+            .map_err(|error| failed("read a revision", error))?;
+        row.as_ref().map(revision).transpose()
+    }
+
     /// The number of the newest revision, 0 where there is none.
     pub async fn newest_revision(&mut self, service: ServiceId) -> Result<u32> {
         sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM revision WHERE service_id = ?")

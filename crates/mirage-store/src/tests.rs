@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use mirage_core::*;
 
-use crate::{EventFilter, NewDeployment, Page, ServiceFilter, Store};
+use crate::{EventFilter, NewDeployment, Page, ServiceFilter, Store, VolumePage};
+
+mod volumes;
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()

@@ -29,6 +29,7 @@ pub(crate) fn run(_args: DownArgs, global: &Global, printer: &Printer) -> Result
     stop_control(&data)?;
     runtime()?.block_on(async { Platform::tear_down(PlatformOptions::of_folder(data)).await })?;
     printer.step("Stopped", "everything; `mirage serve` starts it again", Some(start.elapsed()));
+    printer.note("the data of volumes was not touched");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,8 +14,12 @@ use super::error::Problem;
 /// deadlines of its own, which end earlier.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Ends requests that take too long. What follows the head of an answer, such as events, is not limited.
+/// Ends requests that take too long. What follows the head of an answer, such as events, is not limited, and
+/// neither is a file that is being sent, as long as it goes on.
 pub(super) async fn deadline(request: Request, next: Next) -> Response {
+    if request.method() == Method::PUT && request.uri().path().ends_with("/backup") {
+        return next.run(request).await;
+    }
     match tokio::time::timeout(DEADLINE, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

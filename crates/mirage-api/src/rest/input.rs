@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
-use mirage_control::{Control, ServiceRef};
+use mirage_control::{Control, ServiceRef, VolumeRef};
 use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,9 @@ pub(crate) struct WantedCredential(pub(crate) CredentialId);
 
 /// The token that the path names, by its id.
 pub(crate) struct WantedToken(pub(crate) TokenId);
+
+/// The volume that the path names.
+pub(crate) struct WantedVolume(pub(crate) VolumeRef);
 
 /// The deployment that the path names.
 pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
@@ -95,6 +98,14 @@ impl FromRequestParts<Control> for WantedCredential {
 }
 
 impl FromRequestParts<Control> for WantedToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedVolume {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {

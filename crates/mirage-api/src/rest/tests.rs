@@ -6,4 +6,5 @@ mod deployments;
 mod requests;
 mod services;
 mod streams;
+mod volumes;
 mod world;

@@ -38,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) environment_variables: BTreeMap<String, String>,
     pub(crate) sealed_variables: Vec<String>,
     pub(crate) ports: Vec<u16>,
+    #[serde(default)]
+    pub(crate) volumes: Vec<super::Mount>,
     pub(crate) replicas: u32,
     pub(crate) status: String,
     pub(crate) url: Option<String>,

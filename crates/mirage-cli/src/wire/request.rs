@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mirage_core::{RestartPolicy, Secret};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A secret on its way to the platform.
 pub(crate) struct Password(pub(crate) Secret);
@@ -100,6 +100,8 @@ pub(crate) struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) healthcheck: Option<Healthcheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volumes: Option<Vec<Mount>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replicas: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resources: Option<Resources>,
@@ -115,6 +117,13 @@ pub(crate) struct Change {
     pub(crate) rollout: Option<Rollout>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stop_grace_seconds: Option<u32>,
+}
+
+/// A volume, and where it is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Mount {
+    pub(crate) name: String,
+    pub(crate) path: String,
 }
 
 /// How health is judged.

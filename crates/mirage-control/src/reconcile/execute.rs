@@ -229,7 +229,8 @@ impl Reconciler {
                 return;
             }
             let start = async {
-                let spec = spec?;
+                let mut spec = spec?;
+                spec.volumes = crate::volume::mounted(&parts, &service, &revision).await?;
                 deadline::within(deadline::START, "start", parts.engine.start(&spec)).await
             };
             let introduce = routes.introduce(&service, resolver, Reach::of(&revision));
@@ -353,6 +354,7 @@ fn instance_spec(
         ports: revision.ports(),
         resources: revision.spec.resources.clone(),
         allow_new_privileges: revision.spec.allow_new_privileges,
+        volumes: Vec::new(),
         log: LogPolicy {
             max_bytes: LOG_BYTES / 2 / u64::from(service.replicas.max(1)),
             service_bytes: LOG_BYTES,

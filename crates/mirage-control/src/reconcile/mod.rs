@@ -84,6 +84,7 @@ impl Reconciler {
         }
         this.spawn(Arc::clone(&this).watch_engine());
         this.spawn(Arc::clone(&this).collect_images());
+        this.spawn(crate::volume::purge_forever(Arc::clone(&this.parts)));
         Ok(this)
     }
 

@@ -83,6 +83,10 @@ pub(super) struct World {
     pub(super) executed: Mutex<Vec<(Vec<String>, Option<String>)>>,
     /// Instances in which a command runs.
     commanded: Mutex<HashSet<InstanceId>>,
+    /// Archives in the place of volumes.
+    pub(super) volumes: Mutex<BTreeMap<VolumeId, Vec<u8>>>,
+    /// What started processes had mounted.
+    pub(super) mounts: Mutex<Vec<Vec<MountedVolume>>>,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -114,6 +118,8 @@ impl World {
             commands: Mutex::default(),
             executed: Mutex::default(),
             commanded: Mutex::default(),
+            volumes: Mutex::default(),
+            mounts: Mutex::default(),
             environments: Mutex::default(),
         })
     }
@@ -294,6 +300,7 @@ impl InstanceEngine for World {
         }
         let pairs = spec.variables.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned()));
         self.environments.lock().unwrap().push(pairs.collect());
+        self.mounts.lock().unwrap().push(spec.volumes.clone());
         let n = self.addresses.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::new(10, 0, (n / 250) as u8, (n % 250) as u8 + 2);
         let digest = spec.image.manifest.clone();

@@ -8,6 +8,7 @@ mod preflight;
 mod pushes;
 mod rollouts;
 mod trouble;
+mod volumes;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -135,6 +136,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         registry: world.clone(),
         images: world.clone(),
         engine: world.clone(),
+        volumes: world.clone(),
         router: world.clone(),
         clock: Arc::clone(clock),
         random: random.clone(),

@@ -5,8 +5,10 @@ mod clock;
 mod engine;
 mod images;
 mod router;
+mod volumes;
 
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
 pub use router::Router;
+pub use volumes::{Archive, VolumeSize, VolumeStore};

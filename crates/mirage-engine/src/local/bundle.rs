@@ -5,18 +5,30 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use mirage_core::{InstanceSpec, Result};
+use mirage_core::{InstanceSpec, MountedVolume, Result};
 use zeroize::Zeroizing;
 
 use super::place::private;
 use super::{Inner, fault};
 use crate::network::Attachment;
-use crate::shim::{BoundFile, LogPlace, Process, ShimSpec};
+use crate::shim::{BoundFile, BoundVolume, LogPlace, Process, ShimSpec};
+use crate::volume::Place;
 
 /// Seconds after which a start that has not led to a running process is given up.
-pub(super) const START_SECONDS: u32 = 30;
+const START_SECONDS: u32 = 30;
+/// The same where the image's content is first copied into a volume.
+const FIRST_START_SECONDS: u32 = 100;
 /// Milliseconds between stop signal and kill where a shim ends its container by itself.
 const GRACE_MILLIS: u64 = 10_000;
+
+/// How many seconds the start of this instance may take.
+pub(super) fn start_seconds(inner: &Inner, spec: &InstanceSpec) -> u32 {
+    let is_new = |id| !Place::new(&inner.places.volume(id)).data().exists();
+    match spec.volumes.iter().any(|volume| is_new(volume.id)) {
+        true => FIRST_START_SECONDS,
+        false => START_SECONDS,
+    }
+}
 
 /// Gives an instance its place in the network and writes everything its shim will read. Blocks.
 /// Done again where it was done before.
@@ -48,6 +60,9 @@ fn fill(
     for (name, text) in &texts {
         // Processes of any user read them.
         create(&unfinished.join(name), 0o644, text.as_bytes())?;
+    }
+    for volume in &spec.volumes {
+        Place::new(&inner.places.volume(volume.id)).make()?;
     }
     let bound = |(name, _): &(&str, String)| BoundFile {
         source: folder.join(name),
@@ -84,6 +99,7 @@ fn shim_spec(
         network_namespace: attachment.namespace.clone(),
         hostname,
         files,
+        volumes: spec.volumes.iter().map(|volume| bound_volume(inner, volume)).collect(),
         resources: spec.resources.clone(),
         allow_new_privileges: spec.allow_new_privileges,
         log: LogPlace {
@@ -92,9 +108,14 @@ fn shim_spec(
         },
         cgroup: inner.cgroup(spec.id),
         runtime: inner.runtime.clone(),
-        start_seconds: START_SECONDS,
+        start_seconds: start_seconds(inner, spec),
         grace_millis: GRACE_MILLIS,
     }
+}
+
+fn bound_volume(inner: &Inner, volume: &MountedVolume) -> BoundVolume {
+    let target = PathBuf::from(volume.path.as_str());
+    BoundVolume { id: volume.id, folder: inner.places.volume(volume.id), target }
 }
 
 fn hosts(attachment: &Attachment, hostname: &str) -> String {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::bundle::{self, START_SECONDS};
+use super::bundle;
 use super::instance::{Care, Instance, View};
 use super::{Inner, blocking, fault, stop, supervise};
 
@@ -78,6 +78,7 @@ async fn try_bring_up(
     let (owned, service, keep) = (inner.clone(), spec.service, spec.log.service_bytes / 2);
     let variables =
         bundle::variables(&spec).map_err(|error| fault("write down what a process needs", error))?;
+    let limit = Duration::from_secs(bundle::start_seconds(inner, &spec).into()) + MARGIN;
     let preparing = owned.clone();
     let folder = blocking("prepare an instance", move || bundle::write(&preparing, &spec, layers)).await??;
     let mut child = spawn(&inner.shim, &folder).map_err(|error| fault("start a shim", error))?;
@@ -86,7 +87,6 @@ async fn try_bring_up(
     let stream = supervise::connect(&folder).await.map_err(|error| fault("reach a shim", error))?;
     let task = tokio::spawn(supervise::supervise(inner.clone(), instance.clone(), care, stream, Some(child)));
     instance.looked_after_by(task.abort_handle());
-    let limit = Duration::from_secs(START_SECONDS.into()) + MARGIN;
     match timeout(limit, instance.settled()).await {
         Ok(true) => {
             // What ended earlier makes room for the new instance's log; nobody has to wait for it.

@@ -10,7 +10,7 @@ mod listening;
 mod place;
 mod stop;
 mod supervise;
-mod sweep;
+pub(crate) mod sweep;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use mirage_core::{InstanceId, Result};
+use mirage_core::{InstanceId, Result, VolumeId};
 
 use super::{fault, sweep};
 
@@ -21,14 +21,22 @@ pub(super) struct Places {
     pub(super) writable: PathBuf,
     /// Logs by service, deployment and instance.
     pub(super) logs: PathBuf,
+    /// A folder for each volume. Nothing here removes any.
+    volumes: PathBuf,
 }
 
 impl Places {
     /// Makes the folders.
     pub(super) fn open(data: PathBuf, run: PathBuf) -> Result<Self> {
         let instances = run.join("instances");
-        let places = Self { instances, writable: data.join("writable"), logs: data.join("logs"), run };
-        for folder in [&places.run, &places.instances, &places.writable, &places.logs] {
+        let places = Self {
+            instances,
+            writable: data.join("writable"),
+            logs: data.join("logs"),
+            volumes: data.join("volumes"),
+            run,
+        };
+        for folder in [&places.run, &places.instances, &places.writable, &places.logs, &places.volumes] {
             private(folder)
                 .map_err(|error| fault(&format!("make the folder `{}`", folder.display()), error))?;
         }
@@ -48,6 +56,11 @@ impl Places {
     /// What an instance wrote.
     pub(super) fn writable(&self, id: InstanceId) -> PathBuf {
         self.writable.join(id.to_string())
+    }
+
+    /// A volume's folder.
+    pub(super) fn volume(&self, id: VolumeId) -> PathBuf {
+        self.volumes.join(id.to_string())
     }
 
     /// The instances that have a folder. Folders that never got whole are removed.
@@ -82,7 +95,7 @@ impl Places {
         sweep::remove(&self.instance(id))
     }
 
-    /// Removes the folders themselves, but not the logs.
+    /// Removes the folders themselves, but neither the logs nor the volumes.
     pub(super) fn close(&self) -> io::Result<()> {
         sweep::remove(&self.instances).and(sweep::remove(&self.writable))
     }

@@ -95,6 +95,20 @@ impl Inside {
         Ok(())
     }
 
+    /// Opens a directory for reading, and says where it really is in the root.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotADirectory`, and whatever else resolving gives.
+    pub(crate) fn open_directory(&self, path: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+        let directory = self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        let root = std::fs::read_link(descriptor_path(&self.root))?;
+        let real = std::fs::read_link(descriptor_path(&directory))?;
+        match real.strip_prefix(root) {
+            Ok(real) => Ok((directory, Path::new("/").join(real))),
+            Err(_) => Err(Errno::EXDEV.into()),
+        }
+    }
+
     /// Makes sure that a regular file is at a path, so that another one can be bound over it. A link
     /// there is replaced, because images let `/etc/resolv.conf` point to what only a booted system
     /// has.

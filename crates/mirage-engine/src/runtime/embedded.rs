@@ -62,6 +62,7 @@ fn container<'a>(ready: &'a Ready<'_>, reader: Reader) -> Container<'a> {
         user: ready.user,
         environment: ready.environment,
         working_directory: ready.working_directory,
+        volumes: ready.volumes,
         open_files: ready.open_files,
         masked: ready.masked,
         reader,

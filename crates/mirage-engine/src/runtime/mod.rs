@@ -13,7 +13,7 @@ pub(crate) use program::Program;
 
 use crate::cgroup::{Cgroup, Version};
 use crate::rootfs::ContainerUser;
-use crate::shim::ShimSpec;
+use crate::shim::{BoundVolume, ShimSpec};
 
 /// A container that only has to be started. Everything that can be found wrong beforehand is right.
 pub(crate) struct Ready<'a> {
@@ -30,6 +30,8 @@ pub(crate) struct Ready<'a> {
     pub(crate) program: &'a Path,
     /// Absolute and clean; it exists.
     pub(crate) working_directory: &'a Path,
+    /// The volumes where they go, filled.
+    pub(crate) volumes: &'a [BoundVolume],
     /// `NAME=value`, complete.
     pub(crate) environment: &'a [String],
     /// The control group.

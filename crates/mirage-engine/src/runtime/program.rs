@@ -32,6 +32,7 @@ impl Runtime for Program {
             user: ready.user,
             environment: ready.environment,
             working_directory: ready.working_directory,
+            volumes: ready.volumes,
             open_files: ready.open_files,
             masked: ready.masked,
             reader,

@@ -11,6 +11,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::launch::Job;
 use super::spec::{Process, ShimSpec};
+use super::volumes;
 use crate::rootfs::{self, ContainerUser, Inside, Layers};
 use crate::runtime::{self, Output, Ready};
 
@@ -37,11 +38,12 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
     let user = rootfs::resolve_user(&inside, &spec.process.user)?;
     let environment = environment(spec, &user)?;
     let working_directory = rootfs::clean(Path::new(&spec.process.working_directory));
-    let program = {
+    let (program, volumes) = {
         let _veil =
             inside.veil(&["proc", "dev"]).map_err(|error| could_not("prepare /proc and /dev", &error))?;
+        let volumes = volumes::prepare(&inside, spec, &user, &working_directory)?;
         prepare(&inside, spec, &working_directory)?;
-        find_program(&inside, &spec.process, &environment, &working_directory)?
+        (find_program(&inside, &spec.process, &environment, &working_directory)?, volumes)
     };
     let open_files = open_files();
     runtime::choose(spec).start(Ready {
@@ -51,6 +53,7 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
         user: &user,
         program: &program,
         working_directory: &working_directory,
+        volumes: &volumes,
         environment: &environment,
         group: job.group,
         version: job.version,

@@ -15,9 +15,10 @@ mod run;
 pub mod signal;
 mod spec;
 pub mod state;
+mod volumes;
 mod watch;
 
 pub use message::Request;
 pub use run::run;
-pub use spec::{BoundFile, LogPlace, Process, ShimSpec};
+pub use spec::{BoundFile, BoundVolume, LogPlace, Process, ShimSpec};
 pub use state::{Phase, ProcessMark, ShimState};

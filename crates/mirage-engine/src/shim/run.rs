@@ -22,9 +22,11 @@ use super::output::Streams;
 use super::signal;
 use super::spec::ShimSpec;
 use super::state::{self, Phase, ProcessMark, ShimState};
+use super::volumes;
 use super::watch::FolderWatch;
 use crate::cgroup::{Cgroup, Hierarchies};
 use crate::logs::LogWriter;
+use crate::volume::Held;
 
 /// How long the end of a container is waited for after its first process ended, where something
 /// withstands SIGKILL (a process that waits for a dead disk).
@@ -63,6 +65,7 @@ struct Container {
     group: Cgroup,
     streams: Streams,
     launcher: Option<Launcher>,
+    _volumes: Vec<Held>,
 }
 
 impl<'a> Shim<'a> {
@@ -126,6 +129,7 @@ impl<'a> Shim<'a> {
     }
 
     fn begin(&self, spec: &ShimSpec) -> io::Result<Container> {
+        let held = volumes::hold(spec)?;
         let hierarchies = Hierarchies::detect()?;
         let group = hierarchies.group(&spec.cgroup)?;
         let log = LogWriter::open(&spec.log.directory, spec.log.max_bytes)?;
@@ -133,7 +137,7 @@ impl<'a> Shim<'a> {
         let job = Job { dir: &self.dir, spec, group: &group, version: hierarchies.version() };
         let launcher = Launcher::begin(&job, output)?;
         let life = Life::new(Instant::now(), Duration::from_secs(spec.start_seconds.into()));
-        Ok(Container { life, group, streams, launcher: Some(launcher) })
+        Ok(Container { life, group, streams, launcher: Some(launcher), _volumes: held })
     }
 
     /// Sleeps until something happens or is due.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use mirage_core::{DeploymentId, InstanceId, Resources, ServiceId};
+use mirage_core::{DeploymentId, InstanceId, Resources, ServiceId, VolumeId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -34,6 +34,9 @@ pub struct ShimSpec {
     /// Files of the host that replace files of the image: `/etc/resolv.conf`, `/etc/hosts`,
     /// `/etc/hostname`.
     pub files: Vec<BoundFile>,
+    /// Folders that outlive the instance.
+    #[serde(default)]
+    pub volumes: Vec<BoundVolume>,
     /// Limits.
     pub resources: Resources,
     /// Whether setuid programs and file capabilities work.
@@ -86,6 +89,17 @@ pub struct BoundFile {
     /// On the host.
     pub source: PathBuf,
     /// In the container, absolute.
+    pub target: PathBuf,
+}
+
+/// A volume, bound over a folder of the image. The shim holds it as long as its container lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundVolume {
+    /// Which.
+    pub id: VolumeId,
+    /// Its folder on the host; `data` in it is what is bound.
+    pub folder: PathBuf,
+    /// In the container, absolute and clean. Links of the image on the way are followed inside it.
     pub target: PathBuf,
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(crate) use confinement::CAPABILITIES;
 
 use crate::rootfs::ContainerUser;
-use crate::shim::ShimSpec;
+use crate::shim::{BoundVolume, ShimSpec};
 
 /// What a specification is made from.
 pub(crate) struct Container<'a> {
@@ -25,6 +25,8 @@ pub(crate) struct Container<'a> {
     pub(crate) environment: &'a [String],
     /// Absolute and clean.
     pub(crate) working_directory: &'a Path,
+    /// The volumes where they go.
+    pub(crate) volumes: &'a [BoundVolume],
     /// The most open files that this process may grant.
     pub(crate) open_files: u64,
     /// Folders of this machine that are masked besides those that every machine has.

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Container, GroupView, Reader};
+use crate::shim::BoundVolume;
+use crate::volume::Place;
 
 pub(super) fn mounts(container: &Container<'_>) -> Value {
     let mut mounts = vec![
@@ -20,6 +22,7 @@ pub(super) fn mounts(container: &Container<'_>) -> Value {
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
     ]);
+    mounts.extend(container.volumes.iter().map(volume));
     let files = container.spec.files.iter();
     mounts.extend(files.map(|file| bind(&json!(file.target), &json!(file.source))));
     Value::Array(mounts)
@@ -47,6 +50,16 @@ fn groups(reader: &Reader) -> Vec<Value> {
 
 fn mount(destination: &str, kind: &str, options: &[&str]) -> Value {
     json!({ "destination": destination, "type": kind, "source": kind, "options": options })
+}
+
+/// Writable, and still no place for devices or for programs that make their caller somebody else.
+fn volume(volume: &BoundVolume) -> Value {
+    json!({
+        "destination": volume.target,
+        "type": "bind",
+        "source": Place::new(&volume.folder).data(),
+        "options": ["bind", "rprivate", "nosuid", "nodev", "rw"],
+    })
 }
 
 /// Read-only, because what a container writes through a bound file lands on the host.

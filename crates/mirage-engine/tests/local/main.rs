@@ -10,6 +10,7 @@
 
 mod bench;
 mod stories;
+mod volumes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,9 +61,11 @@ async fn run(filters: &[String]) -> ExitCode {
     for (name, story) in STORIES.iter().filter(|(name, _)| wanted(name)) {
         tell(name, story(&bench).await);
     }
-    for (name, story) in stories::STORIES.iter().filter(|(name, _)| wanted(name)) {
+    for (name, story) in stories::STORIES.iter().chain(volumes::STORIES).filter(|(name, _)| wanted(name)) {
         tell(name, story(&bench).await);
     }
+    let kept = volumes::forgotten_by_all(&bench);
     tell("in_the_end_nothing_is_left", bench.teardown().await);
+    tell("but_the_volumes", volumes::is_kept(&kept));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -159,7 +159,7 @@ fn private_memory(bench: &LocalBench) -> Option<(u64, u64)> {
     Some((*kib.iter().min()?, *kib.iter().max()?))
 }
 
-fn shell(bench: &LocalBench, script: &str) -> InstanceSpec {
+pub(crate) fn shell(bench: &LocalBench, script: &str) -> InstanceSpec {
     InstanceSpec {
         id: InstanceId::from_random(bench.random()),
         service: ServiceId::from_random(bench.random()),
@@ -173,11 +173,12 @@ fn shell(bench: &LocalBench, script: &str) -> InstanceSpec {
         ports: Vec::new(),
         resources: Resources::default(),
         allow_new_privileges: false,
+        volumes: Vec::new(),
         log: LogPolicy { max_bytes: 1 << 20, service_bytes: 2 << 20 },
     }
 }
 
-async fn run(bench: &LocalBench, spec: &InstanceSpec) -> InstanceReport {
+pub(crate) async fn run(bench: &LocalBench, spec: &InstanceSpec) -> InstanceReport {
     bench.local().start(spec).await.unwrap();
     ended(bench, spec).await
 }
@@ -223,6 +224,6 @@ fn nothing_of(bench: &LocalBench, spec: &InstanceSpec) -> Outcome {
     equal(&(folders.map(|folder| folder.exists()), groups.as_str()), &([false; 2], ""))
 }
 
-fn equal<T: PartialEq + std::fmt::Debug + ?Sized>(found: &T, expected: &T) -> Outcome {
+pub(crate) fn equal<T: PartialEq + std::fmt::Debug + ?Sized>(found: &T, expected: &T) -> Outcome {
     if found == expected { Ok(()) } else { Err(format!("{found:?} instead of {expected:?}")) }
 }

@@ -107,6 +107,7 @@ impl Bench {
             network_namespace: format!("/proc/{}/fd/{}", std::process::id(), self.network.as_raw_fd()).into(),
             hostname: "web-1".into(),
             files: vec![BoundFile { source: dir.join("hosts"), target: "/etc/hosts".into() }],
+            volumes: Vec::new(),
             resources: Resources::default(),
             allow_new_privileges: false,
             log: LogPlace { directory: dir.join("log"), max_bytes: 1 << 20 },

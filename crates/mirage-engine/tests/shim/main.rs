@@ -16,6 +16,7 @@ mod fixture;
 mod life;
 mod measure;
 mod start;
+mod volumes;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -51,13 +52,16 @@ fn main() -> ExitCode {
 fn run(arguments: &[String], runtime: &str, program: Option<&'static str>) -> usize {
     let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let only_embedded = |name: &str| program.is_some() && name.starts_with("embedded_");
-    let tests: Vec<Test> = [life::TESTS, start::TESTS, confinement::TESTS, exec::TESTS, measure::TESTS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .filter(|(name, _)| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())))
-        .filter(|(name, _)| !only_embedded(name))
-        .collect();
+    let tests: Vec<Test> =
+        [life::TESTS, start::TESTS, confinement::TESTS, exec::TESTS, volumes::TESTS, measure::TESTS]
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|(name, _)| {
+                filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+            })
+            .filter(|(name, _)| !only_embedded(name))
+            .collect();
     if arguments.iter().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return 0;

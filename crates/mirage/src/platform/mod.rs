@@ -20,6 +20,7 @@ use mirage_control::{Control, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
 use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
+use mirage_engine::volume::LocalVolumes;
 use mirage_oci::content::ContentStore;
 use mirage_oci::registry::{
     OnPush, PullThrough, RegistryState, Repositories, UploadLimits, Uploads, drop_leftovers,
@@ -102,6 +103,7 @@ impl Platform {
             registry: Arc::new(joined.client),
             images,
             engine: Arc::clone(&engine) as Arc<dyn InstanceEngine>,
+            volumes: Arc::new(LocalVolumes::open(&options.data)?),
             router: Arc::clone(&router.handle),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),

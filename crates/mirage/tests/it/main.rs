@@ -26,3 +26,4 @@ mod reliability;
 mod sample;
 mod stage;
 mod vault;
+mod volumes;

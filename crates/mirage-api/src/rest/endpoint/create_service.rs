@@ -21,6 +21,7 @@ use crate::rest::wire::reference::ImageFields;
 use crate::rest::wire::service::Service;
 use crate::rest::wire::settings::{HealthcheckChange, ResourcesChange, RestartPolicy, RolloutChange};
 use crate::rest::wire::variable::inputs;
+use crate::rest::wire::volume::{Mount, mounts};
 
 /// A service that is to be made. The image comes as `image`, or as its parts.
 #[derive(Deserialize, ToSchema)]
@@ -78,6 +79,9 @@ pub(crate) struct NewService {
     auto_deploy: bool,
     /// How it changes from one deployment to the next.
     rollout: Option<RolloutChange>,
+    /// Its volumes. A service with any has one instance.
+    #[serde(default)]
+    volumes: Vec<Mount>,
     /// Seconds between the stop signal and the kill; 10 by default.
     #[schema(maximum = 3600)]
     stop_grace_seconds: Option<u32>,
@@ -147,6 +151,7 @@ impl TryFrom<NewService> for CreateService {
         spec.allow_new_privileges = request.allow_new_privileges;
         spec.auto_deploy = request.auto_deploy;
         spec.rollout = request.rollout.unwrap_or_default().apply(&spec.rollout);
+        spec.volumes = mounts(request.volumes)?;
         spec.stop_grace_seconds = request.stop_grace_seconds.unwrap_or(spec.stop_grace_seconds);
         Ok(Self {
             name: name(request.name, "name")?,

@@ -3,6 +3,7 @@
 pub(super) mod cancel_deployment;
 pub(super) mod create_service;
 pub(super) mod create_token;
+pub(super) mod create_volume;
 pub(super) mod deploy;
 pub(super) mod doctor;
 pub(super) mod events;
@@ -15,6 +16,7 @@ pub(super) mod list_credentials;
 pub(super) mod list_deployments;
 pub(super) mod list_services;
 pub(super) mod list_tokens;
+pub(super) mod list_volumes;
 pub(super) mod logs;
 pub(super) mod readyz;
 pub(super) mod redeploy;
@@ -29,6 +31,8 @@ pub(super) mod set_credential;
 pub(super) mod shared_variables;
 pub(super) mod test_credential;
 pub(super) mod update_service;
+pub(super) mod volume;
+pub(super) mod volume_backup;
 
 use mirage_control::{ServicePatch, ServiceView};
 use mirage_core::{Code, Result};
@@ -55,7 +59,10 @@ where
         let service = now().await?.service;
         let patch = change.clone().against(&service.spec, service.updated_at)?;
         match attempt(patch).await {
-            Err(error) if error.code() == Code::Conflict && tries < TRIES => tries += 1,
+            // A conflict about a field is with something else than the service itself.
+            Err(error) if error.code() == Code::Conflict && error.at_field().is_none() && tries < TRIES => {
+                tries += 1;
+            }
             result => return result,
         }
     }

@@ -13,6 +13,7 @@ use mirage_store::{KeySource, Store, Vault};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use super::volumes::Shelf;
 use super::world::World;
 
 pub(super) const TOKEN: &str = "open-sesame";
@@ -29,6 +30,7 @@ impl TestApp {
             registry: world.clone(),
             images: world.clone(),
             engine: world.clone(),
+            volumes: Arc::new(Shelf::default()),
             router: world.clone(),
             clock: world.clone(),
             random: world.clone(),

@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 28);
+    assert_eq!(closed, 35);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -313,6 +313,13 @@ async fn the_face_describes_itself() {
     DELETE /api/tokens/{token}
     POST /api/vault/reset
     POST /api/vault/rotate
+    GET /api/volumes
+    POST /api/volumes
+    DELETE /api/volumes/{volume}
+    GET /api/volumes/{volume}
+    GET /api/volumes/{volume}/backup
+    PUT /api/volumes/{volume}/backup
+    POST /api/volumes/{volume}/restore
     GET /healthz
     GET /readyz
     "#);

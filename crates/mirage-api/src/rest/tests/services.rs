@@ -182,7 +182,8 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       "status": "active",
       "stopGraceSeconds": 10,
       "updatedAt": "[time]",
-      "url": "http://web-production.localhost:8080"
+      "url": "http://web-production.localhost:8080",
+      "volumes": []
     }
     "#);
 }

@@ -12,6 +12,7 @@ use super::credential::{RegistryCredentials, credential_change};
 use super::reference::ImageFields;
 use super::settings::{HealthcheckChange, ResourcesChange, RestartPolicy, RolloutChange};
 use super::variable::inputs;
+use super::volume::{Mount, mounts};
 
 /// What is to change about a service. What is absent stays; null goes back to the default.
 #[derive(Clone, Default, Deserialize, ToSchema)]
@@ -70,6 +71,10 @@ pub(crate) struct ServiceChange {
     /// Seconds between the stop signal and the kill.
     #[schema(maximum = 3600)]
     stop_grace_seconds: Option<u32>,
+    /// Its volumes, all of them; null for none. One that is left out is kept, and not mounted.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<Mount>>)]
+    volumes: Option<Option<Vec<Mount>>>,
     /// Instances wanted; takes effect at once.
     replicas: Option<u32>,
 }
@@ -108,6 +113,7 @@ impl ServiceChange {
                 None => Default::default(),
             }),
             stop_grace_seconds: self.stop_grace_seconds,
+            volumes: self.volumes.map(|given| mounts(given.unwrap_or_default())).transpose()?,
             replicas: self.replicas,
             seen: Some(seen),
         })

@@ -111,6 +111,41 @@ enum Kind {
     },
     /// The end of a deployment was asked for.
     DeploymentCancelled,
+    /// A volume was made.
+    VolumeCreated {
+        /// Its name.
+        volume: String,
+    },
+    /// A service took a volume as its own.
+    VolumeAdopted {
+        /// Its name.
+        volume: String,
+    },
+    /// A volume was removed; it can be taken back for a while.
+    VolumeRemoved {
+        /// Its name.
+        volume: String,
+    },
+    /// The removal of a volume was taken back.
+    VolumeRestored {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was handed out.
+    VolumeBackedUp {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume was replaced by that of an archive.
+    VolumeFilled {
+        /// Its name.
+        volume: String,
+    },
+    /// The data of a volume that was removed is deleted for good.
+    VolumePurged {
+        /// Its name.
+        volume: String,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -166,6 +201,13 @@ impl Event {
             Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
             Kind::DeploymentCancelled => "deploymentCancelled",
+            Kind::VolumeCreated { .. } => "volumeCreated",
+            Kind::VolumeAdopted { .. } => "volumeAdopted",
+            Kind::VolumeRemoved { .. } => "volumeRemoved",
+            Kind::VolumeRestored { .. } => "volumeRestored",
+            Kind::VolumeBackedUp { .. } => "volumeBackedUp",
+            Kind::VolumeFilled { .. } => "volumeFilled",
+            Kind::VolumePurged { .. } => "volumePurged",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
             Kind::InstanceExited { .. } => "instanceExited",
@@ -214,6 +256,13 @@ impl From<EventKind> for Kind {
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
             EventKind::DeploymentCancelled => Self::DeploymentCancelled,
+            EventKind::VolumeCreated { volume } => Self::VolumeCreated { volume },
+            EventKind::VolumeAdopted { volume } => Self::VolumeAdopted { volume },
+            EventKind::VolumeRemoved { volume } => Self::VolumeRemoved { volume },
+            EventKind::VolumeRestored { volume } => Self::VolumeRestored { volume },
+            EventKind::VolumeBackedUp { volume } => Self::VolumeBackedUp { volume },
+            EventKind::VolumeFilled { volume } => Self::VolumeFilled { volume },
+            EventKind::VolumePurged { volume } => Self::VolumePurged { volume },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }

@@ -13,3 +13,4 @@ pub(super) mod settings;
 pub(super) mod token;
 pub(super) mod variable;
 pub(super) mod verdict;
+pub(super) mod volume;

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::deployment::Deployment;
 use super::settings::{Healthcheck, Resources, RestartPolicy, Rollout};
+use super::volume::Mount;
 
 /// Something that runs in an environment and answers at an address.
 #[derive(Serialize, ToSchema)]
@@ -71,6 +72,8 @@ pub(crate) struct Service {
     auto_deploy_paused: bool,
     /// How it changes from one deployment to the next.
     rollout: Rollout,
+    /// Its volumes.
+    volumes: Vec<Mount>,
     /// Seconds between the stop signal and the kill.
     stop_grace_seconds: u32,
     /// The containers that are not gone.
@@ -221,6 +224,7 @@ impl From<ServiceView> for Service {
             auto_deploy: service.spec.auto_deploy,
             auto_deploy_paused: service.auto_deploy_paused,
             rollout: Rollout::from(&service.spec.rollout),
+            volumes: service.spec.volumes.iter().map(Mount::from).collect(),
             stop_grace_seconds: service.spec.stop_grace_seconds,
             instances: instances.into_iter().map(Instance::from).collect(),
             active_deployment: active.as_ref().map(Deployment::from),

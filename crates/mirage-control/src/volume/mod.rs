@@ -1,0 +1,199 @@
+//! Volumes: who has which, and what they hold.
+
+mod change;
+mod data;
+mod own;
+mod purge;
+
+use std::str::FromStr;
+
+use mirage_core::port::VolumeSize;
+use mirage_core::{
+    Code, Error, Event, EventKind, MountPath, Name, Result, ServiceId, Volume, VolumeId, VolumeName,
+};
+use mirage_store::VolumePage;
+
+use crate::Control;
+use crate::access::{Action, Actor};
+
+pub use change::NewVolume;
+pub(crate) use own::mounted;
+pub(crate) use purge::purge_forever;
+
+/// The most volumes of one name that are looked at: one in each environment, and some that were removed.
+const MAX_NAMESAKES: u32 = 1_000;
+
+/// How a request names a volume: by id, by `project/environment/name`, or by name alone where only one
+/// volume has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeRef {
+    /// Its identity.
+    Id(VolumeId),
+    /// Its place.
+    Path {
+        /// The project.
+        project: Name,
+        /// The environment.
+        environment: Name,
+        /// The volume.
+        name: VolumeName,
+    },
+    /// Its name; must be the only one.
+    Name(VolumeName),
+}
+
+/// A volume with everything a face shows of it.
+#[derive(Clone, Debug)]
+pub struct VolumeView {
+    /// The volume.
+    pub volume: Volume,
+    /// Its project.
+    pub project: Name,
+    /// Its environment.
+    pub environment: Name,
+    /// The name of the service it belongs to.
+    pub service: Option<Name>,
+    /// Where that service has it; `None` where nothing of it mounts it now.
+    pub path: Option<MountPath>,
+    /// How much is in it; `None` where it has no data yet.
+    pub size: Option<VolumeSize>,
+}
+
+/// A page of volumes.
+#[derive(Clone, Debug)]
+pub struct VolumeListing {
+    /// The volumes.
+    pub volumes: Vec<VolumeView>,
+    /// Whether more follow.
+    pub more: bool,
+}
+
+/// Which of several volumes of one name is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// The one that was not removed.
+    Present,
+    /// The one that was removed last.
+    Removed,
+}
+
+impl FromStr for VolumeRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts[..] {
+            [name] => Ok(Self::Name(name.parse()?)),
+            [project, environment, name] => Ok(Self::Path {
+                project: project.parse()?,
+                environment: environment.parse()?,
+                name: name.parse()?,
+            }),
+            _ => Err(Error::new(Code::InvalidRequest, format!("`{text}` does not name a volume"))
+                .hint("write a name, an id, or `project/environment/name`")),
+        }
+    }
+}
+
+impl Control {
+    /// A page of volumes by name, those among them that were removed and can be taken back.
+    pub async fn volumes(
+        &self,
+        actor: &Actor,
+        after: Option<(VolumeName, VolumeId)>,
+        limit: u32,
+    ) -> Result<VolumeListing> {
+        self.allow(actor, Action::Read)?;
+        let page = VolumePage { environment: None, name: None, after, limit: limit.saturating_add(1) };
+        let mut found = self.parts.store.volumes(&page).await?;
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let mut volumes = Vec::with_capacity(found.len());
+        for volume in found {
+            volumes.push(self.volume_view(volume).await?);
+        }
+        Ok(VolumeListing { volumes, more })
+    }
+
+    /// One volume; by its name one that was not removed.
+    pub async fn volume(&self, actor: &Actor, wanted: &VolumeRef) -> Result<VolumeView> {
+        self.allow(actor, Action::Read)?;
+        let volume = self.find_volume(wanted, Among::Present).await?;
+        self.volume_view(volume).await
+    }
+
+    async fn find_volume(&self, wanted: &VolumeRef, among: Among) -> Result<Volume> {
+        let store = &self.parts.store;
+        let (environment, name, told) = match wanted {
+            VolumeRef::Id(id) => {
+                let found = store.volume(*id).await?;
+                return found.ok_or_else(|| not_found(&id.to_string()));
+            }
+            VolumeRef::Name(name) => (None, name, name.to_string()),
+            VolumeRef::Path { project, environment, name } => {
+                let told = format!("{project}/{environment}/{name}");
+                let Some((_, place)) = store.environment_at(project, environment).await? else {
+                    return Err(not_found(&told));
+                };
+                (Some(place.id), name, told)
+            }
+        };
+        let page = VolumePage { environment, name: Some(name.clone()), after: None, limit: MAX_NAMESAKES };
+        let all = store.volumes(&page).await?;
+        let was_removed = all.iter().any(|volume| volume.removed_at.is_some());
+        let mut meant: Vec<Volume> = all
+            .into_iter()
+            .filter(|volume| volume.removed_at.is_some() == (among == Among::Removed))
+            .collect();
+        meant.sort_by_key(|volume| (volume.environment, volume.removed_at));
+        // Of those that were removed, the newest of each environment.
+        let mut last: Vec<Volume> = Vec::new();
+        for volume in meant {
+            match last.last_mut() {
+                Some(before) if before.environment == volume.environment => *before = volume,
+                _ => last.push(volume),
+            }
+        }
+        match (last.len(), among) {
+            (1, _) => Ok(last.remove(0)),
+            (0, Among::Present) if was_removed => Err(not_found(&told)
+                .hint(format!("it was removed: `mirage volume restore {told}` takes that back"))),
+            (0, Among::Removed) => Err(Error::new(Code::NotFound, format!("no volume `{told}` was removed"))
+                .hint("`mirage volume list` shows those that can be taken back")),
+            (0, Among::Present) => Err(not_found(&told)),
+            (n, _) => Err(Error::new(Code::Conflict, format!("{n} volumes are called `{name}`"))
+                .hint(format!("write `project/environment/{name}`"))),
+        }
+    }
+
+    async fn volume_view(&self, volume: Volume) -> Result<VolumeView> {
+        let store = &self.parts.store;
+        let (project, environment) =
+            store.environment(volume.environment).await?.ok_or_else(|| not_found(volume.name.as_str()))?;
+        let service = match volume.service {
+            Some(id) => store.service(id).await?.map(|service| service.name),
+            None => None,
+        };
+        let path = store.volume_mount(&volume).await?;
+        let size = self.parts.volumes.size(volume.id).await?;
+        Ok(VolumeView { volume, project: project.name, environment: environment.name, service, path, size })
+    }
+
+    fn volume_event(&self, actor: &Actor, service: Option<ServiceId>, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: actor.name().to_owned(),
+            service,
+            deployment: None,
+            kind,
+        }
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(Code::NotFound, format!("there is no volume `{name}`")).hint("`mirage volume list` shows them")
+}

@@ -1,0 +1,86 @@
+//! What a volume holds when it is used for the first time: what the image has at its path.
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{SFlag, fstat};
+
+use super::attributes::Attributes;
+use super::place::Place;
+use super::tree::Tree;
+use super::walk::walk;
+use crate::local::sweep;
+
+/// Gives a volume without data its first: a copy of what is in `image`, with the attributes of that folder
+/// or, where the image has none there, for this user and group. Broken off, it begins anew the next time.
+///
+/// # Errors
+/// Whatever the kernel says.
+pub(crate) fn fill(place: &Place, image: Option<&OwnedFd>, owner: (u32, u32)) -> io::Result<()> {
+    let data = place.data();
+    if data.exists() {
+        return Ok(());
+    }
+    let _turn = place.hold_draft()?;
+    if data.exists() {
+        return Ok(());
+    }
+    let draft = place.draft();
+    sweep::remove(&draft)?;
+    DirBuilder::new().mode(0o700).create(&draft)?;
+    let tree = Tree::open(&draft)?;
+    match image {
+        Some(image) => {
+            copy(image, &tree)?;
+            let attributes = Attributes::of(&fstat(image)?).with_extended(image)?;
+            tree.folder(Path::new(""), &attributes)?;
+        }
+        None => {
+            let made = Attributes::of(&fstat(fs::File::open(&draft)?)?);
+            let attributes = Attributes { mode: 0o755, uid: owner.0, gid: owner.1, ..made };
+            tree.folder(Path::new(""), &attributes)?;
+        }
+    }
+    tree.sync()?;
+    fs::rename(&draft, &data)?;
+    place.settle()
+}
+
+fn copy(image: &OwnedFd, tree: &Tree) -> io::Result<()> {
+    let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    walk(image, |found| {
+        let attributes = Attributes::of(&found.stat);
+        match found.kind() {
+            SFlag::S_IFDIR => {
+                if let Some((folder, _)) = found.open()? {
+                    tree.folder(&found.path, &attributes.with_extended(&folder)?)?;
+                }
+            }
+            SFlag::S_IFREG => {
+                let identity = (found.stat.st_dev, found.stat.st_ino);
+                if let Some(existing) = names.get(&identity) {
+                    tree.hard_link(&found.path, existing)?;
+                } else if let Some((mut file, _)) = found.open()? {
+                    let attributes = attributes.with_extended(&file)?;
+                    tree.file(&found.path, &attributes, &mut file, &mut |_| Ok(()))?;
+                    if found.stat.st_nlink > 1 {
+                        names.insert(identity, found.path.clone());
+                    }
+                }
+            }
+            SFlag::S_IFLNK => {
+                if let Some(target) = found.target()? {
+                    tree.link(&found.path, &target, &attributes)?;
+                }
+            }
+            SFlag::S_IFIFO => tree.pipe(&found.path, &attributes)?,
+            // A device of the image would be of no use: none can be opened in a volume.
+            _ => {}
+        }
+        Ok(true)
+    })
+}

@@ -1,0 +1,106 @@
+//! Where a volume is, and who may touch it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// What whoever deletes a volume calls it first.
+pub(super) const TRASH: &str = ".trash-";
+
+/// The folder of a volume.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    folder: PathBuf,
+}
+
+/// A lock that ends with the value, or with the process.
+pub(crate) type Held = Flock<File>;
+
+impl Place {
+    /// The volume whose folder this is; it may not be there yet.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// Makes the folder, where it is missing.
+    ///
+    /// # Errors
+    /// Whatever the kernel says.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
+    }
+
+    /// What containers see. It is complete if it is there.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The image's content on its way to the data.
+    pub(super) fn draft(&self) -> PathBuf {
+        self.folder.join("draft")
+    }
+
+    /// An archive's content on its way to the data.
+    pub(super) fn incoming(&self) -> PathBuf {
+        self.folder.join("incoming")
+    }
+
+    /// Keeps the data from being replaced or deleted while it is used.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it is being replaced, `NotFound` where the volume is deleted.
+    pub(crate) fn hold(&self) -> io::Result<Held> {
+        self.lock("lock", FlockArg::LockSharedNonblock)
+    }
+
+    /// Keeps everybody else from the data.
+    ///
+    /// # Errors
+    /// `WouldBlock` where somebody uses it.
+    pub(super) fn hold_alone(&self) -> io::Result<Held> {
+        self.lock("lock", FlockArg::LockExclusiveNonblock)
+    }
+
+    /// Makes whoever fills the volume wait for their turn.
+    pub(super) fn hold_draft(&self) -> io::Result<Held> {
+        self.lock("draft.lock", FlockArg::LockExclusive)
+    }
+
+    /// Refuses a second archive while one is being read.
+    ///
+    /// # Errors
+    /// `WouldBlock` where one is.
+    pub(super) fn hold_incoming(&self) -> io::Result<Held> {
+        self.lock("incoming.lock", FlockArg::LockExclusiveNonblock)
+    }
+
+    /// Makes the names in the folder last.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Gives the folder its last name: from then on there is no such volume.
+    pub(super) fn throw_away(&self) -> io::Result<PathBuf> {
+        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let trash = above.join(format!("{TRASH}{}", name.to_string_lossy()));
+        crate::local::sweep::remove(&trash)?;
+        fs::rename(&self.folder, &trash)?;
+        File::open(above)?.sync_all()?;
+        Ok(trash)
+    }
+
+    fn lock(&self, name: &str, how: FlockArg) -> io::Result<Held> {
+        let path = self.folder.join(name);
+        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        Flock::lock(file, how).map_err(|(_, error)| match error {
+            Errno::EWOULDBLOCK => io::ErrorKind::WouldBlock.into(),
+            error => error.into(),
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! The data of volumes, for the control plane.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use mirage_core::port::{Archive, VolumeSize, VolumeStore};
+use mirage_core::{Code, Error, Result, VolumeId};
+use nix::fcntl::{OFlag, RenameFlags, renameat2};
+use nix::sys::stat::Mode;
+
+use super::archive;
+use super::place::{Place, TRASH};
+use super::stream::{read_by, written_by};
+use super::tree::Tree;
+use super::walk::walk;
+use crate::local::sweep;
+
+/// Entries that are counted of a volume: more take too long for a list.
+const MAX_COUNTED: u64 = 200_000;
+
+/// Volumes on this machine.
+#[derive(Clone, Debug)]
+pub struct LocalVolumes {
+    folder: PathBuf,
+}
+
+impl LocalVolumes {
+    /// The volumes of a data folder. What was being deleted, or read in, when a control plane ended is
+    /// cleared away; no volume is.
+    ///
+    /// # Errors
+    /// `INTERNAL` where the folder cannot be used.
+    pub fn open(data: &Path) -> Result<Self> {
+        let folder = data.join("volumes");
+        let tidy = || {
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                match entry.file_name().to_str() {
+                    Some(name) if name.starts_with(TRASH) => sweep::remove(&entry.path())?,
+                    _ => sweep::remove(&Place::new(&entry.path()).incoming())?,
+                }
+            }
+            io::Result::Ok(())
+        };
+        tidy().map_err(|error| fault("open the folder of the volumes", error))?;
+        Ok(Self { folder })
+    }
+
+    fn place(&self, id: VolumeId) -> Place {
+        Place::new(&self.folder.join(id.to_string()))
+    }
+}
+
+#[async_trait]
+impl VolumeStore for LocalVolumes {
+    async fn size(&self, id: VolumeId) -> Result<Option<VolumeSize>> {
+        let place = self.place(id);
+        blocking("measure a volume", move || size(&place)).await
+    }
+
+    async fn remove(&self, id: VolumeId) -> Result<()> {
+        let place = self.place(id);
+        blocking("delete a volume", move || remove(&place)).await
+    }
+
+    async fn backup(&self, id: VolumeId) -> Result<Archive> {
+        let place = self.place(id);
+        let opened = blocking("open a volume", move || {
+            let held = match place.hold() {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                held => held?,
+            };
+            Ok(open(&place.data())?.map(|top| (held, top)))
+        });
+        let (held, top) = opened.await?.ok_or_else(|| {
+            Error::new(Code::NotFound, "the volume has no data yet")
+                .hint("it gets its first data when a service with it starts, or from a file")
+        })?;
+        Ok(written_by(move |sink| {
+            let done = archive::write(&top, sink).and_then(|mut sink| sink.flush());
+            drop(held);
+            done.map_err(|error| fault("back a volume up", error))
+        }))
+    }
+
+    async fn restore(&self, id: VolumeId, archive: Archive) -> Result<()> {
+        let place = self.place(id);
+        read_by(archive, move |source| {
+            let doing = |error| fault("restore a volume", error);
+            place.make().map_err(doing)?;
+            let _alone = place.hold_incoming().map_err(doing)?;
+            // Asked now as well as at the end, so that nobody sends gigabytes for a refusal.
+            drop(place.hold_alone().map_err(doing)?);
+            let done = take(&place, source);
+            if done.is_err() {
+                sweep::remove(&place.incoming()).map_err(doing)?;
+            }
+            done
+        })
+        .await
+    }
+}
+
+fn take(place: &Place, source: impl io::Read) -> Result<()> {
+    let incoming = place.incoming();
+    let doing = |error| fault("restore a volume", error);
+    let prepare = || {
+        sweep::remove(&incoming)?;
+        DirBuilder::new().mode(0o755).create(&incoming)?;
+        Tree::open(&incoming)
+    };
+    let tree = prepare().map_err(doing)?;
+    archive::read(source, &tree).map_err(refused)?;
+    let swap = || {
+        let _alone = place.hold_alone()?;
+        let here = nix::fcntl::AT_FDCWD;
+        match place.data().exists() {
+            true => renameat2(here, &incoming, here, &place.data(), RenameFlags::RENAME_EXCHANGE)?,
+            false => fs::rename(&incoming, place.data())?,
+        }
+        place.settle()?;
+        sweep::remove(&incoming)
+    };
+    swap().map_err(doing)
+}
+
+fn size(place: &Place) -> io::Result<Option<VolumeSize>> {
+    let Some(top) = open(&place.data())? else { return Ok(None) };
+    let mut size = VolumeSize { bytes: 0, complete: true };
+    let mut counted = 0;
+    walk(&top, |found| {
+        size.bytes += u64::try_from(found.stat.st_blocks).unwrap_or(0) * 512;
+        counted += 1;
+        size.complete = counted < MAX_COUNTED;
+        Ok(size.complete)
+    })?;
+    Ok(Some(size))
+}
+
+fn remove(place: &Place) -> io::Result<()> {
+    let _alone = match place.hold_alone() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        held => held?,
+    };
+    let trash = place.throw_away()?;
+    sweep::remove(&trash)
+}
+
+/// The data; `None` where there is none.
+fn open(data: &Path) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match nix::fcntl::open(data, flags, Mode::empty()) {
+        Ok(top) => Ok(Some(top)),
+        Err(nix::errno::Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|broken| Error::internal(doing, broken))?.map_err(|error| fault(doing, error))
+}
+
+/// Why an archive was not taken.
+fn refused(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidData => {
+            Error::new(Code::InvalidRequest, format!("the archive is not taken: {error}"))
+                .hint("send what `mirage volume backup` wrote: a tar compressed with zstd")
+        }
+        ErrorKind::UnexpectedEof => Error::new(Code::InvalidRequest, "the archive breaks off")
+            .hint("send the whole file; `mirage volume backup` writes it anew"),
+        // The decompressor has no kind of its own for what is none of its format.
+        ErrorKind::Other => {
+            Error::new(Code::InvalidRequest, "the archive is not compressed with zstd, or damaged")
+                .hint("send what `mirage volume backup` wrote: a tar compressed with zstd")
+                .because(error)
+        }
+        _ => fault("restore a volume", error),
+    }
+}
+
+fn fault(doing: &str, error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock => Error::new(Code::Conflict, "the volume is in use")
+            .hint("wait until no instance runs with it, and no backup is being made: `mirage scale NAME 0` stops a service"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Error::new(Code::DiskFull, format!("Mirage could not {doing}: the disk is full"))
+                .hint("free some space, then ask again: `df -h`")
+                .because(error)
+        }
+        ErrorKind::InvalidFilename => Error::new(Code::Conflict, format!("Mirage could not {doing}: {error}"))
+            .hint("move what is nested so deep further up"),
+        _ => Error::internal(doing, error),
+    }
+}
