@@ -82,6 +82,11 @@ impl MountPath {
         &self.0
     }
 
+    /// Whether what an image writes to this path of its own stays.
+    pub(crate) fn keeps(&self, path: &str) -> bool {
+        path.parse::<Self>().is_ok_and(|path| self.holds(&path))
+    }
+
     /// Whether the other one is in this one, or the same.
     fn holds(&self, other: &Self) -> bool {
         is_in(&other.0, &self.0)

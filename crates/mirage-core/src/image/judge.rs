@@ -50,7 +50,7 @@ pub fn judge(image: &ResolvedImage, about: &Circumstances<'_>) -> ImageVerdict {
     findings.extend(no_command(config, about.spec));
     findings.extend(unexpanded(config, about.spec));
     findings.extend(root(config));
-    findings.extend(volumes(config));
+    findings.extend(volumes(config, about.spec));
     findings.extend(about.quota.and_then(|quota| low(quota, image)));
     findings.extend(no_port(config, about.spec));
     findings.extend(healthcheck(config, about.spec));
@@ -149,8 +149,10 @@ fn root(config: &ImageConfig) -> Option<ImageFinding> {
     })
 }
 
-fn volumes(config: &ImageConfig) -> Option<ImageFinding> {
-    let all = &config.volumes;
+fn volumes(config: &ImageConfig, spec: Option<&ServiceSpec>) -> Option<ImageFinding> {
+    let is_kept =
+        |path: &&String| spec.is_some_and(|spec| spec.volumes.iter().any(|mount| mount.path.keeps(path)));
+    let all: Vec<&String> = config.volumes.iter().filter(|path| !is_kept(path)).collect();
     let mut named: Vec<String> =
         all.iter().take(MAX_VOLUMES).map(|path| format!("`{}`", quoted(path))).collect();
     if all.len() > MAX_VOLUMES {
@@ -158,7 +160,7 @@ fn volumes(config: &ImageConfig) -> Option<ImageFinding> {
     }
     (!all.is_empty()).then(|| {
         let message = format!("what it writes to {} is gone when its instance is replaced", named.join(", "));
-        let hint = "keep what must last in a database or an object store; there are no volumes yet";
+        let hint = "keep it in a volume: `mirage deploy REF --volume NAME:PATH`";
         warning(FindingCode::VolumeNotKept, message, hint)
     })
 }

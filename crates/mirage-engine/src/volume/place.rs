@@ -83,14 +83,26 @@ impl Place {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Gives the folder its last name: from then on there is no such volume.
+    /// Gives the folder its last name, and answers with it: from then on there is no such volume.
     pub(super) fn throw_away(&self) -> io::Result<PathBuf> {
+        self.discard(&self.folder, "")
+    }
+
+    /// Gives an archive's content that was left half-way its last name, where there is any.
+    pub(super) fn discard_incoming(&self) -> io::Result<Option<PathBuf>> {
+        match self.incoming().exists() {
+            true => self.discard(&self.incoming(), "-incoming").map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn discard(&self, what: &Path, mark: &str) -> io::Result<PathBuf> {
         let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let trash = above.join(format!("{TRASH}{}", name.to_string_lossy()));
+        let trash = above.join(format!("{TRASH}{}{mark}", name.to_string_lossy()));
         crate::local::sweep::remove(&trash)?;
-        fs::rename(&self.folder, &trash)?;
+        fs::rename(what, &trash)?;
         File::open(above)?.sync_all()?;
         Ok(trash)
     }

@@ -20,7 +20,7 @@ use super::walk::walk;
 use crate::local::sweep;
 
 /// Entries that are counted of a volume: more take too long for a list.
-const MAX_COUNTED: u64 = 200_000;
+const MAX_COUNTED: u64 = 20_000;
 
 /// Volumes on this machine.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct LocalVolumes {
 
 impl LocalVolumes {
     /// The volumes of a data folder. What was being deleted, or read in, when a control plane ended is
-    /// cleared away; no volume is.
+    /// cleared away, in time; no volume is. To be called in a tokio runtime.
     ///
     /// # Errors
     /// `INTERNAL` where the folder cannot be used.
@@ -38,16 +38,26 @@ impl LocalVolumes {
         let folder = data.join("volumes");
         let tidy = || {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            let mut trash = Vec::new();
             for entry in fs::read_dir(&folder)? {
-                let entry = entry?;
-                match entry.file_name().to_str() {
-                    Some(name) if name.starts_with(TRASH) => sweep::remove(&entry.path())?,
-                    _ => sweep::remove(&Place::new(&entry.path()).incoming())?,
+                let path = entry?.path();
+                if !is_trash(&path) {
+                    trash.extend(Place::new(&path).discard_incoming()?);
+                } else {
+                    trash.push(path);
                 }
             }
-            io::Result::Ok(())
+            io::Result::Ok(trash)
         };
-        tidy().map_err(|error| fault("open the folder of the volumes", error))?;
+        let trash = tidy().map_err(|error| fault("open the folder of the volumes", error))?;
+        // It may be much, and nobody has to wait for it.
+        tokio::task::spawn_blocking(move || {
+            for path in trash {
+                if let Err(error) = sweep::remove(&path) {
+                    tracing::warn!(%error, path = %path.display(), "what is left of a volume stays until the next start");
+                }
+            }
+        });
         Ok(Self { folder })
     }
 
@@ -104,6 +114,10 @@ impl VolumeStore for LocalVolumes {
         })
         .await
     }
+}
+
+fn is_trash(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TRASH))
 }
 
 fn take(place: &Place, source: impl io::Read) -> Result<()> {

@@ -129,7 +129,8 @@ fn what_no_volume_can_be_is_refused_with_its_code_and_changes_nothing() {
     stage.refused(&["volume", "remove", "nothing"], "NOT_FOUND");
     stage.refused(&["volume", "restore", "data"], "NOT_FOUND");
     let garbage = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(garbage.path(), "no archive").unwrap();
+    // More than fits into the buffers on the way: the refusal comes before the end of it.
+    std::fs::write(garbage.path(), "no archive".repeat(8 << 20)).unwrap();
     let garbage = garbage.path().to_str().unwrap();
     stage.refused(&["volume", "restore", "fresh", "--from", garbage], "INVALID_REQUEST");
     assert_eq!(stage.at_rest("web"), before);

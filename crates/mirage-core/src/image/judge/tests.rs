@@ -1,6 +1,7 @@
 use super::*;
 use crate::image::digest::Digest;
 use crate::service::Port;
+use crate::volume::VolumeMount;
 
 /// An image about which there is nothing to say.
 fn fine() -> ResolvedImage {
@@ -182,6 +183,19 @@ fn what_the_registry_says_is_told_and_what_it_does_not_say_is_not() {
          note NOT_SIGNED: it has no signature\n\
          note NO_SBOM: it has no list of what it consists of (SBOM)"
     );
+}
+
+#[test]
+fn a_path_that_is_kept_in_a_volume_is_no_loss() {
+    let mut image = fine();
+    image.config.volumes = words(&["/data/", "/other", "/data/deep"]);
+    let mut spec = ServiceSpec::image(image.reference.clone());
+    spec.volumes = vec![VolumeMount { volume: "data".parse().unwrap(), path: "/data".parse().unwrap() }];
+    let verdict = judge(&image, &circumstances(Some(&spec)));
+    let told: Vec<_> = verdict.warnings().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(told, ["what it writes to `/other` is gone when its instance is replaced"]);
+    image.config.volumes = words(&["/data"]);
+    assert_eq!(judge(&image, &circumstances(Some(&spec))).warnings().count(), 0);
 }
 
 #[test]
