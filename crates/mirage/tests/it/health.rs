@@ -90,7 +90,9 @@ fn a_healthcheck_that_fails_fails_the_deployment_with_its_last_lines() {
     stage.done(&["deploy", &good, "--name", "web", "--health-timeout", "20"]);
     let failing = |tag: &str, test: &[&str]| {
         let reference = pushed(&stage.registry, &format!("acme/web:{tag}"), &checked(test));
-        stage.refused(&["deploy", &reference, "--name", "web", "--health-timeout", "3"], "PROBE_FAILED").stderr
+        stage
+            .refused(&["deploy", &reference, "--name", "web", "--health-timeout", "3"], "PROBE_FAILED")
+            .stderr
     };
     let told = failing("2", &["CMD-SHELL", "echo looking for the database; echo none there >&2; exit 7"]);
     assert!(told.contains("its HEALTHCHECK gave exit code 7: none there"), "{told}");
@@ -99,7 +101,8 @@ fn a_healthcheck_that_fails_fails_the_deployment_with_its_last_lines() {
     assert!(told.contains("no such program `curl`") && told.contains("--health-path"), "{told}");
     assert_eq!(stage.served("web"), "it runs", "the old one never noticed");
     // `NONE` switches off what an image was built on.
-    let none = pushed(&stage.registry, "acme/web:4", &script(SERVE).set("Healthcheck", json!({"Test": ["NONE"]})));
+    let none =
+        pushed(&stage.registry, "acme/web:4", &script(SERVE).set("Healthcheck", json!({"Test": ["NONE"]})));
     let told = stage.done(&["deploy", &none, "--name", "web"]).stderr;
     assert!(told.contains("port 8080 accepts connections"), "{told}");
 }

@@ -93,9 +93,18 @@ async fn a_wrong_request_hears_what_is_wrong_with_it() {
         (json!({"image": "nginx", "resources": {"memory": 1}}), "400 INVALID_REQUEST at resources.memory"),
         (json!({"image": "nginx", "healthcheck": {"path": "x"}}), "400 INVALID_REQUEST at healthcheck.path"),
         (json!({"image": "nginx", "healthcheck": {"speed": 1}}), "400 INVALID_REQUEST at healthcheck.speed"),
-        (json!({"image": "nginx", "healthcheck": {"port": 70000}}), "400 INVALID_REQUEST at healthcheck.port"),
-        (json!({"image": "nginx", "healthcheck": {"status": "2xx"}}), "400 INVALID_REQUEST at healthcheck.status"),
-        (json!({"image": "nginx", "healthcheck": {"host": "a b"}}), "400 INVALID_REQUEST at healthcheck.host"),
+        (
+            json!({"image": "nginx", "healthcheck": {"port": 70000}}),
+            "400 INVALID_REQUEST at healthcheck.port",
+        ),
+        (
+            json!({"image": "nginx", "healthcheck": {"status": "2xx"}}),
+            "400 INVALID_REQUEST at healthcheck.status",
+        ),
+        (
+            json!({"image": "nginx", "healthcheck": {"host": "a b"}}),
+            "400 INVALID_REQUEST at healthcheck.host",
+        ),
         (json!({"image": "nginx", "healthcheck": {"threshold": 0}}), "400 INVALID_REQUEST at healthcheck"),
         (json!({"image": "nginx", "restartPolicy": "maybe"}), "400 INVALID_REQUEST at restartPolicy"),
         (json!({"image": "nginx", "stopGraceSeconds": 9999}), "400 INVALID_REQUEST at stopGraceSeconds"),

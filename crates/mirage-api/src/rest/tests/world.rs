@@ -16,8 +16,8 @@ use mirage_core::port::{
     Router, Sighting,
 };
 use mirage_core::{
-    Attachments, Backend, Code, Digest, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport, InstanceSpec,
-    InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
+    Attachments, Backend, Code, Digest, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
+    InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
     ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, ServiceId,
 };
 use tokio::sync::{Notify, watch};
