@@ -12,8 +12,9 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use mirage_core::port::InstanceEngine;
 use mirage_core::{
-    DeploymentId, EnvironmentId, Exit, InstanceId, InstanceReport, InstanceSpec, InstanceState, LogLine,
-    LogPolicy, LogQuery, LogStream, Name, ResolvedImage, Resources, ServiceId,
+    Code, DeploymentId, EnvironmentId, ExecCommand, ExecEnding, ExecOutcome, Exit, InstanceId,
+    InstanceReport, InstanceSpec, InstanceState, LogLine, LogPolicy, LogQuery, LogStream, Name,
+    ResolvedImage, Resources, ServiceId,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -68,6 +69,7 @@ pub const STORIES: &[Story] = &[
     ("a_log_can_be_followed", |bench| Box::pin(a_log_can_be_followed(bench))),
     ("out_of_memory_is_told_apart", |bench| Box::pin(out_of_memory_is_told_apart(bench))),
     ("a_listener_is_found_and_answers", |bench| Box::pin(a_listener_is_found_and_answers(bench))),
+    ("a_command_is_run_beside_the_process", |bench| Box::pin(a_command_is_run(bench))),
     ("many_start_at_once", |bench| Box::pin(many_start_at_once(bench))),
     ("a_new_control_process_takes_over", |bench| Box::pin(a_new_control_process_takes_over(bench))),
     ("an_end_while_nobody_looks_is_not_lost", |bench| Box::pin(an_end_while_nobody_looks(bench))),
@@ -187,6 +189,33 @@ async fn a_listener_is_found_and_answers(bench: &dyn Bench) -> Outcome {
     let answer = timeout(PATIENCE, ask(address, 8080)).await.map_err(|_| "it does not answer")?;
     check(answer.as_deref() == Ok("hello\n"), || format!("{answer:?}"))?;
     stop(bench, spec.id, SHORT).await
+}
+
+async fn a_command_is_run(bench: &dyn Bench) -> Outcome {
+    let spec = shell(bench, "exec sleep 1000");
+    start(bench, &spec).await?;
+    let engine = bench.engine();
+    let command = |script: &str, timeout| ExecCommand {
+        arguments: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+        variables: spec.variables.clone(),
+        timeout,
+    };
+    // Each would be disturbed by the other.
+    let alone = command("mkdir /tmp/alone && sleep 0.1 && rmdir /tmp/alone && echo alone", PATIENCE);
+    let (one, two) = tokio::join!(engine.exec(spec.id, &alone), engine.exec(spec.id, &alone));
+    let well = ExecOutcome { ending: ExecEnding::Code(0), output: "alone\n".into() };
+    check(one.as_ref().ok() == Some(&well) && two.as_ref().ok() == Some(&well), || {
+        format!("{one:?} {two:?}")
+    })?;
+    let late = engine.exec(spec.id, &command("echo begun; sleep 1000", SHORT)).await.map_err(said)?;
+    let expected = ExecOutcome { ending: ExecEnding::TimedOut, output: "begun\n".into() };
+    check(late == expected, || format!("{late:?}"))?;
+    let missing = ExecCommand { arguments: vec!["no-such-program".into()], ..alone.clone() };
+    let refused = engine.exec(spec.id, &missing).await.err().map(|error| error.code());
+    check(refused == Some(Code::StartFailed), || format!("{refused:?}"))?;
+    stop(bench, spec.id, SHORT).await?;
+    let gone = engine.exec(spec.id, &alone).await.err().map(|error| error.code());
+    check(gone == Some(Code::Conflict), || format!("{gone:?}"))
 }
 
 async fn many_start_at_once(bench: &dyn Bench) -> Outcome {

@@ -9,7 +9,7 @@ const LISTED: &[(&str, &str)] = &[
         "crates/mirage-cli/src/docker_config/helper.rs",
         "the credential helpers that the user's own docker names",
     ),
-    ("crates/mirage-engine/src/local/exec.rs", "Mirage itself, to run a command in a container"),
+    ("crates/mirage-engine/src/local/exec.rs", "Mirage itself, as a runner of commands"),
     ("crates/mirage-engine/src/local/launch.rs", "Mirage itself, as a shim"),
     ("crates/mirage-engine/src/runtime/program.rs", "the OCI runtime that was named with `--runtime`"),
     ("crates/mirage/build.rs", "the compiler, for the sample program"),
