@@ -21,8 +21,8 @@ mod workspace;
 const HELP: &str = "\
 cargo xtask <command>
 
-  test             installs what the tests need (Debian, root), then runs every test and a minute
-                   of each fuzz target
+  test             installs what the tests need (Debian, root), then runs every test, a minute
+                   of each fuzz target and three minutes of chaos
       --no-install   leaves the machine as it is
       FILTER…        only tests whose name contains one of these
   bench [ROW…]     measures the table of docs/BENCHMARKS.md and writes it; `bench --list` names the rows
@@ -44,6 +44,8 @@ cargo xtask <command>
   help             this
 
 MIRAGE_FUZZ_SECONDS   seconds for each fuzz target in `test` (default 60)
+MIRAGE_CHAOS_SECONDS  seconds for the walk of chaos in `test` (default 180)
+MIRAGE_CHAOS_SEED     its seed (default 1)
 CI=true               a test that is skipped although this is root on Linux is a failure
 ";
 

@@ -10,6 +10,16 @@ pub(crate) fn fuzz_seconds() -> Option<u64> {
     variable("MIRAGE_FUZZ_SECONDS").and_then(|value| value.parse().ok())
 }
 
+/// Seconds for the walk of chaos, where somebody asked for a number.
+pub(crate) fn chaos_seconds() -> Option<u64> {
+    variable("MIRAGE_CHAOS_SECONDS").and_then(|value| value.parse().ok())
+}
+
+/// The seed of the walk of chaos, where somebody chose one.
+pub(crate) fn chaos_seed() -> Option<u64> {
+    variable("MIRAGE_CHAOS_SEED").and_then(|value| value.parse().ok())
+}
+
 /// Where programs are looked for.
 pub(crate) fn path() -> String {
     variable("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())

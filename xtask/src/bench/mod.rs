@@ -35,6 +35,10 @@ const ROWS: &[Row] = &[
     ("idle", row::idle::measure),
     ("proxy", row::proxy::alone),
     ("proxy-bridged", row::proxy::bridged),
+    ("rollout", row::rollout::measure),
+    ("restart-500", row::many::restart),
+    ("idle-1000", row::many::idle),
+    ("lists", row::many::lists),
     ("rebuild", row::build::rebuild),
     ("first-build", row::build::first),
 ];

@@ -22,6 +22,7 @@ use nix::unistd::geteuid;
 
 use crate::bed::eventually;
 use crate::reliability::Document;
+use crate::settings;
 use crate::workspace::release_binary;
 use walk::Walk;
 use world::World;
@@ -55,6 +56,13 @@ impl Outcome {
     pub fn faults(&self) -> u64 {
         self.actions.values().filter(|(_, fault)| *fault).map(|(count, _)| count).sum()
     }
+}
+
+/// The seed and the time of the walk in a test: `MIRAGE_CHAOS_SEED` and `MIRAGE_CHAOS_SECONDS`, else 1 and 20
+/// seconds.
+pub fn asked_for() -> (u64, Duration) {
+    let seconds = settings::chaos_seconds().unwrap_or(20);
+    (settings::chaos_seed().unwrap_or(1), Duration::from_secs(seconds))
 }
 
 /// Walks until so much time is over, and to the end of the leg; what happens is told line by line. It

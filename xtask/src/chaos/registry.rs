@@ -133,7 +133,9 @@ fn serve(client: &TcpStream, door: &Arc<Door>) -> std::io::Result<()> {
 fn refuse(mut client: &TcpStream, status: u16) -> std::io::Result<()> {
     client.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut buffer = [0; 4096];
-    let _ = client.read(&mut buffer)?;
+    if client.read(&mut buffer)? == 0 {
+        return Ok(());
+    }
     let answer = format!("HTTP/1.1 {status} Not now\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     client.write_all(answer.as_bytes())
 }

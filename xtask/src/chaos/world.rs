@@ -311,7 +311,7 @@ impl World {
         self.empty_disk();
         let (version, reference) = self.push(number, Temper::Good)?;
         let Service { name, replicas, .. } = &self.services[number];
-        let probe = json!({"path": "/", "intervalSeconds": 1, "timeoutSeconds": 10, "threshold": 5, "startTimeoutSeconds": 6});
+        let probe = json!({"path": "/", "intervalSeconds": 1, "timeoutSeconds": 3, "threshold": 5, "startTimeoutSeconds": 10});
         let settings = json!({"replicas": replicas, "restartPolicy": "ALWAYS", "healthcheck": probe});
         self.platform.create(&name.clone(), &reference, settings)?;
         let service = &mut self.services[number];

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 # Reliability
 
 What was done to a running platform, and how many requests were lost. Written by `cargo xtask reliability` and \
-`cargo xtask chaos --write`; each part is done anew by its command, with the release binary, on one machine. Requests are \
+`cargo xtask chaos --write`; each part is done anew by its command, on one machine, with the release binary unless another one is named. Requests are \
 counted by the clients that send them: every request that is begun ends as good or as failed, an answer is good when it is \
 whole and is what the version that it names must say, and nothing is asked twice.
 ";

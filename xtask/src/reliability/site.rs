@@ -74,7 +74,15 @@ impl Site {
     /// # Errors
     /// Where it is refused or fails.
     pub fn roll_back(&self) -> Result<()> {
-        self.platform.until_active(&self.platform.begin_rollback(Self::SERVICE)?)
+        self.platform.until_active(&self.begin_rollback()?)
+    }
+
+    /// Begins to go back to the version before; answers with the deployment's id.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub fn begin_rollback(&self) -> Result<String> {
+        self.platform.begin_rollback(Self::SERVICE)
     }
 
     /// Whom a load asks.

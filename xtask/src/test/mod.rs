@@ -14,6 +14,9 @@ use tally::Tally;
 /// Seconds for each fuzz target where nobody says otherwise.
 const FUZZ_SECONDS: u64 = 60;
 
+/// Seconds for the walk of chaos where nobody says otherwise.
+const CHAOS_SECONDS: u64 = 180;
+
 /// Runs the tests; `true` where all of them passed, and in CI none was skipped.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
     let filters: Vec<&str> = words.iter().copied().filter(|word| *word != "--no-install").collect();
@@ -28,6 +31,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 /// Runs `cargo test`, shows its lines as they come, and counts them.
 fn run(filters: &[&str]) -> Result<Tally> {
     let seconds = settings::fuzz_seconds().unwrap_or(FUZZ_SECONDS);
+    let chaos = settings::chaos_seconds().unwrap_or(CHAOS_SECONDS);
     // One pipe for both: a test program without the usual frame says on stderr that it was skipped.
     let (output, writer) = std::io::pipe()?;
     let mut child = cargo()
@@ -36,6 +40,7 @@ fn run(filters: &[&str]) -> Result<Tally> {
         .arg("--show-output")
         .args(filters)
         .env("MIRAGE_FUZZ_SECONDS", seconds.to_string())
+        .env("MIRAGE_CHAOS_SECONDS", chaos.to_string())
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .spawn()

@@ -1,5 +1,7 @@
-//! Who has which address: a file for each, so that the next control process knows.
+//! Who has which address: a file for each, so that the next control process knows. And whose turn it is: an
+//! address that was just given back is not given out again because control died in between.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
@@ -19,17 +21,20 @@ pub(crate) struct Lease {
     pub(crate) slot: u16,
 }
 
-/// The folder of leases.
+/// The folder of leases, and that of turns.
 #[derive(Clone, Debug)]
 pub(crate) struct Leases {
     folder: PathBuf,
+    turns: PathBuf,
 }
 
 impl Leases {
-    /// Prepares the folder.
-    pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+    /// Prepares the folders in `run`.
+    pub(crate) fn open(run: &Path) -> io::Result<Self> {
+        let leases = Self { folder: run.join("leases"), turns: run.join("turns") };
+        fs::create_dir_all(&leases.folder)?;
+        fs::create_dir_all(&leases.turns)?;
+        Ok(leases)
     }
 
     /// All leases. What is no lease (torn by a crash, or somebody else's) is removed.
@@ -60,9 +65,27 @@ impl Leases {
         }
     }
 
-    /// Takes the folder itself away.
+    /// Where the search for a free address goes on, by number of the network. What cannot be read is left
+    /// out, and that search begins anew.
+    pub(crate) fn turns(&self) -> io::Result<HashMap<u16, usize>> {
+        let mut turns = HashMap::new();
+        for entry in fs::read_dir(&self.turns)? {
+            let path = entry?.path();
+            let network = path.file_name().and_then(|name| name.to_str()?.parse::<u16>().ok());
+            let turn = fs::read_to_string(&path)?.parse::<usize>().ok();
+            turns.extend(network.zip(turn));
+        }
+        Ok(turns)
+    }
+
+    /// Remembers where the search of a network goes on.
+    pub(crate) fn write_turn(&self, network: u16, turn: usize) -> io::Result<()> {
+        fs::write(self.turns.join(network.to_string()), turn.to_string())
+    }
+
+    /// Takes the folders themselves away.
     pub(crate) fn close(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.folder)
+        fs::remove_dir_all(&self.folder).and(fs::remove_dir_all(&self.turns))
     }
 
     fn path(&self, instance: InstanceId) -> PathBuf {

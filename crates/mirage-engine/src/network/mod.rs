@@ -221,6 +221,7 @@ impl Network {
         let bridge = self.ensure_bridge(&mut state, network)?;
         let address = state.free_address(&self.plan, network).ok_or(io::ErrorKind::QuotaExceeded)?;
         let lease = Lease { network, address, slot };
+        self.leases.write_turn(network, state.cursors.get(&network).copied().unwrap_or_default())?;
         self.leases.write(instance, &lease)?;
         state.leases.insert(instance, lease.clone());
         Ok((lease, bridge))

@@ -36,8 +36,8 @@ pub(super) fn open(config: &NetworkConfig) -> Result<Network> {
 fn try_open(config: &NetworkConfig, plan: Plan) -> io::Result<Network> {
     let run = config.run.clone();
     let pins = Pins::open(&run.join("netns"))?;
-    let leases = Leases::open(run.join("leases"))?;
-    let mut state = State::default();
+    let leases = Leases::open(&run)?;
+    let mut state = State { cursors: leases.turns()?, ..State::default() };
     for (instance, lease) in leases.read()? {
         match pins.namespace(&pin_name(lease.slot))? {
             Some(_) if plan.subnet(lease.network).contains(lease.address) => {

@@ -444,6 +444,18 @@ fn an_address_is_not_given_out_again_at_once_and_runs_out_politely() {
 }
 
 #[test]
+fn an_address_is_not_given_out_again_at_once_although_control_was_killed() {
+    on_a_machine("an_address_is_not_given_out_again_at_once_although_control_was_killed", || {
+        let mut machine = Machine::new();
+        let first = machine.attach(1, 3).attachment.address;
+        machine.network.release(instance(1)).unwrap();
+        machine.restart();
+        assert_ne!(machine.attach(2, 3).attachment.address, first);
+        machine.network.teardown().unwrap();
+    });
+}
+
+#[test]
 fn one_hundred_at_once_all_get_a_place_of_their_own() {
     on_a_machine("one_hundred_at_once_all_get_a_place_of_their_own", || {
         let machine = Machine::new();

@@ -9,6 +9,7 @@ mod adoption;
 mod archives;
 mod bad_input;
 mod canary;
+mod chaos;
 mod credential_table;
 mod demo;
 mod first_deploy;

@@ -45,18 +45,24 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
 
 /// MiB resident of the one process with this role.
 fn resident(platform: &Platform, role: &str) -> Result<f64> {
-    let all = platform.processes();
-    let Some((id, _)) = all.iter().find(|(_, line)| line.split(' ').nth(1) == Some(role)) else {
-        bail!("no process with the role `{role}` among {all:?}");
-    };
+    let id = with_role(platform, role)?;
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS")).context("no VmRSS")?;
     let kib: f64 = line.split_whitespace().nth(1).context("no size")?.parse()?;
     Ok(kib / 1024.0)
 }
 
+/// The one process with this role.
+pub(super) fn with_role(platform: &Platform, role: &str) -> Result<u32> {
+    let all = platform.processes();
+    let Some((id, _)) = all.iter().find(|(_, line)| line.split(' ').nth(1) == Some(role)) else {
+        bail!("no process with the role `{role}` among {all:?}");
+    };
+    Ok(*id)
+}
+
 /// Seconds of processor time that these processes have used.
-fn seconds_of(processes: &[u32]) -> Result<f64> {
+pub(super) fn seconds_of(processes: &[u32]) -> Result<f64> {
     let mut ticks = 0;
     for id in processes {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;

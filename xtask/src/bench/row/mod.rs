@@ -4,10 +4,12 @@ pub(super) mod build;
 pub(super) mod first_answer;
 pub(super) mod hundred;
 pub(super) mod idle;
+pub(super) mod many;
 pub(super) mod preflight;
 pub(super) mod proxy;
 pub(super) mod pull;
 pub(super) mod push;
+pub(super) mod rollout;
 pub(super) mod second_deploy;
 
 use anyhow::{Result, bail};
