@@ -19,6 +19,7 @@ mod id;
 mod image;
 mod instance;
 mod log;
+mod metric;
 mod name;
 pub mod port;
 mod probe;
@@ -31,6 +32,8 @@ mod sealed;
 mod secret;
 mod service;
 mod size;
+mod traffic;
+mod usage;
 mod variable;
 
 pub use credential::{
@@ -53,6 +56,7 @@ pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
 pub use log::{LogLine, LogPosition, LogQuery, LogStream};
+pub use metric::{Figures, MetricPoint};
 pub use name::Name;
 pub use probe::{Probe, ProbeFailure, Verdict};
 pub use project::{Environment, Project};
@@ -66,4 +70,9 @@ pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
+pub use traffic::{
+    LATENCY_BOUNDS_MICROS, LATENCY_BUCKETS, LatencyCounts, ProcessTraffic, ProxyProcess, ServiceTraffic,
+    TrafficCounts, TrafficMark,
+};
+pub use usage::InstanceUsage;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};

@@ -15,6 +15,7 @@ use crate::image::stock::Stock;
 use crate::instance::{InstanceReport, InstanceSpec};
 use crate::log::{LogLine, LogQuery};
 use crate::port::images::{Progress, PullProgress};
+use crate::usage::InstanceUsage;
 
 /// An engine in which Mirage starts, probes, routes and stops each instance itself.
 #[async_trait]
@@ -56,6 +57,12 @@ pub trait InstanceEngine: Send + Sync {
 
     /// Sockets on which the processes of an instance listen, for messages that teach.
     async fn listening(&self, id: InstanceId) -> Result<Vec<SocketAddr>>;
+
+    /// What these instances use, in any order; those that do not run are left out.
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let _ = ids;
+        Ok(Vec::new())
+    }
 
     /// The address at which instances of this network ask for names.
     fn resolver(&self, network: u16) -> Ipv4Addr;

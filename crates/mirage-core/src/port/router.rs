@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::probe::{Probe, ProbeFailure};
 use crate::route::{Backend, RouteTable};
+use crate::traffic::{ProcessTraffic, TrafficMark};
 
 /// The proxy, seen from the control plane.
 #[async_trait]
@@ -24,4 +25,11 @@ pub trait Router: Send + Sync {
 
     /// Asks an instance once whether it is well.
     async fn probe(&self, address: SocketAddr, probe: &Probe) -> Result<(), ProbeFailure>;
+
+    /// What was counted, by each process that still serves: of a process that has a mark in `after`, only
+    /// what has changed since then.
+    async fn traffic(&self, after: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        let _ = after;
+        Ok(Vec::new())
+    }
 }

@@ -10,6 +10,7 @@ mod place;
 mod stop;
 mod supervise;
 mod sweep;
+mod usage;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
 use mirage_core::{
-    Code, Error, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage, Result, Stock,
+    Code, Error, InstanceId, InstanceReport, InstanceSpec, InstanceUsage, Login, ResolvedImage, Result, Stock,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -246,6 +247,11 @@ impl InstanceEngine for LocalEngine {
             Some(pid) => listening::sockets(pid),
             None => Ok(Vec::new()),
         }
+    }
+
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let (inner, ids) = (self.inner.clone(), ids.to_vec());
+        blocking("read what instances use", move || usage::of(&inner, &ids)).await?
     }
 
     fn resolver(&self, network: u16) -> Ipv4Addr {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::Router;
-use mirage_core::{Backend, Code, Error, Probe, ProbeFailure, Result, RouteTable};
+use mirage_core::{
+    Backend, Code, Error, Probe, ProbeFailure, ProcessTraffic, Result, RouteTable, TrafficMark,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -156,6 +158,13 @@ impl Router for ProxyHandle {
 
     async fn probe(&self, address: SocketAddr, probe: &Probe) -> Result<(), ProbeFailure> {
         probe::probe(address, probe).await
+    }
+
+    async fn traffic(&self, after: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        match self.call(&Command::Traffic { after: after.to_vec() }, PROMPT).await? {
+            Reply::Traffic { processes } => Ok(processes),
+            other => Err(surprised(&other)),
+        }
     }
 }
 

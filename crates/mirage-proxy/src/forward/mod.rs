@@ -12,6 +12,8 @@ mod upgrade;
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -29,15 +31,31 @@ pub(crate) async fn handle(
     seat: Rc<Seat>,
     mut request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Infallible> {
+    let begun = Instant::now();
     let format = Format::of(&request);
     let version = request.version();
     let busy = Busy::begin(seat.clone());
     let upgrade = upgrade::wanted(&mut request);
-    let answered = match prepare(&seat, &mut request, upgrade.is_some()) {
-        Ok(destination) if format == Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
-        Ok(destination) => exchange::forward(&seat, &destination, request, upgrade, busy).await,
-        Err(failure) => Err((failure, busy)),
+    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some()) {
+        Ok(destination) => {
+            let answered = match format {
+                Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
+                _ => exchange::forward(&seat, &destination, request, upgrade, busy).await,
+            };
+            (Some(destination.service), answered)
+        }
+        Err(failure) => (None, Err((failure, busy))),
     };
+    let own = answered.is_err();
+    let status = match &answered {
+        Ok(response) => response.status(),
+        // What gRPC is told with a status of 200 is a failure all the same.
+        Err((failure, _)) => failure.status(),
+    };
+    match service {
+        Some(service) => service.count(status, begun.elapsed(), own),
+        None => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+    }
     let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
     if version < Version::HTTP_2
         && seat.client.is_last()

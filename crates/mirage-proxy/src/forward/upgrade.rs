@@ -64,13 +64,7 @@ impl Upgrade {
 }
 
 /// Carries bytes both ways until both sides have ended or one has broken off.
-async fn tunnel(
-    client: OnUpgrade,
-    mut backend: TcpStream,
-    early: BytesMut,
-    _upgraded: InFlight,
-    _held: Busy,
-) {
+async fn tunnel(client: OnUpgrade, mut backend: TcpStream, early: BytesMut, upgraded: InFlight, _held: Busy) {
     let mut client = match client.await {
         Ok(client) => TokioIo::new(client),
         Err(error) => return tracing::debug!(%error, "upgrade was not completed"),
@@ -79,7 +73,11 @@ async fn tunnel(
         client.write_all(&early).await?;
         copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await
     };
-    if let Err(error) = carried.await {
-        tracing::debug!(%error, "upgraded connection broke off");
+    match carried.await {
+        Ok((sent, received)) => {
+            upgraded.pool().came_in(sent);
+            upgraded.pool().went_out(usize::try_from(received).unwrap_or(usize::MAX));
+        }
+        Err(error) => tracing::debug!(%error, "upgraded connection broke off"),
     }
 }

@@ -3,11 +3,15 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
+use http::StatusCode;
 use mirage_core::Backend;
 
 use crate::backend::Pool;
 use crate::published::Published;
+use crate::tally::Tally;
 
 /// Hosts and who answers for them.
 #[derive(Default)]
@@ -21,6 +25,8 @@ pub(crate) struct RoutedService {
     pub(crate) name: String,
     pools: Vec<Rc<Pool>>,
     turn: Cell<usize>,
+    tally: Arc<Tally>,
+    worker: usize,
 }
 
 impl Routes {
@@ -29,9 +35,10 @@ impl Routes {
         let mut kept = HashMap::new();
         let mut hosts = HashMap::new();
         for route in &published.table.routes {
+            let Some(tally) = published.tallies.get(&route.service) else { continue };
             let backends = route.backends.iter().filter_map(|backend| {
                 let load = published.loads.get(backend)?;
-                let fresh = || Rc::new(Pool::new(backend.clone(), load.clone(), worker));
+                let fresh = || Rc::new(Pool::new(backend.clone(), load.clone(), tally.clone(), worker));
                 let pool = kept
                     .entry(backend.clone())
                     .or_insert_with(|| pools.remove(backend).unwrap_or_else(fresh));
@@ -41,6 +48,8 @@ impl Routes {
                 name: route.service_name.clone(),
                 pools: backends.collect(),
                 turn: Cell::new(worker),
+                tally: tally.clone(),
+                worker,
             };
             hosts.insert(host_key(&route.host), Rc::new(service));
         }
@@ -61,6 +70,16 @@ impl Routes {
 }
 
 impl RoutedService {
+    /// Counts a response; `own` where the proxy made it because no instance answered.
+    pub(crate) fn count(&self, status: StatusCode, took: Duration, own: bool) {
+        self.tally.response(self.worker, status, took, own);
+    }
+
+    /// Counts bytes of a request body.
+    pub(crate) fn came_in(&self, bytes: usize) {
+        self.tally.came_in(self.worker, bytes as u64);
+    }
+
     /// The backend for the next request: the one with the fewest open requests, in turn where they
     /// are equal, and one that failed just now only where there is no other. Those in `tried` are
     /// left out.
