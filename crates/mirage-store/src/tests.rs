@@ -10,7 +10,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()
 }
 
-fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
+pub(crate) fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
     Service {
         id: ServiceId::from_random([n; 16]),
         environment,
@@ -25,7 +25,7 @@ fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
     }
 }
 
-async fn environment(store: &Store) -> EnvironmentId {
+pub(crate) async fn environment(store: &Store) -> EnvironmentId {
     let project =
         Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now() };
     let environment = Environment {
