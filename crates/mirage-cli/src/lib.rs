@@ -17,6 +17,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod metrics;
 mod printer;
 mod progress;
 mod remove;
@@ -98,6 +99,8 @@ pub enum Verb {
     Deployments(deployments::DeploymentsArgs),
     /// Show what a service wrote
     Logs(logs::LogsArgs),
+    /// Show what a service did and used
+    Metrics(metrics::MetricsArgs),
     /// Deploy the current revision once more
     Redeploy(lifecycle::RedeployArgs),
     /// Replace the instances of a service by new ones
@@ -169,6 +172,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Status(args) => status::run(args, context).await,
         Verb::Deployments(args) => deployments::run(args, context).await,
         Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Metrics(args) => metrics::run(args, context).await,
         Verb::Redeploy(args) => lifecycle::redeploy(args, context).await,
         Verb::Restart(args) => lifecycle::restart(args, context).await,
         Verb::Rollback(args) => lifecycle::rollback(args, context).await,

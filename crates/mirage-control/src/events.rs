@@ -1,5 +1,6 @@
 //! Facts, as they happen.
 
+use jiff::SignedDuration;
 use mirage_core::{DeploymentId, Event, Result};
 use mirage_store::EventFilter;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -7,6 +8,13 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
+use crate::parts::Parts;
+
+/// How long events are kept: the log is the audit log too.
+const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Events that are forgotten at a time.
+const FORGOTTEN: u32 = 5_000;
 
 /// Events that are read from the database at a time.
 const BATCH: u32 = 500;
@@ -50,6 +58,14 @@ impl Control {
             caught_up: false,
         })
     }
+}
+
+/// Takes events out that are older than they have to be kept.
+pub(crate) async fn forget_old(parts: &Parts) -> Result<()> {
+    let Ok(before) = parts.clock.now().checked_sub(KEPT) else { return Ok(()) };
+    let mut tx = parts.store.begin().await?;
+    tx.forget_events(before, FORGOTTEN).await?;
+    tx.commit().await.map(drop)
 }
 
 impl EventFeed {

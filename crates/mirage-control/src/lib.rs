@@ -17,6 +17,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod metrics;
 mod parts;
 mod patch;
 mod push;
@@ -41,13 +42,17 @@ pub use events::EventFeed;
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
 pub use logs::LogLines;
-pub use mirage_store::{GivenUp, Page, ServiceFilter};
+pub use metrics::{
+    FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,
+};
+pub use mirage_store::{GivenUp, Page, ServiceFilter, ServicePath};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
 pub use token::NewToken;
 pub use variable::SharedVariableView;
 
+use metrics::Meter;
 use parts::Parts;
 use reconcile::Reconciler;
 
@@ -56,6 +61,7 @@ use reconcile::Reconciler;
 pub struct Control {
     parts: Arc<Parts>,
     reconciler: Arc<Reconciler>,
+    meter: Arc<Meter>,
 }
 
 impl Control {
@@ -64,7 +70,8 @@ impl Control {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
         parts.grants.read(&parts.store).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
-        Ok(Self { parts, reconciler })
+        let meter = Meter::start(Arc::clone(&parts));
+        Ok(Self { parts, reconciler, meter })
     }
 
     /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
@@ -74,6 +81,7 @@ impl Control {
 
     /// Stops deciding. Containers and proxy go on.
     pub async fn stop(&self) {
+        self.meter.stop();
         self.reconciler.stop().await;
         self.parts.store.close().await;
     }

@@ -1,11 +1,12 @@
 //! The event log.
 
+use jiff::Timestamp;
 use mirage_core::{DeploymentId, Event, Result, ServiceId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction};
 
 use crate::column::{Columns, micros, text, to_json};
-use crate::store::{Store, failed};
+use crate::store::{Store, Tx, failed};
 
 /// Which events are wanted.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,25 @@ impl Store {
             .fetch_one(&self.reader)
             .await
             .map_err(|error| failed("read the events", error))
+    }
+}
+
+impl Tx {
+    /// Takes events out that are older than `before`, at most `limit`, and answers how many. The database
+    /// itself refuses to let go of what is not 400 days older than its newest event.
+    pub async fn forget_events(&mut self, before: Timestamp, limit: u32) -> Result<u64> {
+        let done = sqlx::query(
+            "DELETE FROM event WHERE number IN (
+                SELECT number FROM event
+                WHERE time < min(?1, (SELECT time - 400 * 86400000000 FROM event ORDER BY number DESC LIMIT 1))
+                ORDER BY number LIMIT ?2)",
+        )
+            .bind(micros(before))
+            .bind(limit)
+            .execute(&mut *self.inner)
+            .await
+            .map_err(|error| failed("forget old events", error))?;
+        Ok(done.rows_affected())
     }
 }
 

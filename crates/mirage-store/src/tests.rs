@@ -203,3 +203,29 @@ async fn nobody_else_reads_the_database() {
         assert_eq!(mode & 0o077, 0, "{}", file.path().display());
     }
 }
+
+#[tokio::test]
+async fn the_event_log_takes_nothing_back_but_what_is_very_old() {
+    let store = Store::in_memory().await.unwrap();
+    let day = jiff::SignedDuration::from_hours(24);
+    let mut tx = store.begin().await.unwrap();
+    for age in [500, 401, 399, 0] {
+        tx.append(Event { time: now() - day * age, ..event(EventKind::ServiceCreated) }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for tampering in [
+        "UPDATE event SET actor = 'nobody' WHERE number = 1",
+        "DELETE FROM event WHERE number = 3",
+        "DELETE FROM event WHERE number > 0",
+    ] {
+        let mut tx = store.begin().await.unwrap();
+        let error = sqlx::query(tampering).execute(&mut *tx.inner).await.unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{tampering}: {error}");
+    }
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.forget_events(now(), 1).await.unwrap(), 1);
+    assert_eq!(tx.forget_events(now(), 10).await.unwrap(), 1, "what must be kept is not even tried");
+    tx.commit().await.unwrap();
+    let left = store.events(&EventFilter::default(), 0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.number).collect::<Vec<_>>(), [3, 4]);
+}

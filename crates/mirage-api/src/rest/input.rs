@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
+use jiff::Timestamp;
 use mirage_control::{Control, ServiceRef};
 use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
 use serde::de::DeserializeOwned;
@@ -130,6 +131,18 @@ pub(crate) fn flag(text: Option<&str>, field: &str) -> Result<bool, Error> {
             .field(field)
             .hint("leave it out for `false`")),
     }
+}
+
+/// A time in a query.
+pub(crate) fn time(text: Option<String>, field: &str) -> Result<Option<Timestamp>, Error> {
+    text.map(|text| {
+        text.parse().map_err(|_| {
+            Error::new(Code::InvalidRequest, format!("`{field}` is not a time"))
+                .field(field)
+                .hint("a time looks like `2026-11-21T09:30:00Z`")
+        })
+    })
+    .transpose()
 }
 
 async fn segment(parts: &mut Parts, control: &Control) -> Result<String, Problem> {

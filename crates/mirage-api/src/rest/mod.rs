@@ -76,6 +76,8 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::reset_vault::reset_vault))
         .routes(routes!(endpoint::logs::logs))
+        .routes(routes!(endpoint::metrics::metrics))
+        .routes(routes!(endpoint::exposition::exposition))
         .routes(routes!(endpoint::events::events))
         .routes(routes!(endpoint::doctor::doctor))
         .routes(routes!(endpoint::healthz::healthz))

@@ -260,3 +260,42 @@ pub(crate) struct Finding {
     pub(crate) seen: String,
     pub(crate) hint: Option<String>,
 }
+
+/// What a service did and used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metrics {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) points: Vec<MetricPoint>,
+}
+
+/// The same in a stretch of time.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetricPoint {
+    pub(crate) time: Timestamp,
+    pub(crate) seconds: u32,
+    pub(crate) cpu: f64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) requests: u64,
+    pub(crate) request_rate: f64,
+    pub(crate) status: StatusClasses,
+    pub(crate) latency: Option<Latency>,
+}
+
+/// Responses by class of status, as far as they are shown.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StatusClasses {
+    #[serde(rename = "5xx")]
+    pub(crate) server_error: u64,
+}
+
+/// How long requests took.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Latency {
+    pub(crate) p95_millis: f64,
+}

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 pub(crate) use answer::{
     Created, CreatedToken, Credential, Credentials, Deployment, Deployments, Diagnosis, Finding,
-    ImageFinding, Inspection, Instance, Layer, LogLine, Problem, Progress, Quota, Service, Services, Step,
+    ImageFinding, Inspection, Instance, Layer, LogLine, MetricPoint, Metrics, Problem, Progress, Quota,
+    Service, Services, Step,
 };
 pub(crate) use request::{
     Change, Healthcheck, InspectImage, NewCredential, NewService, Password, RegistryCredentials, Resources,

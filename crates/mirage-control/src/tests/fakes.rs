@@ -77,6 +77,10 @@ pub(super) struct World {
     pub(super) failing_stops: AtomicU64,
     /// Registries that let nobody in but this user with this password.
     pub(super) doors: Mutex<HashMap<String, (String, String)>>,
+    /// What the proxy says it has counted.
+    pub(super) traffic: Mutex<Vec<ProcessTraffic>>,
+    /// What each process says it has used.
+    pub(super) cpu_micros: AtomicU64,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -105,6 +109,8 @@ impl World {
             refuse_starts: Mutex::default(),
             failing_stops: AtomicU64::default(),
             doors: Mutex::default(),
+            traffic: Mutex::default(),
+            cpu_micros: AtomicU64::default(),
             environments: Mutex::default(),
         })
     }
@@ -335,6 +341,17 @@ impl InstanceEngine for World {
         Ok(vec!["0.0.0.0:3000".parse().unwrap()])
     }
 
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let usage = |id: &InstanceId| InstanceUsage {
+            instance: *id,
+            cpu_micros: self.cpu_micros.load(Ordering::SeqCst),
+            memory_bytes: 10 << 20,
+            received_bytes: 5,
+            sent_bytes: 7,
+        };
+        Ok(ids.iter().map(usage).collect())
+    }
+
     fn resolver(&self, network: u16) -> Ipv4Addr {
         Ipv4Addr::new(10, network as u8, 0, 1)
     }
@@ -384,6 +401,10 @@ impl Router for World {
 
     async fn table(&self) -> Result<RouteTable> {
         Ok(self.table.lock().unwrap().clone())
+    }
+
+    async fn traffic(&self, _: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        Ok(self.traffic.lock().unwrap().clone())
     }
 
     async fn drain(&self, backend: &Backend, _limit: Duration) -> Result<u64> {

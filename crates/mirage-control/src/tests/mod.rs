@@ -3,6 +3,7 @@
 
 mod credentials;
 mod fakes;
+mod metrics;
 mod preflight;
 mod pushes;
 mod trouble;

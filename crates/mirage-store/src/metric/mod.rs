@@ -63,10 +63,10 @@ impl Level {
     }
 }
 
-/// A point of a service: how many seconds were looked at, and what happened in them.
+/// What was seen of a service in a stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MinutePoint {
-    /// At most 60.
+pub struct Sample {
+    /// How many seconds were looked at.
     pub seconds: u32,
     /// What happened.
     pub figures: Figures,
@@ -76,21 +76,21 @@ impl Tx {
     /// Writes what services did in the minute that began at `minute` (seconds since 1970, whole minutes),
     /// folds what is complete by then, and forgets what is too old or too much. Services that are gone are
     /// left out.
-    pub async fn add_minute(&mut self, minute: i64, points: &[(ServiceId, MinutePoint)]) -> Result<()> {
+    pub async fn add_minute(&mut self, minute: i64, points: &[(ServiceId, Sample)]) -> Result<()> {
         self.add_minute_within(minute, points, METRICS_BYTES_MAX).await
     }
 
     async fn add_minute_within(
         &mut self,
         minute: i64,
-        points: &[(ServiceId, MinutePoint)],
+        points: &[(ServiceId, Sample)],
         bytes_max: u64,
     ) -> Result<()> {
         let minute = Level::Minute.floor(minute);
         let numbers = self.metric_numbers(points.iter().map(|(service, _)| *service)).await?;
         let mut rows: Vec<(i64, Vec<u8>)> = points
             .iter()
-            .filter_map(|(service, point)| Some((*numbers.get(service)?, pack::pack(point))))
+            .filter_map(|(service, point)| Some((*numbers.get(service)?, point.pack())))
             .collect();
         rows.sort_unstable_by_key(|(number, _)| *number);
         self.write_points(Level::Minute, minute, &rows).await?;

@@ -2,12 +2,27 @@
 
 use mirage_core::{Error, Figures, Result};
 
-use super::MinutePoint;
+use super::Sample;
 
 /// Memory is kept in units of this many bytes.
 const MEMORY_UNIT: u64 = 1024;
 
-pub(super) fn pack(point: &MinutePoint) -> Vec<u8> {
+impl Sample {
+    /// As bytes: five where it is all zeros, some fifty for a service that is used.
+    pub fn pack(&self) -> Vec<u8> {
+        pack(self)
+    }
+
+    /// From those bytes.
+    ///
+    /// # Errors
+    /// `INTERNAL` where they are others.
+    pub fn unpack(bytes: &[u8]) -> Result<Self> {
+        unpack(bytes)
+    }
+}
+
+fn pack(point: &Sample) -> Vec<u8> {
     let Figures { cpu_micros, memory_bytes, received_bytes, sent_bytes, traffic } = point.figures;
     let memory = memory_bytes.div_ceil(MEMORY_UNIT);
     let mut out = Vec::with_capacity(32);
@@ -24,11 +39,10 @@ pub(super) fn pack(point: &MinutePoint) -> Vec<u8> {
     out
 }
 
-pub(super) fn unpack(mut bytes: &[u8]) -> Result<MinutePoint> {
+fn unpack(mut bytes: &[u8]) -> Result<Sample> {
     let torn = || Error::internal("read metrics", anyhow::anyhow!("a point is torn"));
     let mut next = || take(&mut bytes).ok_or_else(torn);
-    let mut point =
-        MinutePoint { seconds: u32::try_from(next()?).unwrap_or(u32::MAX), ..MinutePoint::default() };
+    let mut point = Sample { seconds: u32::try_from(next()?).unwrap_or(u32::MAX), ..Sample::default() };
     let figures = &mut point.figures;
     figures.cpu_micros = next()?;
     figures.memory_bytes = next()?.saturating_mul(MEMORY_UNIT);
@@ -73,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_point_is_read_back_as_it_was_written() {
-        let mut point = MinutePoint { seconds: 60, ..MinutePoint::default() };
+        let mut point = Sample { seconds: 60, ..Sample::default() };
         assert_eq!(pack(&point).len(), 5);
         point.figures.cpu_micros = u64::MAX;
         point.figures.memory_bytes = 70 << 20;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mirage_core::{Error, MetricPoint, Result, ServiceId};
 use sqlx::Row;
 
-use super::{Level, pack};
+use super::{Level, Sample};
 use crate::column::text;
 use crate::store::{Store, failed};
 
@@ -54,7 +54,7 @@ impl Store {
             .map(|row| {
                 let time = Timestamp::from_second(row.get(0))
                     .map_err(|error| Error::internal("read metrics", error))?;
-                let point = pack::unpack(row.get(1))?;
+                let point = Sample::unpack(row.get(1))?;
                 Ok(MetricPoint { time, seconds: point.seconds, figures: point.figures })
             })
             .collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mirage_core::Result;
 use sqlx::Row;
 
-use super::{Level, MinutePoint, pack};
+use super::{Level, Sample};
 use crate::store::{Tx, failed};
 
 /// The most stretches that are made up for at once: what a day without a control process leaves.
@@ -45,13 +45,13 @@ impl Tx {
                 .fetch_all(&mut *self.inner)
                 .await
                 .map_err(|error| failed("read metrics", error))?;
-        let mut sums: BTreeMap<i64, MinutePoint> = BTreeMap::new();
+        let mut sums: BTreeMap<i64, Sample> = BTreeMap::new();
         for row in rows {
-            let point = pack::unpack(row.get(1))?;
+            let point = Sample::unpack(row.get(1))?;
             let sum = sums.entry(row.get(0)).or_default();
             sum.seconds += point.seconds;
             sum.figures.add(&point.figures);
         }
-        Ok(sums.into_iter().map(|(number, sum)| (number, pack::pack(&sum))).collect())
+        Ok(sums.into_iter().map(|(number, sum)| (number, sum.pack())).collect())
     }
 }

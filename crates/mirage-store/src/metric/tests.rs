@@ -2,7 +2,7 @@
 
 use mirage_core::{EnvironmentId, Figures, MetricPoint, ServiceId, TrafficCounts};
 
-use super::{Level, METRICS_BYTES_MAX, MinutePoint};
+use super::{Level, METRICS_BYTES_MAX, Sample};
 use crate::Store;
 
 /// 2026-09-21, 14:00 UTC, which is no beginning of six hours.
@@ -23,7 +23,7 @@ async fn services(store: &Store, count: u8) -> Vec<ServiceId> {
 }
 
 /// A minute of a service that somebody uses: some fifty bytes.
-fn busy(n: i64) -> MinutePoint {
+fn busy(n: i64) -> Sample {
     let mut traffic = TrafficCounts {
         classes: [0, 600 + n as u64, 3, 20, 1],
         bytes_in: 40_000,
@@ -41,14 +41,14 @@ fn busy(n: i64) -> MinutePoint {
         sent_bytes: 9_100_000,
         traffic,
     };
-    MinutePoint { seconds: 60, figures }
+    Sample { seconds: 60, figures }
 }
 
 fn requests(points: &[MetricPoint]) -> u64 {
     points.iter().map(|point| point.figures.traffic.requests()).sum()
 }
 
-async fn add(store: &Store, minute: i64, points: &[(ServiceId, MinutePoint)], bytes_max: u64) {
+async fn add(store: &Store, minute: i64, points: &[(ServiceId, Sample)], bytes_max: u64) {
     let mut tx = store.begin().await.unwrap();
     tx.add_minute_within(minute, points, bytes_max).await.unwrap();
     tx.commit().await.unwrap();

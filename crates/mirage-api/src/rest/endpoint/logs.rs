@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use jiff::Timestamp;
 use mirage_control::Control;
 use mirage_core::{Code, Error, LogQuery, Result};
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Filter, Wanted, flag, limit};
+use crate::rest::input::{Filter, Wanted, flag, limit, time};
 use crate::rest::stream::{Item, NDJSON, accepts, lines, server_sent};
 use crate::rest::wire::log::{LogCursor, LogLine};
 
@@ -140,15 +139,4 @@ fn query(which: Which, cursor: &LogCursor, follow: bool) -> Result<LogQuery> {
         limit: (!all).then_some(lines as usize),
         after: cursor.places(),
     })
-}
-
-fn time(text: Option<String>, field: &str) -> Result<Option<Timestamp>> {
-    text.map(|text| {
-        text.parse().map_err(|_| {
-            Error::new(Code::InvalidRequest, format!("`{field}` is not a time"))
-                .field(field)
-                .hint("a time looks like `2026-11-21T09:30:00Z`")
-        })
-    })
-    .transpose()
 }
