@@ -41,7 +41,7 @@ pub use doctor::Finding;
 pub use events::EventFeed;
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
-pub use logs::LogLines;
+pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogSearch, ServiceLine};
 pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,
 };

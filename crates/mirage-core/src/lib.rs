@@ -55,7 +55,7 @@ pub use image::resolved::{ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy};
-pub use log::{LogLine, LogPosition, LogQuery, LogStream};
+pub use log::{LineTest, LogLine, LogPosition, LogQuery, LogStream};
 pub use metric::{Figures, MetricPoint};
 pub use name::Name;
 pub use probe::{Probe, ProbeFailure, Verdict};

@@ -76,6 +76,7 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::reset_vault::reset_vault))
         .routes(routes!(endpoint::logs::logs))
+        .routes(routes!(endpoint::logs::all_logs))
         .routes(routes!(endpoint::metrics::metrics))
         .routes(routes!(endpoint::exposition::exposition))
         .routes(routes!(endpoint::events::events))

@@ -241,10 +241,15 @@ pub(crate) struct ImageConfig {
 
 /// One line that an instance wrote.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct LogLine {
     pub(crate) time: Timestamp,
     pub(crate) text: String,
     pub(crate) instance: String,
+    pub(crate) next: String,
+    pub(crate) service: String,
+    #[serde(default)]
+    pub(crate) lost_before: bool,
 }
 
 /// What was looked at on the platform's machine.

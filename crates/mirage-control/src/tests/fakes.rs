@@ -371,6 +371,7 @@ impl LogReader for World {
             instance: InstanceId::from_random([0; 16]),
             deployment: query.deployment.unwrap_or(DeploymentId::from_random([0; 16])),
             next: LogPosition::default(),
+            lost_before: false,
         }])
     }
 

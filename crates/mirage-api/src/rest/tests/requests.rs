@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 30);
+    assert_eq!(closed, 31);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -280,6 +280,7 @@ async fn the_face_describes_itself() {
     GET /api/doctor
     GET /api/events
     POST /api/images/inspect
+    GET /api/logs
     GET /api/projects/{project}/environments/{environment}/variables
     PATCH /api/projects/{project}/environments/{environment}/variables
     GET /api/services
@@ -291,6 +292,7 @@ async fn the_face_describes_itself() {
     GET /api/services/{service}/deployments
     GET /api/services/{service}/image-config
     GET /api/services/{service}/logs
+    GET /api/services/{service}/metrics
     POST /api/services/{service}/redeploy
     POST /api/services/{service}/restart
     POST /api/services/{service}/rollback
@@ -300,6 +302,7 @@ async fn the_face_describes_itself() {
     POST /api/vault/reset
     POST /api/vault/rotate
     GET /healthz
+    GET /metrics
     GET /readyz
     "#);
     // Every schema that is referred to is there.

@@ -67,12 +67,48 @@ async fn a_log_is_asked_for_in_a_way_that_can_be_understood() {
         ("after=here", "400 INVALID_REQUEST at after"),
         ("deployment=x", "400 INVALID_REQUEST at deployment"),
         ("color=x", "400 INVALID_REQUEST at color"),
+        ("regex=(", "400 INVALID_REQUEST at regex"),
+        ("level=loud", "400 INVALID_REQUEST at level"),
     ] {
         assert_eq!(app.get(&format!("/api/services/web/logs?{query}")).await.problem(), problem);
+        assert_eq!(app.get(&format!("/api/logs?service=web&{query}")).await.problem(), problem);
     }
+    assert_eq!(app.get("/api/logs").await.problem(), "400 INVALID_REQUEST at service");
+    let crowd = "service=web&".repeat(21);
+    assert_eq!(app.get(&format!("/api/logs?{crowd}")).await.problem(), "400 INVALID_REQUEST at service");
+    assert_eq!(app.get("/api/logs?service=none").await.problem(), "404 NOT_FOUND");
     let long = format!("/api/services/web/logs?grep={}", "x".repeat(1001));
     assert_eq!(app.get(&long).await.problem(), "400 INVALID_REQUEST at grep");
     assert_eq!(app.get("/api/services/none/logs").await.problem(), "404 NOT_FOUND");
     let lines = app.get("/api/services/web/logs?since=2026-11-21T00:00:00Z&grep=&follow=0").await;
     assert_eq!(lines.json(), json!({"lines": []}));
+}
+
+#[tokio::test]
+async fn lines_are_picked_by_pattern_and_by_level_also_of_several_services() {
+    let app = TestApp::new().await;
+    app.running(web()).await;
+    app.running(json!({"image": "registry.test/acme/web:1", "name": "other"})).await;
+    for text in [r#"{"level":"info","msg":"hello"}"#, "plain", r#"{"level":50,"msg":"bad 42"}"#] {
+        app.world.write_line(text);
+    }
+    let shown = |answer: &Value| -> Vec<String> {
+        let lines = answer["lines"].as_array().unwrap();
+        let one = |line: &Value| {
+            format!("{} {} {}", line["service"], line["level"], line["text"].as_str().unwrap().len())
+        };
+        lines.iter().map(one).collect()
+    };
+    let bad = r#""web" "error" 27"#;
+    for query in ["level=warn", "regex=%5Cd%2B%22", "regex=b.d&level=error"] {
+        let answer = app.get(&format!("/api/services/web/logs?{query}")).await.json();
+        assert_eq!(shown(&answer), [bad], "{query}");
+    }
+    // The small world shows the same lines for every service.
+    let both =
+        app.get("/api/logs?service=web&service=other&service=default%2Fproduction%2Fweb&level=error").await;
+    assert_eq!(shown(&both.json()), [bad, &bad.replace("web", "other")]);
+    let mut lines = app.listen("/api/logs?follow=true&service=web&service=other", &[]).await;
+    let told = lines.until("bad 42").await;
+    assert!(told.contains(r#""service":"web""#), "{told}");
 }
