@@ -2,17 +2,16 @@
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, Event,
-    EventKind, Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback,
-    human_bytes,
+    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, EventKind,
+    Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback, human_bytes,
 };
 use mirage_store::Tx;
 
-use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 use crate::login::Puller;
 use crate::patch::ServicePatch;
+use crate::{Control, changes};
 
 /// How credentials are named among the settings that changed.
 const CREDENTIALS: &str = "registryCredentials";
@@ -58,7 +57,7 @@ impl Control {
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
         service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
-        let before = service.replicas;
+        let before = service.clone();
         patch.check_seen(&service)?;
         let mut fields = self.apply(patch, &mut service)?;
         if service.spec.source != preview.spec.source {
@@ -74,9 +73,9 @@ impl Control {
         if !fields.is_empty() {
             service.updated_at = now;
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+            self.tell_changes(&mut tx, actor, (&before, &service), fields).await?;
         }
-        let id = self.begin_deployment(&mut tx, &service, resolution, trigger).await?;
+        let id = self.begin_deployment(&mut tx, actor, &service, resolution, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
@@ -94,7 +93,7 @@ impl Control {
                 newest.first().map(|d| d.revision).ok_or_else(|| gone(&service))?
             }
         };
-        self.again(&service, revision, Trigger::Redeploy).await
+        self.again(actor, &service, revision, Trigger::Redeploy).await
     }
 
     /// Deploys an older revision's exact content; without a number, the one before the active one. It runs
@@ -137,10 +136,9 @@ impl Control {
         if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, service.replicas, vec![CREDENTIALS.to_owned()])
-                .await?;
+            self.tell_changes(&mut tx, actor, (&service, &service), vec![CREDENTIALS.to_owned()]).await?;
         }
-        self.queue_again(tx, &service, revision, Trigger::Rollback).await
+        self.queue_again(tx, actor, &service, revision, Trigger::Rollback).await
     }
 
     /// Deploys the revision that an earlier deployment had.
@@ -174,6 +172,8 @@ impl Control {
             )
             .hint("only a deployment that is on its way can be cancelled"));
         }
+        let about = (deployment.service, id);
+        tx.append(actor.event_of(self.parts.clock.now(), about, EventKind::CancelRequested)).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(deployment.service);
         self.read_deployment(id).await
@@ -194,20 +194,27 @@ impl Control {
         Ok(Resolution { image, started_at, summary })
     }
 
-    async fn again(&self, service: &Service, revision: u32, trigger: Trigger) -> Result<Deployment> {
+    async fn again(
+        &self,
+        actor: &Actor,
+        service: &Service,
+        revision: u32,
+        trigger: Trigger,
+    ) -> Result<Deployment> {
         let mut tx = self.parts.store.begin().await?;
         tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
-        self.queue_again(tx, service, revision, trigger).await
+        self.queue_again(tx, actor, service, revision, trigger).await
     }
 
     async fn queue_again(
         &self,
         mut tx: Tx,
+        actor: &Actor,
         service: &Service,
         revision: u32,
         trigger: Trigger,
     ) -> Result<Deployment> {
-        let id = self.queue(&mut tx, service.id, revision, trigger).await?;
+        let id = self.queue(&mut tx, actor, service.id, revision, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
@@ -267,25 +274,18 @@ impl Control {
         &self,
         tx: &mut Tx,
         actor: &Actor,
-        service: &Service,
-        replicas_before: u32,
+        (before, service): (&Service, &Service),
         fields: Vec<String>,
     ) -> Result<()> {
-        let event = |kind| Event {
-            number: 0,
-            time: service.updated_at,
-            actor: actor.name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind,
-        };
-        if service.replicas != replicas_before {
-            let kind = EventKind::ServiceScaled { from: replicas_before, to: service.replicas };
+        let event = |kind| actor.event(service.updated_at, Some(service.id), kind);
+        if service.replicas != before.replicas {
+            let kind = EventKind::ServiceScaled { from: before.replicas, to: service.replicas };
             tx.append(event(kind)).await?;
         }
         let fields: Vec<String> = fields.into_iter().filter(|field| field != "replicas").collect();
         if !fields.is_empty() {
-            tx.append(event(EventKind::ServiceChanged { fields })).await?;
+            let (changes, variables) = changes::between(&before.spec, &service.spec)?;
+            tx.append(event(EventKind::ServiceChanged { fields, changes, variables })).await?;
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ impl Control {
         self.try_login(&credential, image).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
-        let before = service.replicas;
+        let before = service.clone();
         patch.check_seen(&service)?;
         let mut fields = self.apply(patch, &mut service)?;
         if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
@@ -316,7 +316,7 @@ impl Control {
         if !fields.is_empty() {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+            self.tell_changes(&mut tx, actor, (&before, &service), fields).await?;
             self.parts.announce(tx.commit().await?);
             self.ring(service.id);
         }

@@ -6,6 +6,7 @@
 //! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
 
 pub mod access;
+mod changes;
 mod create;
 mod credential;
 mod deploy;
@@ -38,7 +39,7 @@ pub use access::{Action, Actor};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
-pub use events::EventFeed;
+pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
 pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogSearch, ServiceLine};

@@ -1,7 +1,7 @@
 //! Deploying by itself: a push to the built-in registry is enough.
 
 use mirage_core::{
-    Code, Error, Event, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
+    Code, Error, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
 };
 use tracing::{error, info};
 
@@ -97,17 +97,14 @@ impl Control {
     async fn tell_refusal(&self, service: &Service, refusal: &Error) {
         error!(service = %service.name, error = ?refusal, "a push could not be followed by a deploy");
         let Source::Image(reference) = &service.spec.source;
-        let event = Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: Actor::platform().name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind: EventKind::PushNotDeployed {
+        let event = Actor::platform().event(
+            self.parts.clock.now(),
+            Some(service.id),
+            EventKind::PushNotDeployed {
                 image: reference.to_string(),
                 reason: format!("{}: {}", refusal.code(), refusal.message()),
             },
-        };
+        );
         let told = async {
             let mut tx = self.parts.store.begin().await?;
             tx.append(event).await?;

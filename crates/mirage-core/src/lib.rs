@@ -41,7 +41,7 @@ pub use credential::{
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, SettingChange};
 pub use grant::Grant;
 pub use host::host_label;
 pub use id::{CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId};

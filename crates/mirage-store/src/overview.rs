@@ -1,9 +1,9 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
-use mirage_core::{Name, Phase, Result, ServiceId};
+use mirage_core::{DeploymentId, Name, Phase, ResolvedImage, Result, ServiceId};
 
-use crate::column::Columns;
-use crate::store::{Store, failed};
+use crate::column::{Columns, text};
+use crate::store::{Store, Tx, failed};
 
 /// A service by the names that lead to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,5 +48,20 @@ impl Store {
                 .await
                 .map_err(|error| failed("count the deployments", error))?;
         rows.iter().map(|row| Ok((row.word("phase")?, row.number("count")?))).collect()
+    }
+}
+
+impl Tx {
+    /// The image of a deployment's revision.
+    pub async fn image_of_deployment(&mut self, id: DeploymentId) -> Result<Option<ResolvedImage>> {
+        let row = sqlx::query(
+            "SELECT r.image FROM deployment d
+             JOIN revision r ON r.service_id = d.service_id AND r.number = d.revision WHERE d.id = ?",
+        )
+        .bind(text(id))
+        .fetch_optional(&mut *self.inner)
+        .await
+        .map_err(|error| failed("read a revision", error))?;
+        row.map(|row| row.json("image")).transpose()
     }
 }

@@ -304,3 +304,41 @@ pub(crate) struct StatusClasses {
 pub(crate) struct Latency {
     pub(crate) p95_millis: f64,
 }
+
+/// The event log, or a part of it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Events {
+    pub(crate) events: Vec<Event>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) number: i64,
+    pub(crate) time: Timestamp,
+    pub(crate) actor: String,
+    pub(crate) service: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    /// What there is to say about it beside that, by kind.
+    #[serde(flatten)]
+    details: BTreeMap<String, serde_json::Value>,
+}
+
+impl Event {
+    /// Kind and details in a line: `serviceScaled from=1 to=3`.
+    pub(crate) fn told(&self) -> String {
+        let mut told = self.kind.clone();
+        for (name, value) in &self.details {
+            match value {
+                serde_json::Value::Null => {}
+                serde_json::Value::Array(all) if all.is_empty() => {}
+                serde_json::Value::String(text) if text.contains(' ') => told += &format!(" {name}={text:?}"),
+                serde_json::Value::String(text) => told += &format!(" {name}={text}"),
+                _ if name == "deployment" => {}
+                value => told += &format!(" {name}={value}"),
+            }
+        }
+        told
+    }
+}

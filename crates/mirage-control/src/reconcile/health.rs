@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mirage_core::{DeploymentId, Event, EventKind, InstanceId, Probe, ProbeFailure, ServiceId, Verdict};
+use mirage_core::{DeploymentId, EventKind, InstanceId, Probe, ProbeFailure, ServiceId, Verdict};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tracing::error;
@@ -130,14 +130,8 @@ impl Health {
             }
             _ => EventKind::InstanceHealthy { instance },
         };
-        let event = Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: Actor::platform().name().to_owned(),
-            service: Some(subject.service),
-            deployment: Some(subject.deployment),
-            kind,
-        };
+        let event =
+            Actor::platform().event_of(self.parts.clock.now(), (subject.service, subject.deployment), kind);
         let written = async {
             let mut tx = self.parts.store.begin().await?;
             tx.append(event).await?;

@@ -112,3 +112,47 @@ async fn lines_are_picked_by_pattern_and_by_level_also_of_several_services() {
     let told = lines.until("bad 42").await;
     assert!(told.contains(r#""service":"web""#), "{told}");
 }
+
+#[tokio::test]
+async fn the_event_log_tells_who_changed_what_and_never_a_secret() {
+    let app = TestApp::new().await;
+    app.running(web()).await;
+    let patch = json!({
+        "image": "registry.test/acme/web:2", "replicas": 2, "autoDeploy": true, "command": ["/web", "hunter2"],
+        "environmentVariables": {"PASSWORD": "hunter2"},
+    });
+    let id = app.post("/api/services/web/deploy", patch).await.json()["id"].as_str().unwrap().to_owned();
+    app.becomes(&id, "active").await;
+    let read = async |query: &str| {
+        let answer = app.get(&format!("/api/events?follow=false&{query}")).await;
+        assert!(!answer.text.contains("hunter2"));
+        answer.json()["events"].as_array().unwrap().clone()
+    };
+    let changed = read("kind=serviceChanged&service=web&actor=admin").await;
+    let [changed] = &changed[..] else { panic!("{changed:?}") };
+    assert_eq!(changed["variables"], json!(["PASSWORD"]));
+    assert_eq!(changed["fields"], json!(["image", "environmentVariables", "command", "autoDeploy"]));
+    let expected = json!([
+        {"field": "autoDeploy", "before": "false", "after": "true"},
+        {"field": "image", "before": "registry.test/acme/web:1", "after": "registry.test/acme/web:2"},
+    ]);
+    assert_eq!(changed["changes"], expected);
+    let scaled = read("kind=serviceScaled").await;
+    assert_eq!((&scaled[0]["from"], &scaled[0]["to"]), (&json!(1), &json!(2)));
+    let asked = read("kind=deploymentRequested").await;
+    assert_eq!(asked.len(), 2);
+    assert_eq!((&asked[1]["reason"], &asked[1]["revision"]), (&json!("deploy"), &json!(2)));
+    assert_eq!((&asked[1]["previous"], &asked[0]["previous"]), (&asked[0]["digest"], &Value::Null));
+
+    let all = read("limit=1000").await;
+    assert!(all.is_sorted_by_key(|event| event["number"].as_i64()));
+    let (newest, number) = (read("limit=2").await, all[2]["number"].as_i64().unwrap());
+    assert_eq!(newest, all[all.len() - 2..]);
+    assert_eq!(read(&format!("after={number}&limit=2")).await, all[3..5]);
+    assert!(read("actor=nobody").await.is_empty() && read("since=2099-01-01T00:00:00Z").await.is_empty());
+    assert_eq!(app.get("/api/events?until=x").await.problem(), "400 INVALID_REQUEST at until");
+    let mut lines =
+        app.listen("/api/events?after=0&kind=serviceScaled", &[("accept", "application/x-ndjson")]).await;
+    let first: Value = serde_json::from_str(&lines.until("serviceScaled").await).unwrap_or_default();
+    assert_eq!(first["type"], "serviceScaled");
+}
