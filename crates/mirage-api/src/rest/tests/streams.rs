@@ -118,7 +118,7 @@ async fn the_event_log_tells_who_changed_what_and_never_a_secret() {
     let app = TestApp::new().await;
     app.running(web()).await;
     let patch = json!({
-        "image": "registry.test/acme/web:2", "replicas": 2, "autoDeploy": true, "command": ["/web", "hunter2"],
+        "image": "registry.test/acme/web:2", "replicas": 2, "allowNewPrivileges": true, "command": ["/web", "hunter2"],
         "environmentVariables": {"PASSWORD": "hunter2"},
     });
     let id = app.post("/api/services/web/deploy", patch).await.json()["id"].as_str().unwrap().to_owned();
@@ -131,9 +131,9 @@ async fn the_event_log_tells_who_changed_what_and_never_a_secret() {
     let changed = read("kind=serviceChanged&service=web&actor=admin").await;
     let [changed] = &changed[..] else { panic!("{changed:?}") };
     assert_eq!(changed["variables"], json!(["PASSWORD"]));
-    assert_eq!(changed["fields"], json!(["image", "environmentVariables", "command", "autoDeploy"]));
+    assert_eq!(changed["fields"], json!(["image", "environmentVariables", "command", "allowNewPrivileges"]));
     let expected = json!([
-        {"field": "autoDeploy", "before": "false", "after": "true"},
+        {"field": "allowNewPrivileges", "before": "false", "after": "true"},
         {"field": "image", "before": "registry.test/acme/web:1", "after": "registry.test/acme/web:2"},
     ]);
     assert_eq!(changed["changes"], expected);
