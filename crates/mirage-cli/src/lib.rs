@@ -10,6 +10,7 @@ mod deploy;
 mod deployments;
 mod docker_config;
 mod doctor;
+mod events;
 mod follow;
 mod here;
 mod image;
@@ -17,6 +18,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod metrics;
 mod printer;
 mod progress;
 mod remove;
@@ -99,6 +101,10 @@ pub enum Verb {
     Deployments(deployments::DeploymentsArgs),
     /// Show what a service wrote
     Logs(logs::LogsArgs),
+    /// Show who did what, and what happened
+    Events(events::EventsArgs),
+    /// Show what a service did and used
+    Metrics(metrics::MetricsArgs),
     /// Deploy the current revision once more
     Redeploy(lifecycle::RedeployArgs),
     /// Replace the instances of a service by new ones
@@ -175,6 +181,8 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Status(args) => status::run(args, context).await,
         Verb::Deployments(args) => deployments::run(args, context).await,
         Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Events(args) => events::run(args, context).await,
+        Verb::Metrics(args) => metrics::run(args, context).await,
         Verb::Redeploy(args) => lifecycle::redeploy(args, context).await,
         Verb::Restart(args) => lifecycle::restart(args, context).await,
         Verb::Rollback(args) => lifecycle::rollback(args, context).await,

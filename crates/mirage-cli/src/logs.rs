@@ -1,25 +1,36 @@
-//! `mirage logs NAME`
+//! `mirage logs NAME…`
+
+mod resume;
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::time::Duration;
 
 use clap::Args;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mirage_core::{Error, Result};
+use mirage_core::{Code, Error, Result};
 
 use super::Context;
 use super::api::segment;
 use super::args::since;
 use super::wire::LogLine;
+use resume::Resume;
 
-/// Show what a service wrote
+/// Pauses before a platform that went away is asked again: at first, and at most.
+const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+
+/// Show what services wrote
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mirage logs web -f\n  mirage logs web --since 10m --grep error")]
+#[command(
+    after_help = "Examples:\n  mirage logs web -f\n  mirage logs web worker -f --level warn\n  mirage logs web --since 10m --regex 'status=5..'"
+)]
 pub struct LogsArgs {
-    /// The service: a name, an id, or project/environment/name
-    name: String,
-    /// Go on with every new line
+    /// The services: names, ids, or project/environment/name
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Go on with every new line, also over a restart of the platform
     #[arg(long, short)]
     follow: bool,
     /// Only since this time, or so long ago: 10m, 2h
@@ -31,6 +42,12 @@ pub struct LogsArgs {
     /// Only lines that contain this text
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
+    /// Only lines that this regular expression matches
+    #[arg(long, value_name = "PATTERN")]
+    regex: Option<String>,
+    /// Only JSON lines of this level or a worse one: trace, debug, info, warn, error, fatal
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<String>,
     /// Only lines of this deployment
     #[arg(long, value_name = "ID")]
     deployment: Option<String>,
@@ -43,49 +60,115 @@ pub struct LogsArgs {
 }
 
 pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
-    let lines = context.api.lines(&path(&args, context.surroundings.clock.now())?).await?;
-    let mut lines = pin!(lines);
-    let mut instances = BTreeSet::new();
-    while let Some(line) = lines.try_next().await? {
-        if context.printer.json {
-            context.printer.data(&line);
-            continue;
-        }
-        let line: LogLine = serde_json::from_str(&line)
-            .map_err(|error| Error::internal("read a log line of the platform", error))?;
-        instances.insert(line.instance.clone());
-        context.printer.data(&shown(&line, instances.len() > 1, args.timestamps));
-    }
-    Ok(())
-}
-
-fn path(args: &LogsArgs, now: Timestamp) -> Result<String> {
-    let mut path = format!("/api/services/{}/logs?follow={}", segment(&args.name), args.follow);
-    let mut add = |name: &str, value: &str| {
-        path += &format!("&{name}={}", segment(value));
+    let query = query(&args, context.surroundings.clock.now())?;
+    let mut output = Output {
+        args: &args,
+        context: &context,
+        resume: Resume::default(),
+        connected: false,
+        speakers: BTreeSet::new(),
     };
-    if let Some(text) = &args.since {
-        add("since", &since(text, now)?.to_string());
+    let first = match args.limit {
+        Some(limit) => format!("{query}&limit={limit}"),
+        None => query.clone(),
+    };
+    let mut ended = output.pass_on(&first).await;
+    let mut pause = PAUSE;
+    // Only what was connected once is waited for: a wrong address is no platform that was restarted.
+    while args.follow && output.connected {
+        match ended {
+            Ok(()) => {}
+            Err(error) if error.code() == Code::TargetUnavailable => {
+                context.printer.note("the platform went away; waiting for it");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+        let seen = output.resume.lines();
+        ended = output.pass_on(&format!("{query}&after={}", output.resume.after())).await;
+        pause = if output.resume.lines() > seen { PAUSE } else { (pause * 2).min(PAUSE_MOST) };
     }
-    if let Some(text) = &args.until {
-        add("until", &since(text, now)?.to_string());
-    }
-    if let Some(text) = &args.grep {
-        add("grep", text);
-    }
-    if let Some(id) = &args.deployment {
-        add("deployment", id);
-    }
-    if let Some(limit) = args.limit {
-        add("limit", &limit.to_string());
-    }
-    Ok(path)
+    ended
 }
 
-/// The line, with the instance before it once more than one has spoken.
-fn shown(line: &LogLine, several: bool, timestamps: bool) -> String {
-    let time = if timestamps { format!("{} ", line.time) } else { String::new() };
-    let who =
-        if several { format!("{} | ", &line.instance[..line.instance.len().min(8)]) } else { String::new() };
-    format!("{time}{who}{}", line.text)
+/// Where lines go.
+struct Output<'a> {
+    args: &'a LogsArgs,
+    context: &'a Context,
+    resume: Resume,
+    /// A platform has answered once.
+    connected: bool,
+    /// Services and instances that have written.
+    speakers: BTreeSet<(String, String)>,
+}
+
+impl Output<'_> {
+    /// Shows every line of an answer until it ends.
+    async fn pass_on(&mut self, query: &str) -> Result<()> {
+        let lines = self.context.api.lines(&format!("/api/logs?{query}")).await?;
+        self.connected = true;
+        let mut lines = pin!(lines);
+        while let Some(text) = lines.try_next().await? {
+            let line: LogLine = serde_json::from_str(&text)
+                .map_err(|error| Error::internal("read a log line of the platform", error))?;
+            self.resume.pass(&line);
+            if self.context.printer.json {
+                self.context.printer.data(&text);
+            } else {
+                self.show(line);
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, line: LogLine) {
+        if line.lost_before {
+            self.context
+                .printer
+                .note("lines are missing here: the log's size limit took them away before they were read");
+        }
+        let shown = self.shown(&line);
+        self.context.printer.data(&shown);
+    }
+
+    /// The line, with the service before it where several are asked for, and the instance where several speak.
+    fn shown(&mut self, line: &LogLine) -> String {
+        let instance = &line.instance[..line.instance.len().min(8)];
+        self.speakers.insert((line.service.clone(), line.instance.clone()));
+        let siblings = self.speakers.iter().filter(|(service, _)| *service == line.service).count();
+        let who = match (self.args.names.len() > 1, siblings > 1) {
+            (false, false) => String::new(),
+            (false, true) => format!("{instance} | "),
+            (true, false) => format!("{} | ", line.service),
+            (true, true) => format!("{} {instance} | ", line.service),
+        };
+        let time = if self.args.timestamps { format!("{} ", line.time) } else { String::new() };
+        format!("{time}{who}{}", line.text)
+    }
+}
+
+/// Everything but how many and from where.
+fn query(args: &LogsArgs, now: Timestamp) -> Result<String> {
+    let mut query = format!("follow={}", args.follow);
+    let mut add = |name: &str, value: &str| {
+        query += &format!("&{name}={}", segment(value));
+    };
+    args.names.iter().for_each(|name| add("service", name));
+    for (name, text) in [("since", &args.since), ("until", &args.until)] {
+        if let Some(text) = text {
+            add(name, &since(text, now)?.to_string());
+        }
+    }
+    let plain = [
+        ("grep", &args.grep),
+        ("regex", &args.regex),
+        ("level", &args.level),
+        ("deployment", &args.deployment),
+    ];
+    for (name, text) in plain {
+        if let Some(text) = text {
+            add(name, text);
+        }
+    }
+    Ok(query)
 }

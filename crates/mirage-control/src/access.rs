@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::PoisonError;
 
-use mirage_core::{Code, Error, Grant, Repository, Result};
+use jiff::Timestamp;
+use mirage_core::{Code, DeploymentId, Error, Event, EventKind, Grant, Repository, Result, ServiceId};
 use mirage_store::{Store, TokenHash};
 use ring::digest::{SHA256, digest};
 
@@ -111,6 +112,21 @@ impl Actor {
     /// The name that events carry.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What this one did, for the event log, which numbers it.
+    pub(crate) fn event(&self, time: Timestamp, service: Option<ServiceId>, kind: EventKind) -> Event {
+        Event { number: 0, time, actor: self.name.clone(), service, deployment: None, kind }
+    }
+
+    /// The same about a deployment.
+    pub(crate) fn event_of(
+        &self,
+        time: Timestamp,
+        (service, deployment): (ServiceId, DeploymentId),
+        kind: EventKind,
+    ) -> Event {
+        Event { deployment: Some(deployment), ..self.event(time, Some(service), kind) }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use mirage_core::{Code, Deployment, DeploymentId, Error, Event, EventKind, Phase, Result};
+use mirage_core::{Code, Deployment, DeploymentId, Error, EventKind, Phase, Result};
 
 use crate::Control;
 use crate::access::{Action, Actor};
+use crate::events::EventSearch;
 use crate::find::ServiceRef;
 
 /// How much longer than the grace of its instances the end of a cancelled deployment is waited for.
@@ -23,7 +24,8 @@ impl Control {
         let deployment = self.read_deployment(id).await?;
         let by_id = ServiceRef::Id(deployment.service);
         let service = self.find(&by_id).await?;
-        let mut feed = self.events(actor, Some(&by_id), Some(id), None).await?;
+        let mut feed =
+            self.events(actor, &EventSearch { deployment: Some(id), ..EventSearch::default() }, None).await?;
         let mut tx = self.parts.store.begin().await?;
         if !tx.set_cancelled(id).await? {
             return Err(Error::new(
@@ -32,11 +34,12 @@ impl Control {
             )
             .hint("only a deployment that is on its way can be cancelled"));
         }
-        tx.append(self.cancel_event(actor, &deployment, EventKind::DeploymentCancelled)).await?;
+        let (now, about) = (self.parts.clock.now(), (deployment.service, id));
+        tx.append(actor.event_of(now, about, EventKind::CancelRequested)).await?;
         // Nothing was begun for one that waits behind another.
-        if tx.is_waiting(id).await? && tx.set_phase(id, Phase::Cancelled, self.parts.clock.now()).await? {
+        if tx.is_waiting(id).await? && tx.set_phase(id, Phase::Cancelled, now).await? {
             let kind = EventKind::PhaseChanged { phase: Phase::Cancelled };
-            tx.append(self.cancel_event(&Actor::platform(), &deployment, kind)).await?;
+            tx.append(Actor::platform().event_of(now, about, kind)).await?;
         }
         self.parts.announce(tx.commit().await?);
         self.ring(deployment.service);
@@ -51,16 +54,5 @@ impl Control {
         let limit = Duration::from_secs(service.spec.stop_grace_seconds.into()) + MARGIN;
         tokio::time::timeout(limit, ended).await.unwrap_or(Ok(()))?;
         self.read_deployment(id).await
-    }
-
-    fn cancel_event(&self, actor: &Actor, deployment: &Deployment, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service: Some(deployment.service),
-            deployment: Some(deployment.id),
-            kind,
-        }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use mirage_core::{
-    Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, Event, EventKind,
-    Name, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
-    VariableInput, VariableName, host_label,
+    Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, EventKind, Name,
+    Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger, VariableInput,
+    VariableName, host_label,
 };
 use mirage_store::{NewDeployment, Tx};
 
@@ -105,18 +105,10 @@ impl Control {
             updated_at: now,
         };
         tx.insert_service(&service).await?;
-        tx.append(Event {
-            number: 0,
-            time: now,
-            actor: actor.name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind: EventKind::ServiceCreated,
-        })
-        .await?;
+        tx.append(actor.event(now, Some(service.id), EventKind::ServiceCreated)).await?;
         self.claim_volumes(&mut tx, actor, &service).await?;
         self.keep_credential(&mut tx, actor, service.id, None, credential).await?;
-        let deployment = self.begin_deployment(&mut tx, &service, resolution, Trigger::Deploy).await?;
+        let deployment = self.begin_deployment(&mut tx, actor, &service, resolution, Trigger::Deploy).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         let deployment = self.read_deployment(deployment).await?;
@@ -187,6 +179,7 @@ impl Control {
     pub(crate) async fn begin_deployment(
         &self,
         tx: &mut Tx,
+        actor: &Actor,
         service: &Service,
         resolution: Resolution,
         trigger: Trigger,
@@ -199,7 +192,7 @@ impl Control {
         let credential = own.filter(|own| own.host == *image.reference.host());
         let revision = Revision { service: service.id, number, spec, image, credential, created_at: now };
         tx.insert_revision(&revision).await?;
-        let id = self.queue(tx, service.id, number, trigger).await?;
+        let id = self.queue(tx, actor, service.id, number, trigger).await?;
         tx.begin_step(id, mirage_core::StepKind::Resolve, started_at).await?;
         tx.end_step(id, mirage_core::StepKind::Resolve, &summary, true, now).await?;
         Ok(id)
@@ -209,6 +202,7 @@ impl Control {
     pub(crate) async fn queue(
         &self,
         tx: &mut Tx,
+        actor: &Actor,
         service: ServiceId,
         revision: u32,
         trigger: Trigger,
@@ -217,6 +211,20 @@ impl Control {
         let replaces = tx.active_deployment(service).await?;
         let created_at = self.parts.clock.now();
         tx.insert_deployment(&NewDeployment { id, service, revision, trigger, replaces, created_at }).await?;
+        let previous = match replaces {
+            Some(active) => tx.image_of_deployment(active).await?.map(|image| image.digest.to_string()),
+            None => None,
+        };
+        if let Some(image) = tx.image_of_deployment(id).await? {
+            let kind = EventKind::DeploymentRequested {
+                reason: trigger,
+                revision,
+                image: image.reference.to_string(),
+                digest: image.digest.to_string(),
+                previous,
+            };
+            tx.append(actor.event_of(created_at, (service, id), kind)).await?;
+        }
         Ok(id)
     }
 }

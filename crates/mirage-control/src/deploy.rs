@@ -2,17 +2,16 @@
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, Event,
-    EventKind, Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback,
-    human_bytes,
+    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, EventKind,
+    Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback, human_bytes,
 };
 use mirage_store::Tx;
 
-use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 use crate::login::Puller;
 use crate::patch::ServicePatch;
+use crate::{Control, changes};
 
 /// How credentials are named among the settings that changed.
 const CREDENTIALS: &str = "registryCredentials";
@@ -61,7 +60,7 @@ impl Control {
         if trigger == Trigger::Push && service.auto_deploy_paused {
             return Err(Error::new(Code::Conflict, format!("`{}` was rolled back meanwhile", service.name)));
         }
-        let before = service.replicas;
+        let before = service.clone();
         patch.check_seen(&service)?;
         let mut fields = self.apply(patch, &mut service)?;
         self.claim_volumes(&mut tx, actor, &service).await?;
@@ -78,10 +77,10 @@ impl Control {
         if !fields.is_empty() {
             service.updated_at = now;
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, before, fields).await?;
+            self.tell_changes(&mut tx, actor, (&before, &service), fields).await?;
         }
         self.resume_auto_deploy(&mut tx, actor, &mut service).await?;
-        let id = self.begin_deployment(&mut tx, &service, resolution, trigger).await?;
+        let id = self.begin_deployment(&mut tx, actor, &service, resolution, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
@@ -99,7 +98,7 @@ impl Control {
                 newest.first().map(|d| d.revision).ok_or_else(|| gone(&service))?
             }
         };
-        self.again(&service, revision, Trigger::Redeploy).await
+        self.again(actor, &service, revision, Trigger::Redeploy).await
     }
 
     /// Deploys an older revision's exact content; without a number, the one before the active one. It runs
@@ -149,11 +148,10 @@ impl Control {
         if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, service.replicas, vec![CREDENTIALS.to_owned()])
-                .await?;
+            self.tell_changes(&mut tx, actor, (&service, &service), vec![CREDENTIALS.to_owned()]).await?;
         }
         self.pause_auto_deploy(&mut tx, actor, &mut service, revision).await?;
-        self.queue_again(tx, &service, revision, Trigger::Rollback).await
+        self.queue_again(tx, actor, &service, revision, Trigger::Rollback).await
     }
 
     /// Deploys the revision that an earlier deployment had.
@@ -190,15 +188,22 @@ impl Control {
         Ok(Resolution { image, started_at, summary })
     }
 
-    async fn again(&self, service: &Service, revision: u32, trigger: Trigger) -> Result<Deployment> {
+    async fn again(
+        &self,
+        actor: &Actor,
+        service: &Service,
+        revision: u32,
+        trigger: Trigger,
+    ) -> Result<Deployment> {
         let mut tx = self.parts.store.begin().await?;
         tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
-        self.queue_again(tx, service, revision, trigger).await
+        self.queue_again(tx, actor, service, revision, trigger).await
     }
 
     async fn queue_again(
         &self,
         mut tx: Tx,
+        actor: &Actor,
         service: &Service,
         revision: u32,
         trigger: Trigger,
@@ -206,7 +211,7 @@ impl Control {
         if let Some(revision) = tx.revision(service.id, revision).await? {
             self.reclaim_volumes(&mut tx, service, &revision).await?;
         }
-        let id = self.queue(&mut tx, service.id, revision, trigger).await?;
+        let id = self.queue(&mut tx, actor, service.id, revision, trigger).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
@@ -266,25 +271,18 @@ impl Control {
         &self,
         tx: &mut Tx,
         actor: &Actor,
-        service: &Service,
-        replicas_before: u32,
+        (before, service): (&Service, &Service),
         fields: Vec<String>,
     ) -> Result<()> {
-        let event = |kind| Event {
-            number: 0,
-            time: service.updated_at,
-            actor: actor.name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind,
-        };
-        if service.replicas != replicas_before {
-            let kind = EventKind::ServiceScaled { from: replicas_before, to: service.replicas };
+        let event = |kind| actor.event(service.updated_at, Some(service.id), kind);
+        if service.replicas != before.replicas {
+            let kind = EventKind::ServiceScaled { from: before.replicas, to: service.replicas };
             tx.append(event(kind)).await?;
         }
         let fields: Vec<String> = fields.into_iter().filter(|field| field != "replicas").collect();
         if !fields.is_empty() {
-            tx.append(event(EventKind::ServiceChanged { fields })).await?;
+            let (changes, variables) = changes::between(&before.spec, &service.spec)?;
+            tx.append(event(EventKind::ServiceChanged { fields, changes, variables })).await?;
         }
         Ok(())
     }
@@ -306,7 +304,7 @@ impl Control {
         self.try_login(&credential, image).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;
-        let before = service.replicas;
+        let before = service.clone();
         patch.check_seen(&service)?;
         let resumes = patch.auto_deploy.is_some() && service.auto_deploy_paused;
         let mut fields = self.apply(patch, &mut service)?;
@@ -317,7 +315,7 @@ impl Control {
         if !fields.is_empty() {
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, &service, before, fields.clone()).await?;
+            self.tell_changes(&mut tx, actor, (&before, &service), fields.clone()).await?;
         }
         if resumes {
             self.resume_auto_deploy(&mut tx, actor, &mut service).await?;

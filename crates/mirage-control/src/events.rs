@@ -1,5 +1,6 @@
 //! Facts, as they happen.
 
+use jiff::{SignedDuration, Timestamp};
 use mirage_core::{DeploymentId, Event, Result};
 use mirage_store::EventFilter;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -7,9 +8,33 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
+use crate::parts::Parts;
+
+/// How long events are kept: the log is the audit log too.
+const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Events that are forgotten at a time.
+const FORGOTTEN: u32 = 5_000;
 
 /// Events that are read from the database at a time.
 const BATCH: u32 = 500;
+
+/// Which events are wanted; what is absent does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct EventSearch {
+    /// About this service.
+    pub service: Option<ServiceRef>,
+    /// About this deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Of this kind, by its name in JSON, such as `serviceScaled`.
+    pub kind: Option<String>,
+    /// By this one.
+    pub actor: Option<String>,
+    /// At or after this time.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
 
 /// Events from a number on: first those that were, then those that come, none twice and none missed.
 pub struct EventFeed {
@@ -22,19 +47,10 @@ pub struct EventFeed {
 }
 
 impl Control {
-    /// Events that follow number `after` (`None`: only new ones), about one service or deployment or all.
-    pub async fn events(
-        &self,
-        actor: &Actor,
-        service: Option<&ServiceRef>,
-        deployment: Option<DeploymentId>,
-        after: Option<i64>,
-    ) -> Result<EventFeed> {
+    /// Events that follow number `after` (`None`: only new ones).
+    pub async fn events(&self, actor: &Actor, search: &EventSearch, after: Option<i64>) -> Result<EventFeed> {
         self.allow(actor, Action::Read)?;
-        let service = match service {
-            Some(wanted) => Some(self.find(wanted).await?.id),
-            None => None,
-        };
+        let filter = self.event_filter(search).await?;
         // Listening begins before the database is read, so that nothing falls between.
         let live = self.parts.events.subscribe();
         let last = match after {
@@ -43,13 +59,53 @@ impl Control {
         };
         Ok(EventFeed {
             control: self.clone(),
-            filter: EventFilter { service, deployment },
+            filter,
             last,
             ready: std::collections::VecDeque::new(),
             live,
             caught_up: false,
         })
     }
+
+    /// Events that were, oldest first, at most `limit`: those that follow number `after`, without it the
+    /// newest ones.
+    pub async fn past_events(
+        &self,
+        actor: &Actor,
+        search: &EventSearch,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        self.allow(actor, Action::Read)?;
+        let filter = self.event_filter(search).await?;
+        match after {
+            Some(number) => self.parts.store.events(&filter, number, limit).await,
+            None => self.parts.store.events_before(&filter, i64::MAX, limit).await,
+        }
+    }
+
+    async fn event_filter(&self, search: &EventSearch) -> Result<EventFilter> {
+        let service = match &search.service {
+            Some(wanted) => Some(self.find(wanted).await?.id),
+            None => None,
+        };
+        Ok(EventFilter {
+            service,
+            deployment: search.deployment,
+            kind: search.kind.clone(),
+            actor: search.actor.clone(),
+            since: search.since,
+            until: search.until,
+        })
+    }
+}
+
+/// Takes events out that are older than they have to be kept.
+pub(crate) async fn forget_old(parts: &Parts) -> Result<()> {
+    let Ok(before) = parts.clock.now().checked_sub(KEPT) else { return Ok(()) };
+    let mut tx = parts.store.begin().await?;
+    tx.forget_events(before, FORGOTTEN).await?;
+    tx.commit().await.map(drop)
 }
 
 impl EventFeed {
@@ -76,7 +132,12 @@ impl EventFeed {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        (self.filter.service.is_none() || self.filter.service == event.service)
-            && (self.filter.deployment.is_none() || self.filter.deployment == event.deployment)
+        let EventFilter { service, deployment, kind, actor, since, until } = &self.filter;
+        (service.is_none() || *service == event.service)
+            && (deployment.is_none() || *deployment == event.deployment)
+            && kind.as_deref().is_none_or(|kind| kind == event.kind.name())
+            && actor.as_ref().is_none_or(|actor| *actor == event.actor)
+            && since.is_none_or(|since| event.time >= since)
+            && until.is_none_or(|until| event.time < until)
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 mod cancel;
+mod changes;
 mod create;
 mod credential;
 mod deploy;
@@ -18,6 +19,7 @@ mod inspect;
 mod lifecycle;
 mod login;
 mod logs;
+mod metrics;
 mod parts;
 mod patch;
 mod push;
@@ -39,11 +41,14 @@ pub use access::{Action, Actor};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
-pub use events::EventFeed;
+pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
-pub use logs::LogLines;
-pub use mirage_store::{GivenUp, Page, ServiceFilter};
+pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogSearch, ServiceLine};
+pub use metrics::{
+    FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,
+};
+pub use mirage_store::{GivenUp, Page, ServiceFilter, ServicePath};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
@@ -51,6 +56,7 @@ pub use token::NewToken;
 pub use variable::SharedVariableView;
 pub use volume::{NewVolume, VolumeListing, VolumeRef, VolumeView};
 
+use metrics::Meter;
 use parts::Parts;
 use reconcile::Reconciler;
 
@@ -59,6 +65,7 @@ use reconcile::Reconciler;
 pub struct Control {
     parts: Arc<Parts>,
     reconciler: Arc<Reconciler>,
+    meter: Arc<Meter>,
 }
 
 impl Control {
@@ -67,7 +74,8 @@ impl Control {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
         parts.grants.read(&parts.store).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
-        Ok(Self { parts, reconciler })
+        let meter = Meter::start(Arc::clone(&parts));
+        Ok(Self { parts, reconciler, meter })
     }
 
     /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
@@ -77,6 +85,7 @@ impl Control {
 
     /// Stops deciding. Containers and proxy go on.
     pub async fn stop(&self) {
+        self.meter.stop();
         self.reconciler.stop().await;
         self.parts.store.close().await;
     }

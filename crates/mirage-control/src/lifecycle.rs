@@ -1,6 +1,6 @@
 //! Restart, remove.
 
-use mirage_core::{Event, EventKind, Result};
+use mirage_core::{EventKind, Result};
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -18,15 +18,7 @@ impl Control {
         service.generation += 1;
         service.updated_at = self.parts.clock.now();
         tx.update_service(&service).await?;
-        tx.append(Event {
-            number: 0,
-            time: service.updated_at,
-            actor: actor.name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind: EventKind::ServiceRestarted,
-        })
-        .await?;
+        tx.append(actor.event(service.updated_at, Some(service.id), EventKind::ServiceRestarted)).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.view(service).await
@@ -43,15 +35,7 @@ impl Control {
             service.removed = true;
             service.updated_at = self.parts.clock.now();
             tx.update_service(&service).await?;
-            tx.append(Event {
-                number: 0,
-                time: service.updated_at,
-                actor: actor.name().to_owned(),
-                service: Some(service.id),
-                deployment: None,
-                kind: EventKind::ServiceRemoved,
-            })
-            .await?;
+            tx.append(actor.event(service.updated_at, Some(service.id), EventKind::ServiceRemoved)).await?;
             self.parts.announce(tx.commit().await?);
         }
         self.ring(service.id);

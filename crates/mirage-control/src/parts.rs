@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, VolumeStore};
 use mirage_core::{
@@ -53,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) grants: Grants,
     /// Who hears of events as they happen.
     pub(crate) events: broadcast::Sender<Event>,
+    /// How often the reconciler looked at a service.
+    pub(crate) rounds: AtomicU64,
     /// Held while a push is followed by a deploy.
     pub(crate) following: Mutex<()>,
     /// Held for reading while an image is brought or started, for writing while images are removed.
@@ -101,6 +104,7 @@ impl Parts {
             settings,
             grants: Grants::default(),
             events,
+            rounds: AtomicU64::new(0),
             following: Mutex::default(),
             images_in_motion,
         }

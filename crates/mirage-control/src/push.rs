@@ -1,7 +1,7 @@
 //! Deploying by itself: a push to the built-in registry is enough.
 
 use mirage_core::{
-    Code, Error, Event, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
+    Code, Error, EventKind, Reference, Repository, Result, Service, ServiceSpec, Source, Tag, Trigger,
 };
 use mirage_store::Tx;
 use tracing::{error, info};
@@ -81,7 +81,7 @@ impl Control {
         service.auto_deploy_paused = paused;
         service.updated_at = self.parts.clock.now();
         tx.update_service(service).await?;
-        tx.append(self.push_event(actor, service, kind)).await
+        tx.append(actor.event(service.updated_at, Some(service.id), kind)).await
     }
 
     /// Refuses to wait for pushes that nobody will hear of.
@@ -161,7 +161,7 @@ impl Control {
     async fn tell_not_deployed(&self, service: &Service, reason: String) {
         let Source::Image(reference) = &service.spec.source;
         let kind = EventKind::PushNotDeployed { image: reference.to_string(), reason };
-        let event = self.push_event(&Actor::platform(), service, kind);
+        let event = Actor::platform().event(self.parts.clock.now(), Some(service.id), kind);
         let told = async {
             let mut tx = self.parts.store.begin().await?;
             tx.append(event).await?;
@@ -170,17 +170,6 @@ impl Control {
         };
         if let Err(error) = told.await {
             error!(?error, "the refusal of a push could not be recorded");
-        }
-    }
-
-    fn push_event(&self, actor: &Actor, service: &Service, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service: Some(service.id),
-            deployment: None,
-            kind,
         }
     }
 

@@ -90,13 +90,6 @@ impl Control {
     }
 
     fn token_event(&self, actor: &Actor, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service: None,
-            deployment: None,
-            kind,
-        }
+        actor.event(self.parts.clock.now(), None, kind)
     }
 }

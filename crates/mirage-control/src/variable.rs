@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mirage_core::{
-    Event, EventKind, Name, Result, SharedVariable, VariableInput, VariableName, VariableValue,
-};
+use mirage_core::{EventKind, Name, Result, SharedVariable, VariableInput, VariableName, VariableValue};
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -67,15 +65,7 @@ impl Control {
             let variable = SharedVariable { environment: environment.id, name, value, updated_at: now };
             tx.set_shared_variable(&variable).await?;
         }
-        tx.append(Event {
-            number: 0,
-            time: now,
-            actor: actor.name().to_owned(),
-            service: None,
-            deployment: None,
-            kind: EventKind::SharedVariablesChanged { names },
-        })
-        .await?;
+        tx.append(actor.event(now, None, EventKind::SharedVariablesChanged { names })).await?;
         self.parts.announce(tx.commit().await?);
         let found = self.parts.store.shared_variables(environment.id).await?;
         Ok(found.into_iter().map(SharedVariableView::from).collect())

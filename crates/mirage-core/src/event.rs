@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Phase, StepKind};
+use crate::deployment::{Phase, StepKind, Trigger};
 use crate::id::{DeploymentId, InstanceId, ServiceId};
 
 /// Something that happened.
@@ -23,6 +23,17 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// A setting before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingChange {
+    /// Its name.
+    pub field: String,
+    /// As it was; `None` where it was not set.
+    pub before: Option<String>,
+    /// As it is.
+    pub after: Option<String>,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -31,9 +42,30 @@ pub enum EventKind {
     ServiceCreated,
     /// Settings of a service were changed; the names of those that were.
     ServiceChanged {
-        /// Names of settings, never their values.
+        /// Names of settings.
         fields: Vec<String>,
+        /// What they were and are, of those that cannot hold a secret.
+        #[serde(default)]
+        changes: Vec<SettingChange>,
+        /// Names of the variables among them, never their values.
+        #[serde(default)]
+        variables: Vec<String>,
     },
+    /// A deployment was asked for.
+    DeploymentRequested {
+        /// Why.
+        reason: Trigger,
+        /// Which revision.
+        revision: u32,
+        /// Its image, as it was named.
+        image: String,
+        /// What that meant.
+        digest: String,
+        /// The digest of what is active.
+        previous: Option<String>,
+    },
+    /// The end of a deployment that is on its way was asked for.
+    CancelRequested,
     /// The number of wanted instances was changed.
     ServiceScaled {
         /// Before.
@@ -139,8 +171,6 @@ pub enum EventKind {
         /// How many records there are.
         records: usize,
     },
-    /// The end of a deployment was asked for.
-    DeploymentCancelled,
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -174,4 +204,41 @@ pub enum EventKind {
         /// Which.
         instance: InstanceId,
     },
+}
+
+impl EventKind {
+    /// The name of the kind, as its JSON has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ServiceCreated => "serviceCreated",
+            Self::ServiceChanged { .. } => "serviceChanged",
+            Self::ServiceScaled { .. } => "serviceScaled",
+            Self::ServiceRestarted => "serviceRestarted",
+            Self::ServiceRemoved => "serviceRemoved",
+            Self::CredentialSet { .. } => "credentialSet",
+            Self::CredentialRemoved { .. } => "credentialRemoved",
+            Self::SharedVariablesChanged { .. } => "sharedVariablesChanged",
+            Self::VaultReset { .. } => "vaultReset",
+            Self::PushNotDeployed { .. } => "pushNotDeployed",
+            Self::AutoDeployPaused { .. } => "autoDeployPaused",
+            Self::AutoDeployResumed => "autoDeployResumed",
+            Self::VolumeCreated { .. } => "volumeCreated",
+            Self::VolumeAdopted { .. } => "volumeAdopted",
+            Self::VolumeRemoved { .. } => "volumeRemoved",
+            Self::VolumeRestored { .. } => "volumeRestored",
+            Self::VolumeBackedUp { .. } => "volumeBackedUp",
+            Self::VolumeFilled { .. } => "volumeFilled",
+            Self::VolumePurged { .. } => "volumePurged",
+            Self::TokenCreated { .. } => "tokenCreated",
+            Self::TokenRemoved { .. } => "tokenRemoved",
+            Self::VaultRotated { .. } => "vaultRotated",
+            Self::PhaseChanged { .. } => "phaseChanged",
+            Self::StepFinished { .. } => "stepFinished",
+            Self::InstanceExited { .. } => "instanceExited",
+            Self::InstanceUnhealthy { .. } => "instanceUnhealthy",
+            Self::InstanceHealthy { .. } => "instanceHealthy",
+            Self::DeploymentRequested { .. } => "deploymentRequested",
+            Self::CancelRequested => "cancelRequested",
+        }
+    }
 }

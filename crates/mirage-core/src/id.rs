@@ -21,6 +21,11 @@ macro_rules! ids {
                 Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
             }
 
+            /// Its sixteen bytes.
+            pub fn bytes(&self) -> [u8; 16] {
+                self.0.into_bytes()
+            }
+
             /// The first eight hexadecimal digits, for logs and file names where the whole is noise.
             pub fn short(&self) -> String {
                 self.0.simple().to_string()[..8].to_owned()

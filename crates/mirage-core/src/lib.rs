@@ -21,6 +21,7 @@ mod id;
 mod image;
 mod instance;
 mod log;
+mod metric;
 mod name;
 pub mod port;
 mod probe;
@@ -34,6 +35,8 @@ mod secret;
 mod service;
 mod size;
 mod statuses;
+mod traffic;
+mod usage;
 mod variable;
 mod volume;
 
@@ -43,7 +46,7 @@ pub use credential::{
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use error::{Code, Error, Result};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, SettingChange};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;
@@ -60,7 +63,8 @@ pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
-pub use log::{LogLine, LogPosition, LogQuery, LogStream};
+pub use log::{LineTest, LogLine, LogPosition, LogQuery, LogStream};
+pub use metric::{Figures, MetricPoint};
 pub use name::Name;
 pub use probe::{Probe, ProbeFailure, Verdict};
 pub use project::{Environment, Project};
@@ -76,5 +80,10 @@ pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
 pub use statuses::Statuses;
+pub use traffic::{
+    LATENCY_BOUNDS_MICROS, LATENCY_BUCKETS, LatencyCounts, ProcessTraffic, ProxyProcess, ServiceTraffic,
+    TrafficCounts, TrafficMark,
+};
+pub use usage::InstanceUsage;
 pub use variable::{SharedVariable, VariableInput, VariableName, VariableText, VariableValue};
 pub use volume::{MountPath, Volume, VolumeMount, VolumeName, check_mounts, reserved as reserved_path};

@@ -1,5 +1,8 @@
 //! Log lines of instances.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +33,9 @@ pub struct LogLine {
     pub deployment: DeploymentId,
     /// Where the next line of this instance starts.
     pub next: LogPosition,
+    /// Lines may be missing before this one: from the place at which the reader went on, the log's size
+    /// limit had taken some away.
+    pub lost_before: bool,
 }
 
 /// A place in the log of one instance, which stays valid while the log grows and rotates.
@@ -52,8 +58,36 @@ pub struct LogQuery {
     pub until: Option<Timestamp>,
     /// Only lines that contain this text.
     pub grep: Option<String>,
+    /// Only lines whose text passes.
+    pub test: Option<LineTest>,
     /// Only the last so many of the lines that match.
     pub limit: Option<usize>,
     /// Continue after these places.
     pub after: Vec<(InstanceId, LogPosition)>,
+    /// Of instances that `after` does not name, only lines read after this time.
+    pub others_after: Option<Timestamp>,
+    /// `after` may name instances of other services, of which this one knows nothing.
+    pub after_is_shared: bool,
+}
+
+/// A question to the text of a line.
+#[derive(Clone)]
+pub struct LineTest(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl LineTest {
+    /// The question as a function; asked of every line that is read, so it must be quick.
+    pub fn new(test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(test))
+    }
+
+    /// The answer.
+    pub fn passes(&self, text: &str) -> bool {
+        self.0(text)
+    }
+}
+
+impl fmt::Debug for LineTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LineTest")
+    }
 }

@@ -70,6 +70,7 @@ pub const STORIES: &[Story] = &[
     ("out_of_memory_is_told_apart", |bench| Box::pin(out_of_memory_is_told_apart(bench))),
     ("a_listener_is_found_and_answers", |bench| Box::pin(a_listener_is_found_and_answers(bench))),
     ("a_command_is_run_beside_the_process", |bench| Box::pin(a_command_is_run(bench))),
+    ("what_an_instance_uses_is_counted", |bench| Box::pin(what_it_uses_is_counted(bench))),
     ("many_start_at_once", |bench| Box::pin(many_start_at_once(bench))),
     ("a_new_control_process_takes_over", |bench| Box::pin(a_new_control_process_takes_over(bench))),
     ("an_end_while_nobody_looks_is_not_lost", |bench| Box::pin(an_end_while_nobody_looks(bench))),
@@ -216,6 +217,42 @@ async fn a_command_is_run(bench: &dyn Bench) -> Outcome {
     stop(bench, spec.id, SHORT).await?;
     let gone = engine.exec(spec.id, &alone).await.err().map(|error| error.code());
     check(gone == Some(Code::Conflict), || format!("{gone:?}"))
+}
+
+async fn what_it_uses_is_counted(bench: &dyn Bench) -> Outcome {
+    let script = "dd if=/dev/zero bs=1000000 count=20 2>/dev/null | nc -l -p 8081 >/dev/null & \
+                  x=$(head -c 9000000 /dev/zero | tr '\\0' a); echo big ${#x}; n=0; while :; do n=$((n+1)); done";
+    let spec = shell(bench, script);
+    let report = start(bench, &spec).await?;
+    let address = report.address.ok_or("it has no address")?;
+    line(bench, &spec, "big 9000000").await?;
+    let engine = bench.engine();
+    let sent = async {
+        // The kernel tells nobody when a process begins to listen.
+        let mut stream = loop {
+            match TcpStream::connect(SocketAddr::new(address, 8081)).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map_err(|error| error.to_string())
+    };
+    let sent = timeout(PATIENCE, sent).await.map_err(|_| "it does not send")??;
+    let stranger = InstanceId::from_random(bench.random());
+    let working = async {
+        loop {
+            let used = engine.usage(&[spec.id, stranger]).await.map_err(said)?;
+            check(used.len() == 1 && used[0].instance == spec.id, || format!("{used:?}"))?;
+            if used[0].cpu_micros > 100_000 {
+                return Ok::<_, String>(used[0]);
+            }
+        }
+    };
+    let used = timeout(PATIENCE, working).await.map_err(|_| "no processor time is counted")??;
+    check(used.memory_bytes > 9_000_000, || format!("memory is missing: {used:?}"))?;
+    check(sent == 20_000_000 && used.sent_bytes > sent, || format!("{sent} bytes came: {used:?}"))?;
+    check((1..sent).contains(&used.received_bytes), || format!("the directions are mixed up: {used:?}"))?;
+    stop(bench, spec.id, SHORT).await
 }
 
 async fn many_start_at_once(bench: &dyn Bench) -> Outcome {

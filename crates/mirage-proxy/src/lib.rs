@@ -18,6 +18,7 @@ mod published;
 mod record;
 mod run;
 mod sockets;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, InstanceId, Result, RouteTable};
+use mirage_core::{
+    Backend, Code, Error, InstanceId, ProcessTraffic, ProxyProcess, Result, RouteTable, ServiceId,
+    ServiceTraffic, TrafficMark,
+};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
@@ -26,6 +29,7 @@ pub(crate) struct Proxy {
     run: PathBuf,
     socket: String,
     linger: Duration,
+    process: ProxyProcess,
     workers: Vec<WorkerThread>,
     names: Names,
     table: Mutex<Table>,
@@ -40,6 +44,10 @@ struct Table {
     published: Arc<Published>,
     /// Counters of all backends that are in the table or still have something open.
     loads: HashMap<Backend, Arc<Load>>,
+    /// How often the counts of services were read.
+    mark: u64,
+    /// For each service, the sum of its numbers when they were last read, and the mark at which that changed.
+    read: HashMap<ServiceId, (u64, u64)>,
 }
 
 impl Table {
@@ -62,6 +70,8 @@ pub(crate) struct HandOver {
 pub(crate) struct Parts {
     pub(crate) run: PathBuf,
     pub(crate) socket: String,
+    /// Tells this process from every other one that counts.
+    pub(crate) nonce: u64,
     pub(crate) linger: Duration,
     pub(crate) workers: Vec<WorkerThread>,
     pub(crate) names: Names,
@@ -70,15 +80,18 @@ pub(crate) struct Parts {
 
 impl Proxy {
     pub(crate) fn new(parts: Parts) -> Rc<Self> {
-        let Parts { run, socket, linger, workers, names, listeners } = parts;
-        let published = Arc::new(Published::new(RouteTable::default(), &HashMap::new(), workers.len()));
+        let Parts { run, socket, nonce, linger, workers, names, listeners } = parts;
+        let empty = Published::new(RouteTable::default(), &HashMap::new(), &HashMap::new(), workers.len());
+        let published = Arc::new(empty);
+        let process = ProxyProcess { pid: std::process::id(), nonce };
         Rc::new(Self {
             run,
             socket,
             linger,
+            process,
             workers,
             names,
-            table: Mutex::new(Table { published, loads: HashMap::new() }),
+            table: Mutex::new(Table { published, loads: HashMap::new(), mark: 0, read: HashMap::new() }),
             listeners: RefCell::new(listeners),
             predecessor: RefCell::new(None),
             handing_over: Rc::default(),
@@ -161,15 +174,33 @@ impl Proxy {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listen: self.addresses(),
             generation: current.published.table.generation,
-            connections: self
-                .workers
-                .iter()
-                .map(|worker| worker.stats.connections.load(Relaxed) as u64)
-                .sum(),
+            connections: self.connections(),
             open,
             unbound_zones: self.names.unbound(),
             has_predecessor: self.predecessor.borrow().is_some(),
         }
+    }
+
+    /// What was counted since these marks, here and in a process that this one has replaced.
+    pub(crate) async fn traffic(&self, after: &[TrafficMark]) -> Vec<ProcessTraffic> {
+        let predecessor = self.predecessor.borrow().clone();
+        let mut all = match predecessor {
+            Some(predecessor) => predecessor.traffic(after).await,
+            None => Vec::new(),
+        };
+        let unrouted = self.workers.iter().map(|worker| worker.stats.unrouted.load(Relaxed)).sum();
+        let (mark, services) = self.table.lock().await.changed(self.mark_in(after));
+        let connections = self.connections();
+        all.push(ProcessTraffic { process: self.process, mark, connections, unrouted, services });
+        all
+    }
+
+    fn mark_in(&self, after: &[TrafficMark]) -> u64 {
+        after.iter().find(|mark| mark.process == self.process).map_or(0, |mark| mark.mark)
+    }
+
+    fn connections(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.stats.connections.load(Relaxed) as u64).sum()
     }
 
     /// Where it accepts connections.
@@ -279,7 +310,9 @@ impl Proxy {
     }
 
     async fn put_in_force(&self, current: &mut Table, table: RouteTable) -> Result<()> {
-        let published = Arc::new(Published::new(table, &current.loads, self.workers.len()));
+        let before = &current.published.tallies;
+        let published = Arc::new(Published::new(table, &current.loads, before, self.workers.len()));
+        current.read.retain(|service, _| published.tallies.contains_key(service));
         current.loads.extend(published.loads.iter().map(|(backend, load)| (backend.clone(), load.clone())));
         self.names.follow(&published.table.zones);
         let mut waiting = Vec::new();
@@ -315,6 +348,26 @@ impl Proxy {
         for worker in &self.workers {
             worker.ended().await;
         }
+    }
+}
+
+impl Table {
+    /// Reads the counts of all services, and answers with those that have changed after a mark.
+    fn changed(&mut self, after: u64) -> (u64, Vec<ServiceTraffic>) {
+        self.mark += 1;
+        let mut changed = Vec::new();
+        for (service, tally) in &self.published.tallies {
+            let counts = tally.counts();
+            let sum = counts.numbers().fold(0, u64::wrapping_add);
+            let (known, since) = self.read.entry(*service).or_default();
+            if *known != sum {
+                (*known, *since) = (sum, self.mark);
+            }
+            if *since > after {
+                changed.push(ServiceTraffic { service: *service, counts });
+            }
+        }
+        (self.mark, changed)
     }
 }
 

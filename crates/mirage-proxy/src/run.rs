@@ -91,11 +91,13 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     let (services, names): (Vec<_>, Vec<_>) =
         inherited.into_iter().partition(|socket| matches!(socket.purpose, SocketUse::Services(_)));
     let listeners = listeners(&config, services, count)?;
-    let socket_name = format!("proxy-{}.sock", hex(&config.randomness.bytes16()[..6]));
+    let [a, b, c, d, e, f, g, h, name @ ..] = config.randomness.bytes16();
+    let socket_name = format!("proxy-{}.sock", hex(&name[..6]));
     let (socket, inbox) = ControlSocket::bind(&config.run, socket_name.clone()).map_err(folder)?;
     let proxy = Proxy::new(Parts {
         run: config.run.clone(),
         socket: socket_name,
+        nonce: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
         linger: config.limits.linger,
         workers: workers(&config, count, files)?,
         names: Names::new(config.names.clone(), config.randomness.clone(), names),

@@ -12,7 +12,7 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()
 }
 
-fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
+pub(crate) fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
     Service {
         id: ServiceId::from_random([n; 16]),
         environment,
@@ -28,7 +28,7 @@ fn service(environment: EnvironmentId, n: u8, name: &str) -> Service {
     }
 }
 
-async fn environment(store: &Store) -> EnvironmentId {
+pub(crate) async fn environment(store: &Store) -> EnvironmentId {
     let project =
         Project { id: ProjectId::from_random([1; 16]), name: "p".parse().unwrap(), created_at: now() };
     let environment = Environment {
@@ -166,7 +166,7 @@ async fn a_deleted_service_takes_its_records_along_but_not_its_events() {
     tx.delete_service(web.id).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(store.deployment(deployment).await.unwrap(), None);
-    let about = EventFilter { service: Some(web.id), deployment: None };
+    let about = EventFilter { service: Some(web.id), ..EventFilter::default() };
     assert_eq!(store.events(&about, 0, 10).await.unwrap().len(), 1);
 }
 
@@ -186,7 +186,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_does_not_stop_the_next_ones()
         tx.append(event(EventKind::ServiceCreated)).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let all = EventFilter { service: None, deployment: None };
+    let all = EventFilter::default();
     assert_eq!(store.events(&all, 0, 10).await.unwrap().len(), 2);
 }
 
@@ -205,4 +205,30 @@ async fn nobody_else_reads_the_database() {
         let mode = file.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", file.path().display());
     }
+}
+
+#[tokio::test]
+async fn the_event_log_takes_nothing_back_but_what_is_very_old() {
+    let store = Store::in_memory().await.unwrap();
+    let day = jiff::SignedDuration::from_hours(24);
+    let mut tx = store.begin().await.unwrap();
+    for age in [500, 401, 399, 0] {
+        tx.append(Event { time: now() - day * age, ..event(EventKind::ServiceCreated) }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for tampering in [
+        "UPDATE event SET actor = 'nobody' WHERE number = 1",
+        "DELETE FROM event WHERE number = 3",
+        "DELETE FROM event WHERE number > 0",
+    ] {
+        let mut tx = store.begin().await.unwrap();
+        let error = sqlx::query(tampering).execute(&mut *tx.inner).await.unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{tampering}: {error}");
+    }
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.forget_events(now(), 1).await.unwrap(), 1);
+    assert_eq!(tx.forget_events(now(), 10).await.unwrap(), 1, "what must be kept is not even tried");
+    tx.commit().await.unwrap();
+    let left = store.events(&EventFilter::default(), 0, 10).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.number).collect::<Vec<_>>(), [3, 4]);
 }

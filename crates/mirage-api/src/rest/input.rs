@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
+use jiff::Timestamp;
 use mirage_control::{Control, ServiceRef, VolumeRef};
 use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
 use serde::de::DeserializeOwned;
@@ -12,6 +13,9 @@ use super::error::Problem;
 /// The largest request body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
+/// How often a parameter is read that may be repeated; more than anything takes.
+const MAX_REPEATED: usize = 100;
+
 /// Fields whose values are never quoted, and those below and around them.
 const SECRET_FIELDS: [&str; 4] = ["registryCredentials", "password", "variables", "Variables"];
 
@@ -20,6 +24,14 @@ pub(crate) struct Body<T>(pub(crate) T);
 
 /// A query string.
 pub(crate) struct Filter<T>(pub(crate) T);
+
+/// A query string in which `service` may stand several times.
+pub(crate) struct Repeated<T> {
+    /// The services.
+    pub(crate) values: Vec<String>,
+    /// Everything else.
+    pub(crate) rest: T,
+}
 
 /// The service that the path names.
 pub(crate) struct Wanted(pub(crate) ServiceRef);
@@ -78,6 +90,30 @@ impl<T: DeserializeOwned> FromRequestParts<Control> for Filter<T> {
                 })
             }
         }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Control> for Repeated<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        let is_service = |pair: &&str| *pair == "service" || pair.starts_with("service=");
+        let query = parts.uri.query().unwrap_or_default();
+        let values = query.split('&').filter(is_service).take(MAX_REPEATED).map(|pair| {
+            let value = pair.split_once('=').map_or("", |(_, value)| value).replace('+', " ");
+            let decoded = percent_encoding::percent_decode_str(&value).decode_utf8();
+            decoded
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|_| Error::new(Code::InvalidRequest, "`service` is not UTF-8").field("service"))
+        });
+        let values = values.collect::<Result<_, Error>>()?;
+        let rest: Vec<&str> = query.split('&').filter(|pair| !is_service(pair)).collect();
+        let rest = format!("{}?{}", parts.uri.path(), rest.join("&"));
+        let uri = rest.parse().map_err(|_| Error::new(Code::InvalidRequest, "the query string is wrong"))?;
+        let whole = std::mem::replace(&mut parts.uri, uri);
+        let filter = Filter::<T>::from_request_parts(parts, control).await;
+        parts.uri = whole;
+        Ok(Self { values, rest: filter?.0 })
     }
 }
 
@@ -141,6 +177,18 @@ pub(crate) fn flag(text: Option<&str>, field: &str) -> Result<bool, Error> {
             .field(field)
             .hint("leave it out for `false`")),
     }
+}
+
+/// A time in a query.
+pub(crate) fn time(text: Option<String>, field: &str) -> Result<Option<Timestamp>, Error> {
+    text.map(|text| {
+        text.parse().map_err(|_| {
+            Error::new(Code::InvalidRequest, format!("`{field}` is not a time"))
+                .field(field)
+                .hint("a time looks like `2026-11-21T09:30:00Z`")
+        })
+    })
+    .transpose()
 }
 
 async fn segment(parts: &mut Parts, control: &Control) -> Result<String, Problem> {

@@ -254,10 +254,15 @@ pub(crate) struct ImageConfig {
 
 /// One line that an instance wrote.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct LogLine {
     pub(crate) time: Timestamp,
     pub(crate) text: String,
     pub(crate) instance: String,
+    pub(crate) next: String,
+    pub(crate) service: String,
+    #[serde(default)]
+    pub(crate) lost_before: bool,
 }
 
 /// What was looked at on the platform's machine.
@@ -272,4 +277,81 @@ pub(crate) struct Finding {
     pub(crate) subject: String,
     pub(crate) seen: String,
     pub(crate) hint: Option<String>,
+}
+
+/// What a service did and used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metrics {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) points: Vec<MetricPoint>,
+}
+
+/// The same in a stretch of time.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetricPoint {
+    pub(crate) time: Timestamp,
+    pub(crate) seconds: u32,
+    pub(crate) cpu: f64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) requests: u64,
+    pub(crate) request_rate: f64,
+    pub(crate) status: StatusClasses,
+    pub(crate) latency: Option<Latency>,
+}
+
+/// Responses by class of status, as far as they are shown.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StatusClasses {
+    #[serde(rename = "5xx")]
+    pub(crate) server_error: u64,
+}
+
+/// How long requests took.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Latency {
+    pub(crate) p95_millis: f64,
+}
+
+/// The event log, or a part of it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Events {
+    pub(crate) events: Vec<Event>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) number: i64,
+    pub(crate) time: Timestamp,
+    pub(crate) actor: String,
+    pub(crate) service: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    /// What there is to say about it beside that, by kind.
+    #[serde(flatten)]
+    details: BTreeMap<String, serde_json::Value>,
+}
+
+impl Event {
+    /// Kind and details in a line: `serviceScaled from=1 to=3`.
+    pub(crate) fn told(&self) -> String {
+        let mut told = self.kind.clone();
+        for (name, value) in &self.details {
+            match value {
+                serde_json::Value::Null => {}
+                serde_json::Value::Array(all) if all.is_empty() => {}
+                serde_json::Value::String(text) if text.contains(' ') => told += &format!(" {name}={text:?}"),
+                serde_json::Value::String(text) => told += &format!(" {name}={text}"),
+                _ if name == "deployment" => {}
+                value => told += &format!(" {name}={value}"),
+            }
+        }
+        told
+    }
 }

@@ -169,14 +169,7 @@ impl Reconciler {
     }
 
     pub(super) fn event_of(&self, view: &View, deployment: DeploymentId, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: Actor::platform().name().to_owned(),
-            service: Some(view.service.id),
-            deployment: Some(deployment),
-            kind,
-        }
+        Actor::platform().event_of(self.parts.clock.now(), (view.service.id, deployment), kind)
     }
 
     fn begin_pull(&self, view: &View, id: DeploymentId) {
@@ -376,14 +369,11 @@ async fn record_pull(parts: &crate::parts::Parts, deployment: &Deployment, summa
     let now = parts.clock.now();
     let mut tx = parts.store.begin().await?;
     if let Some(millis) = tx.end_step(deployment.id, StepKind::Pull, summary, true, now).await? {
-        tx.append(Event {
-            number: 0,
-            time: now,
-            actor: Actor::platform().name().to_owned(),
-            service: Some(deployment.service),
-            deployment: Some(deployment.id),
-            kind: EventKind::StepFinished { step: StepKind::Pull, summary: summary.to_owned(), millis },
-        })
+        tx.append(Actor::platform().event_of(
+            now,
+            (deployment.service, deployment.id),
+            EventKind::StepFinished { step: StepKind::Pull, summary: summary.to_owned(), millis },
+        ))
         .await?;
     }
     parts.announce(tx.commit().await?);

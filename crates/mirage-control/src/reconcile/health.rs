@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mirage_core::{
-    DeploymentId, Error, Event, EventKind, ExecCommand, ExecOutcome, HttpCheck, InstanceId, ProbeFailure,
-    Revision, ServiceId, Timing, Verdict,
+    DeploymentId, Error, EventKind, ExecCommand, ExecOutcome, HttpCheck, InstanceId, ProbeFailure, Revision,
+    ServiceId, Timing, Verdict,
 };
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -188,14 +188,8 @@ impl Health {
             }
             _ => EventKind::InstanceHealthy { instance },
         };
-        let event = Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: Actor::platform().name().to_owned(),
-            service: Some(subject.service),
-            deployment: Some(subject.deployment),
-            kind,
-        };
+        let event =
+            Actor::platform().event_of(self.parts.clock.now(), (subject.service, subject.deployment), kind);
         let written = async {
             let mut tx = self.parts.store.begin().await?;
             tx.append(event).await?;

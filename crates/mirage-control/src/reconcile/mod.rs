@@ -167,6 +167,7 @@ impl Reconciler {
         last: &mut Vec<mirage_core::Step>,
         repeated: &mut u32,
     ) -> Result<Round> {
+        self.parts.rounds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let Some(view) = self.observe(service).await? else { return Ok(Round::Gone) };
         let plan = plan(&view.desired, &view.observed, self.parts.clock.now());
         *repeated = if !plan.steps.is_empty() && plan.steps == *last { *repeated + 1 } else { 0 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mirage_core::{
-    Attempt, Check, Deployment, Desired, Event, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
+    Attempt, Check, Deployment, Desired, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
     InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Port, Remains, Result, Revision,
     Service, ServiceId, StepKind, Verdict,
 };
@@ -251,14 +251,11 @@ impl Reconciler {
     async fn record_exit(&self, view: &View, instance: &Instance, exit: &Exit) -> Result<()> {
         let mut tx = self.parts.store.begin().await?;
         if tx.set_exit(instance.id, exit).await? && !instance.stopped {
-            tx.append(Event {
-                number: 0,
-                time: exit.at,
-                actor: Actor::platform().name().to_owned(),
-                service: Some(view.service.id),
-                deployment: Some(instance.deployment),
-                kind: EventKind::InstanceExited { instance: instance.id, reason: exit.to_string() },
-            })
+            tx.append(Actor::platform().event_of(
+                exit.at,
+                (view.service.id, instance.deployment),
+                EventKind::InstanceExited { instance: instance.id, reason: exit.to_string() },
+            ))
             .await?;
         }
         self.parts.announce(tx.commit().await?);

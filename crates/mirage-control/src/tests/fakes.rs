@@ -87,6 +87,10 @@ pub(super) struct World {
     pub(super) volumes: Mutex<BTreeMap<VolumeId, Vec<u8>>>,
     /// What started processes had mounted.
     pub(super) mounts: Mutex<Vec<Vec<MountedVolume>>>,
+    /// What the proxy says it has counted.
+    pub(super) traffic: Mutex<Vec<ProcessTraffic>>,
+    /// What each process says it has used.
+    pub(super) cpu_micros: AtomicU64,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -120,6 +124,8 @@ impl World {
             commanded: Mutex::default(),
             volumes: Mutex::default(),
             mounts: Mutex::default(),
+            traffic: Mutex::default(),
+            cpu_micros: AtomicU64::default(),
             environments: Mutex::default(),
         })
     }
@@ -366,6 +372,17 @@ impl InstanceEngine for World {
         Ok(self.commands.lock().unwrap().get(digest).cloned().unwrap_or(well))
     }
 
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let usage = |id: &InstanceId| InstanceUsage {
+            instance: *id,
+            cpu_micros: self.cpu_micros.load(Ordering::SeqCst),
+            memory_bytes: 10 << 20,
+            received_bytes: 5,
+            sent_bytes: 7,
+        };
+        Ok(ids.iter().map(usage).collect())
+    }
+
     fn resolver(&self, network: u16) -> Ipv4Addr {
         Ipv4Addr::new(10, network as u8, 0, 1)
     }
@@ -385,6 +402,7 @@ impl LogReader for World {
             instance: InstanceId::from_random([0; 16]),
             deployment: query.deployment.unwrap_or(DeploymentId::from_random([0; 16])),
             next: LogPosition::default(),
+            lost_before: false,
         }])
     }
 
@@ -415,6 +433,10 @@ impl Router for World {
 
     async fn table(&self) -> Result<RouteTable> {
         Ok(self.table.lock().unwrap().clone())
+    }
+
+    async fn traffic(&self, _: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        Ok(self.traffic.lock().unwrap().clone())
     }
 
     async fn drain(&self, backend: &Backend, _limit: Duration) -> Result<u64> {

@@ -4,6 +4,7 @@
 mod commands;
 mod credentials;
 mod fakes;
+mod metrics;
 mod preflight;
 mod pushes;
 mod rollouts;

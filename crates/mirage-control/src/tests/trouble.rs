@@ -16,7 +16,7 @@ async fn a_crashed_process_is_started_again_until_it_has_failed_too_often() {
     stage.world.end(stage.world.instances()[0], 1);
     stage.time.pass(Duration::from_secs(300), Duration::from_millis(200)).await;
     assert_eq!(stage.status().await, ServiceStatus::Exited);
-    let mut feed = stage.control.events(&stage.actor, None, None, Some(0)).await.unwrap();
+    let mut feed = stage.control.events(&stage.actor, &crate::EventSearch::default(), Some(0)).await.unwrap();
     let mut ended = 0;
     let newest = stage.store.newest_event().await.unwrap();
     while let Some(event) = feed.next().await.unwrap() {

@@ -16,6 +16,7 @@ use crate::image::stock::Stock;
 use crate::instance::{InstanceReport, InstanceSpec};
 use crate::log::{LogLine, LogQuery};
 use crate::port::images::{Progress, PullProgress};
+use crate::usage::InstanceUsage;
 
 /// An engine in which Mirage starts, probes, routes and stops each instance itself.
 #[async_trait]
@@ -68,6 +69,12 @@ pub trait InstanceEngine: Send + Sync {
     async fn exec(&self, id: InstanceId, _command: &ExecCommand) -> Result<ExecOutcome> {
         let message = format!("no command can be run in `{id}`: this engine knows no way");
         Err(Error::new(Code::TargetUnavailable, message).hint("name a path to ask with `--health-path`"))
+    }
+
+    /// What these instances use, in any order; those that do not run are left out.
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let _ = ids;
+        Ok(Vec::new())
     }
 
     /// The address at which instances of this network ask for names.

@@ -9,6 +9,7 @@ use crate::check::HttpCheck;
 use crate::error::Result;
 use crate::probe::ProbeFailure;
 use crate::route::{Backend, RouteTable};
+use crate::traffic::{ProcessTraffic, TrafficMark};
 
 /// The proxy, seen from the control plane.
 #[async_trait]
@@ -31,4 +32,11 @@ pub trait Router: Send + Sync {
         request: Option<&HttpCheck>,
         timeout: Duration,
     ) -> Result<(), ProbeFailure>;
+
+    /// What was counted, by each process that still serves: of a process that has a mark in `after`, only
+    /// what has changed since then.
+    async fn traffic(&self, after: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        let _ = after;
+        Ok(Vec::new())
+    }
 }

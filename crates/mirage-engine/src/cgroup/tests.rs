@@ -89,18 +89,20 @@ fn use_and_kills_are_read_from_either_version() {
     for (file, text) in [
         ("memory/m/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
         ("memory/m/a/memory.usage_in_bytes", "4096\n"),
+        ("memory/m/a/memory.stat", "inactive_file 1\ntotal_inactive_file 1024\n"),
         ("cpuacct/m/a/cpuacct.usage", "5000000\n"),
         ("pids/m/a/pids.current", "2\n"),
     ] {
         fs::write(folder.path().join(file), text).unwrap();
     }
-    let expected = Usage { memory_bytes: 4096, cpu_micros: 5000, tasks: 2 };
+    let expected = Usage { memory_bytes: 4096, working_set_bytes: 3072, cpu_micros: 5000, tasks: 2 };
     assert_eq!((v1.oom_kills(), v1.usage()), (3, expected));
 
     let v2 = fixture(folder.path(), &[("memory,cpu,pids", true)]);
     for (file, text) in [
         ("memory.events", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n"),
         ("memory.current", "4096\n"),
+        ("memory.stat", "anon 9\ninactive_file 1024\n"),
         ("cpu.stat", "usage_usec 5000\nuser_usec 1\n"),
         ("pids.current", "2\n"),
     ] {

@@ -7,6 +7,8 @@ use super::group::{Cgroup, Directory, read};
 pub struct Usage {
     /// Memory in bytes, page cache included.
     pub memory_bytes: u64,
+    /// The same less the file cache that the kernel would take first.
+    pub working_set_bytes: u64,
     /// Processor time since the group was made, in microseconds.
     pub cpu_micros: u64,
     /// Processes and threads.
@@ -35,9 +37,16 @@ pub(super) fn read_usage(group: &Cgroup) -> Usage {
             single(directory, "cpuacct.usage").map(|nanos| nanos / 1000)
         }
     };
+    let idle_cache = |directory: &Directory| {
+        let key = if directory.unified { "inactive_file" } else { "total_inactive_file" };
+        keyed(directory, "memory.stat", key)
+    };
+    let memory_bytes = group.with("memory").and_then(memory).unwrap_or(0);
+    let idle_bytes = group.with("memory").and_then(idle_cache).unwrap_or(0);
     let accounting = group.with("cpuacct").or_else(|| group.with("cpu"));
     Usage {
-        memory_bytes: group.with("memory").and_then(memory).unwrap_or(0),
+        memory_bytes,
+        working_set_bytes: memory_bytes.saturating_sub(idle_bytes),
         cpu_micros: accounting.and_then(cpu).unwrap_or(0),
         tasks: group.with("pids").and_then(|directory| single(directory, "pids.current")).unwrap_or(0),
     }

@@ -11,6 +11,7 @@ mod place;
 mod stop;
 mod supervise;
 pub(crate) mod sweep;
+mod usage;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,8 +23,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
 use mirage_core::{
-    Code, Error, ExecCommand, ExecOutcome, InstanceId, InstanceReport, InstanceSpec, Login, ResolvedImage,
-    Result, Stock,
+    Code, Error, ExecCommand, ExecOutcome, InstanceId, InstanceReport, InstanceSpec, InstanceUsage, Login,
+    ResolvedImage, Result, Stock,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -256,6 +257,11 @@ impl InstanceEngine for LocalEngine {
 
     async fn exec(&self, id: InstanceId, command: &ExecCommand) -> Result<ExecOutcome> {
         exec::exec(&self.inner, id, command).await
+    }
+
+    async fn usage(&self, ids: &[InstanceId]) -> Result<Vec<InstanceUsage>> {
+        let (inner, ids) = (self.inner.clone(), ids.to_vec());
+        blocking("read what instances use", move || usage::of(&inner, &ids)).await?
     }
 
     fn resolver(&self, network: u16) -> Ipv4Addr {

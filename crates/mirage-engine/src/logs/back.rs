@@ -58,7 +58,25 @@ pub(crate) fn read(service_dir: &Path, query: &LogQuery) -> io::Result<Back> {
         }
     }
     lines.reverse();
+    // Where the limit has left some out, more than what is torn is missing anyway.
+    if heads.is_empty() {
+        let gone =
+            query.after.iter().any(|(instance, _)| tails.iter().all(|tail| tail.instance() != *instance));
+        if gone && !query.after_is_shared && query.deployment.is_none() {
+            note_loss(&mut lines, |_| true);
+        }
+        for tail in tails.iter().filter(|tail| tail.is_torn()) {
+            note_loss(&mut lines, |line| line.instance == tail.instance());
+        }
+    }
     Ok(Back { lines, ends })
+}
+
+/// Notes at the first line of these that some are missing before it.
+fn note_loss(lines: &mut [LogLine], of: impl Fn(&LogLine) -> bool) {
+    if let Some(line) = lines.iter_mut().find(|line| of(line)) {
+        line.lost_before = true;
+    }
 }
 
 /// The last unread line of one instance; the latest is the greatest.

@@ -19,6 +19,8 @@ pub(crate) struct Cursor {
     pub(crate) lines: VecDeque<LogLine>,
     /// Nothing more was there at the last look.
     pub(crate) at_end: bool,
+    /// Segments were passed over that are gone, since the last line.
+    lost: bool,
 }
 
 const WINDOW: usize = 64 * 1024;
@@ -27,7 +29,7 @@ const WINDOW_MAX: usize = 2 * LINE_RECORDS_MAX;
 impl Cursor {
     /// Continues at a place. A place that is gone stands for the oldest line that is left.
     pub(crate) fn at(who: LoggedInstance, position: LogPosition) -> Self {
-        Self { who, position, lines: VecDeque::new(), at_end: false }
+        Self { who, position, lines: VecDeque::new(), at_end: false, lost: false }
     }
 
     /// Begins in the last segment that can hold lines of `since` without any before it.
@@ -64,6 +66,9 @@ impl Cursor {
             let bytes = window::read(&file, offset, length)?;
             let (lines, used) = window::lines(&self.who, self.position, &bytes);
             self.lines.extend(lines);
+            if let Some(first) = self.lines.front_mut() {
+                first.lost_before |= std::mem::take(&mut self.lost);
+            }
             self.position.offset += used as u64;
             match (used > 0, bytes.len() < length) {
                 (true, _) => length = WINDOW,
@@ -84,7 +89,11 @@ impl Cursor {
             numbers => numbers?,
         };
         match numbers.into_iter().find(|number| *number > self.position.segment) {
-            Some(segment) => self.position = LogPosition { segment, offset: 0 },
+            Some(segment) => {
+                // Who begins has missed nothing that it has asked for.
+                self.lost |= self.position != LogPosition::default();
+                self.position = LogPosition { segment, offset: 0 };
+            }
             None => self.at_end = true,
         }
         Ok(())

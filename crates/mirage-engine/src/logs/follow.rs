@@ -27,6 +27,8 @@ pub(crate) struct Follower {
     /// The lines from before, where only the last few are wanted.
     backlog: VecDeque<LogLine>,
     cursors: BTreeMap<InstanceId, Cursor>,
+    /// Lines are gone, and no line has said so yet.
+    lost: bool,
 }
 
 impl Follower {
@@ -48,6 +50,7 @@ impl Follower {
             subscription,
             backlog: VecDeque::new(),
             cursors: BTreeMap::new(),
+            lost: false,
         };
         follower.watch_tree()?;
         if query.limit.is_some() {
@@ -58,6 +61,9 @@ impl Follower {
             }
         }
         follower.find_instances()?;
+        let gone = |instance| !follower.cursors.contains_key(instance);
+        follower.lost =
+            !query.after_is_shared && query.deployment.is_none() && follower.floors.keys().any(gone);
         Ok(follower)
     }
 
@@ -66,8 +72,10 @@ impl Follower {
         stream::unfold(Some(self), |follower| async {
             let mut follower = follower?;
             loop {
-                while let Some(line) = follower.take() {
+                while let Some(mut line) = follower.take() {
+                    follower.lost |= line.lost_before;
                     if follower.filter.wants(&line) {
+                        line.lost_before = std::mem::take(&mut follower.lost);
                         return Some((Ok(line), Some(follower)));
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mirage_core::{LogLine, LogPosition};
+use mirage_core::{InstanceId, LogLine, LogPosition};
 
 use super::record::first_line_end;
 use super::segment;
@@ -23,6 +23,7 @@ pub(crate) struct Tail {
     window: usize,
     /// The place after the last whole line; unknown until a window has been read.
     end: Option<LogPosition>,
+    torn: bool,
 }
 
 const WINDOW_FIRST: usize = 16 * 1024;
@@ -35,9 +36,19 @@ impl Tail {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             segments => segments?,
         };
+        let torn =
+            floor != LogPosition::default() && !segments.is_empty() && !segments.contains(&floor.segment);
         segments.retain(|number| *number >= floor.segment);
-        let mut tail =
-            Self { who, floor, segments, unread: None, lines: Vec::new(), window: WINDOW_FIRST, end: None };
+        let mut tail = Self {
+            who,
+            floor,
+            segments,
+            unread: None,
+            lines: Vec::new(),
+            window: WINDOW_FIRST,
+            end: None,
+            torn,
+        };
         while tail.end.is_none() && tail.has_more() {
             tail.fill()?;
         }
@@ -47,6 +58,16 @@ impl Tail {
     /// The place after the last whole line there was when the tail was opened.
     pub(crate) fn end(&self) -> LogPosition {
         self.end.unwrap_or(self.floor)
+    }
+
+    /// Whose log it is.
+    pub(crate) fn instance(&self) -> InstanceId {
+        self.who.instance
+    }
+
+    /// Whether the segment from which was to be read on is gone.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// The line before the one that was handed out last.

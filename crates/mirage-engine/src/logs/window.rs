@@ -1,11 +1,12 @@
 //! Lines out of a piece of a segment.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use jiff::Timestamp;
-use mirage_core::{LogLine, LogPosition, LogQuery};
+use mirage_core::{InstanceId, LineTest, LogLine, LogPosition, LogQuery};
 
 use super::record::{Taken, take_line};
 use super::tree::LoggedInstance;
@@ -28,6 +29,7 @@ pub(crate) fn lines(who: &LoggedInstance, at: LogPosition, bytes: &[u8]) -> (Vec
                     instance: who.instance,
                     deployment: who.deployment,
                     next: LogPosition { segment: at.segment, offset: at.offset + used as u64 },
+                    lost_before: false,
                 });
             }
         }
@@ -56,16 +58,29 @@ pub(crate) struct Filter {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     grep: Option<String>,
+    test: Option<LineTest>,
+    /// Lines of other instances than these are wanted only after this time.
+    others_after: Option<Timestamp>,
+    named: HashSet<InstanceId>,
 }
 
 impl Filter {
     pub(crate) fn new(query: &LogQuery) -> Self {
-        Self { since: query.since, until: query.until, grep: query.grep.clone() }
+        Self {
+            since: query.since,
+            until: query.until,
+            grep: query.grep.clone(),
+            test: query.test.clone(),
+            others_after: query.others_after,
+            named: query.after.iter().map(|(instance, _)| *instance).collect(),
+        }
     }
 
     pub(crate) fn wants(&self, line: &LogLine) -> bool {
         self.since.is_none_or(|since| line.time >= since)
             && self.until.is_none_or(|until| line.time < until)
+            && self.others_after.is_none_or(|time| line.time > time || self.named.contains(&line.instance))
             && self.grep.as_deref().is_none_or(|text| line.text.contains(text))
+            && self.test.as_ref().is_none_or(|test| test.passes(&line.text))
     }
 }

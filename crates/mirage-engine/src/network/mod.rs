@@ -3,6 +3,7 @@
 //! off at any point: [`Network::open`] takes up what is whole and clears away what is not.
 
 mod addressing;
+mod counters;
 mod doctor;
 mod firewall;
 mod lease;
@@ -25,6 +26,7 @@ use mirage_core::{Code, Error, InstanceId, Result};
 
 pub use addressing::Subnet;
 use addressing::{NETWORK_PREFIX, Plan, hardware};
+pub(crate) use counters::NetworkUsage;
 use lease::{Lease, Leases};
 use link::Links;
 use namespace::Pins;
@@ -155,6 +157,16 @@ impl Network {
     /// The instance's address, where it has a place.
     pub fn address(&self, instance: InstanceId) -> Option<Ipv4Addr> {
         self.lock().leases.get(&instance).map(|lease| lease.address)
+    }
+
+    /// What went over the network of each instance. One look at the kernel's table for all of them.
+    pub(crate) fn usage(&self) -> io::Result<HashMap<InstanceId, NetworkUsage>> {
+        let by_link = counters::read(&self.plan.link_prefix())?;
+        let state = self.lock();
+        let of = |(id, lease): (&InstanceId, &Lease)| {
+            by_link.get(&self.plan.link(lease.slot)).map(|usage| (*id, *usage))
+        };
+        Ok(state.leases.iter().filter_map(of).collect())
     }
 
     /// The address at which the instances of a network ask for names: the bridge's own.

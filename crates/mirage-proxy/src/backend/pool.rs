@@ -10,6 +10,7 @@ use mirage_core::Backend;
 use super::http1::Http1;
 use super::upload::Upload;
 use crate::load::{Kind, Load};
+use crate::tally::Tally;
 
 /// The most idle connections that one worker keeps to one backend.
 const MOST_IDLE: usize = 256;
@@ -24,6 +25,7 @@ const AVOID_BEATS: u32 = 3;
 pub(crate) struct Pool {
     pub(crate) backend: Backend,
     load: Arc<Load>,
+    tally: Arc<Tally>,
     worker: usize,
     #[expect(
         clippy::vec_box,
@@ -36,10 +38,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(backend: Backend, load: Arc<Load>, worker: usize) -> Self {
+    pub(crate) fn new(backend: Backend, load: Arc<Load>, tally: Arc<Tally>, worker: usize) -> Self {
         Self {
             backend,
             load,
+            tally,
             worker,
             idle: RefCell::default(),
             http2: RefCell::default(),
@@ -101,6 +104,16 @@ impl Pool {
     /// Whether the backend failed just now.
     pub(crate) fn is_avoided(&self, now: u32) -> bool {
         self.avoid_until.get() > now
+    }
+
+    /// Counts bytes of a response body.
+    pub(crate) fn went_out(&self, bytes: usize) {
+        self.tally.went_out(self.worker, bytes as u64);
+    }
+
+    /// Counts bytes of a request body.
+    pub(crate) fn came_in(&self, bytes: u64) {
+        self.tally.came_in(self.worker, bytes);
     }
 
     /// Requests that this worker has open towards the backend.

@@ -10,10 +10,13 @@ use http::{HeaderName, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::worker::RoutedService;
+
 /// A request body, or none.
 pub(crate) struct Upload {
     body: Option<Incoming>,
     progress: Option<Rc<Progress>>,
+    counted: Option<Rc<RoutedService>>,
 }
 
 /// How far a request body has come.
@@ -24,17 +27,18 @@ pub(crate) struct Progress {
 
 impl Upload {
     /// Passes on what the client sends; the second value tells how it goes, unless there is nothing to send.
-    pub(crate) fn of(body: Incoming) -> (Self, Option<Rc<Progress>>) {
+    pub(crate) fn of(body: Incoming, service: &Rc<RoutedService>) -> (Self, Option<Rc<Progress>>) {
         if body.is_end_stream() {
             return (Self::none(), None);
         }
         let progress = Rc::new(Progress { moved: Cell::new(true), done: Cell::new(false) });
-        (Self { body: Some(body), progress: Some(progress.clone()) }, Some(progress))
+        let counted = Some(service.clone());
+        (Self { body: Some(body), progress: Some(progress.clone()), counted }, Some(progress))
     }
 
     /// A request without a body.
     pub(crate) fn none() -> Self {
-        Self { body: None, progress: None }
+        Self { body: None, progress: None, counted: None }
     }
 }
 
@@ -64,6 +68,11 @@ impl Body for Upload {
         if let (Poll::Ready(frame), Some(progress)) = (&polled, &self.progress) {
             progress.moved.set(true);
             progress.done.set(frame.is_none() || ended);
+        }
+        if let (Poll::Ready(Some(Ok(frame))), Some(service)) = (&polled, &self.counted)
+            && let Some(data) = frame.data_ref()
+        {
+            service.came_in(data.len());
         }
         polled.map_ok(without_head_fields)
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::Router;
-use mirage_core::{Backend, Code, Error, HttpCheck, ProbeFailure, Result, RouteTable};
+use mirage_core::{
+    Backend, Code, Error, HttpCheck, ProbeFailure, ProcessTraffic, Result, RouteTable, TrafficMark,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -161,6 +163,13 @@ impl Router for ProxyHandle {
         timeout: Duration,
     ) -> Result<(), ProbeFailure> {
         probe::probe(address, request, timeout).await
+    }
+
+    async fn traffic(&self, after: &[TrafficMark]) -> Result<Vec<ProcessTraffic>> {
+        match self.call(&Command::Traffic { after: after.to_vec() }, PROMPT).await? {
+            Reply::Traffic { processes } => Ok(processes),
+            other => Err(surprised(&other)),
+        }
     }
 }
 

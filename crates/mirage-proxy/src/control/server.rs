@@ -141,6 +141,7 @@ async fn obey(proxy: &Rc<Proxy>, command: Command, hand_over: &mut Option<HandOv
             Ok(Reply::Drained { open })
         }
         Command::Table => Ok(Reply::Table { table: proxy.table().await }),
+        Command::Traffic { after } => Ok(Reply::Traffic { processes: proxy.traffic(&after).await }),
         Command::Status => Ok(Reply::Status { status: proxy.status().await }),
         Command::Shutdown { limit_millis } => {
             let open = proxy.stop(Duration::from_millis(limit_millis), false).await;

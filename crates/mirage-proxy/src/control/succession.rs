@@ -9,7 +9,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, Result, RouteTable};
+use mirage_core::port::Router;
+use mirage_core::{Backend, Code, Error, ProcessTraffic, Result, RouteTable, TrafficMark};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -94,6 +95,11 @@ impl PredecessorHandle {
     /// Waits for the requests that it still has open; none where it has ended.
     pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
         self.0.drain_open(backend, limit).await.unwrap_or_default()
+    }
+
+    /// What it has counted; nothing where it has ended.
+    pub(crate) async fn traffic(&self, after: &[TrafficMark]) -> Vec<ProcessTraffic> {
+        self.0.traffic(after).await.unwrap_or_default()
     }
 }
 

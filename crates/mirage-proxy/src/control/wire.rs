@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use mirage_core::{Backend, Code, Error, RouteTable};
+use mirage_core::{Backend, Code, Error, ProcessTraffic, RouteTable, TrafficMark};
 use serde::{Deserialize, Serialize};
 
 use crate::load::Open;
@@ -24,6 +24,8 @@ pub(super) enum Command {
     Table,
     /// Tell how it goes.
     Status,
+    /// Tell what was counted since these marks, here and in the process before.
+    Traffic { after: Vec<TrafficMark> },
     /// Accept nothing more, finish what has begun, end.
     Shutdown { limit_millis: u64 },
     /// First step of a take-over: name your sockets and freeze the table.
@@ -42,6 +44,7 @@ pub(super) enum Reply {
     Drained { open: Open },
     Table { table: RouteTable },
     Status { status: Status },
+    Traffic { processes: Vec<ProcessTraffic> },
     HandingOver { inheritance: Inheritance },
     Refused { code: Code, message: String, hint: Option<String> },
 }

@@ -83,6 +83,11 @@ impl Body for ProxyBody {
             Source::Page(text) if text.is_empty() => Poll::Ready(None),
             Source::Page(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
         };
+        if let (Poll::Ready(Some(Ok(frame))), Some(in_flight)) = (&polled, &self.in_flight)
+            && let Some(data) = frame.data_ref()
+        {
+            in_flight.pool().went_out(data.len());
+        }
         match &polled {
             Poll::Ready(Some(Err(error))) => {
                 tracing::debug!(%error, "a backend broke off in the middle of a response");

@@ -41,7 +41,7 @@ pub(super) async fn forward(
     busy: Busy,
 ) -> Answered {
     let (parts, body) = request.into_parts();
-    let (upload, progress) = Upload::of(body);
+    let (upload, progress) = Upload::of(body, &destination.service);
     let exchange = Exchange { worker: &seat.worker, service: &destination.service, progress };
     let mut about_client = Cow::Borrowed(&destination.about_client[..]);
     if upgrade.is_some() {

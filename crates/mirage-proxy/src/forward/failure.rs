@@ -54,6 +54,11 @@ impl Failure {
         response
     }
 
+    /// The status that stands for it.
+    pub(super) fn status(&self) -> StatusCode {
+        self.page().status
+    }
+
     fn page(&self) -> Page {
         let (status, title, detail) = match self {
             Self::BadHost => (

@@ -25,7 +25,7 @@ pub(super) async fn forward(
     busy: Busy,
 ) -> Answered {
     let (parts, body) = request.into_parts();
-    let (upload, progress) = Upload::of(body);
+    let (upload, progress) = Upload::of(body, &destination.service);
     let mut request = Request::from_parts(parts, upload);
     address(&mut request, &destination.host);
     if !destination.about_client.is_empty() {

@@ -13,6 +13,8 @@ mod websocket;
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -30,19 +32,32 @@ pub(crate) async fn handle(
     seat: Rc<Seat>,
     mut request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Infallible> {
+    let begun = Instant::now();
     let format = Format::of(&request);
     let version = request.version();
     let busy = Busy::begin(seat.clone());
     let upgrade = upgrade::wanted(&mut request);
-    let prepared = match prepare(&seat, &mut request, upgrade.is_some()) {
-        Ok(destination) => held(&seat, destination).await,
-        Err(failure) => Err(failure),
+    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some()) {
+        Ok(destination) => {
+            let destination = held(&seat, destination).await;
+            let answered = match format {
+                Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
+                _ => exchange::forward(&seat, &destination, request, upgrade, busy).await,
+            };
+            (Some(destination.service), answered)
+        }
+        Err(failure) => (None, Err((failure, busy))),
     };
-    let answered = match prepared {
-        Ok(destination) if format == Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
-        Ok(destination) => exchange::forward(&seat, &destination, request, upgrade, busy).await,
-        Err(failure) => Err((failure, busy)),
+    let own = answered.is_err();
+    let status = match &answered {
+        Ok(response) => response.status(),
+        // What gRPC is told with a status of 200 is a failure all the same.
+        Err((failure, _)) => failure.status(),
     };
+    match service {
+        Some(service) => service.count(status, begun.elapsed(), own),
+        None => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+    }
     let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
     if version < Version::HTTP_2
         && seat.client.is_last()
@@ -66,26 +81,26 @@ struct Destination {
 
 /// Waits where the service has no instance now and is to have one soon. Nothing happens between the end of this
 /// and the choice of a backend, so a drain misses nothing.
-async fn held(seat: &Seat, destination: Destination) -> Result<Destination, Failure> {
+async fn held(seat: &Seat, destination: Destination) -> Destination {
     let hold = destination.service.hold;
     if hold.is_zero() || destination.service.has_backend() {
-        return Ok(destination);
+        return destination;
     }
     let worker = &seat.worker;
     let somebody = async {
         loop {
             let changed = worker.table_changed();
-            let name = host::name(&destination.host)?;
-            let service = worker.routes().find(name).ok_or_else(|| Failure::UnknownHost(name.to_owned()))?;
+            let name = host::name(&destination.host).ok()?;
+            let service = worker.routes().find(name)?;
             if service.has_backend() {
-                return Ok(service);
+                return Some(service);
             }
             changed.await;
         }
     };
     match tokio::time::timeout(hold, somebody).await {
-        Ok(service) => Ok(Destination { service: service?, ..destination }),
-        Err(_) => Ok(destination),
+        Ok(Some(service)) => Destination { service, ..destination },
+        _ => destination,
     }
 }
 

@@ -91,9 +91,13 @@ async fn tunnel(
             return websocket::carry(client, backend, early, upgraded.load()).await;
         }
         client.write_all(&early).await?;
-        copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await.map(drop)
+        copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER).await
     };
-    if let Err(error) = carried.await {
-        tracing::debug!(%error, "upgraded connection broke off");
+    match carried.await {
+        Ok((sent, received)) => {
+            upgraded.pool().came_in(sent);
+            upgraded.pool().went_out(usize::try_from(received).unwrap_or(usize::MAX));
+        }
+        Err(error) => tracing::debug!(%error, "upgraded connection broke off"),
     }
 }

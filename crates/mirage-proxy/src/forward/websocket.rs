@@ -29,8 +29,8 @@ const TO_BACKEND: &[u8] = &[0x88, 0x82, 0x6d, 0x69, 0x72, 0x61, 0x6d ^ 0x03, 0x6
 const CLOSE: u8 = 0x8;
 
 /// Carries a WebSocket until both sides have ended, or until its backend is to go and both were told. `early` is
-/// what the backend sent with its handshake.
-pub(super) async fn carry<C, B>(client: C, backend: B, early: BytesMut, load: &Load) -> io::Result<()>
+/// what the backend sent with its handshake. Answers with the bytes that went to the backend and to the client.
+pub(super) async fn carry<C, B>(client: C, backend: B, early: BytesMut, load: &Load) -> io::Result<(u64, u64)>
 where
     C: AsyncRead + AsyncWrite,
     B: AsyncRead + AsyncWrite,
@@ -38,11 +38,16 @@ where
     let (client_reads, client_writes) = tokio::io::split(client);
     let (backend_reads, backend_writes) = tokio::io::split(backend);
     let early = io::Cursor::new(early);
-    let mut to_client =
-        Direction { from: early.chain(backend_reads), to: client_writes, frames: Frames::default() };
-    let mut to_backend = Direction { from: client_reads, to: backend_writes, frames: Frames::default() };
+    let mut to_client = Direction {
+        from: early.chain(backend_reads),
+        to: client_writes,
+        frames: Frames::default(),
+        passed: 0,
+    };
+    let mut to_backend =
+        Direction { from: client_reads, to: backend_writes, frames: Frames::default(), passed: 0 };
     let ((), ()) = tokio::try_join!(to_client.run(load, TO_CLIENT), to_backend.run(load, TO_BACKEND))?;
-    Ok(())
+    Ok((to_backend.passed, to_client.passed))
 }
 
 /// One way of a WebSocket.
@@ -50,6 +55,8 @@ struct Direction<R, W> {
     from: R,
     to: W,
     frames: Frames,
+    /// Bytes that were passed on.
+    passed: u64,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> {
@@ -69,6 +76,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> {
                     }
                     let passed = self.frames.follow(&buffer, goes);
                     self.to.write_all(&buffer[..passed]).await?;
+                    self.passed += passed as u64;
                     if passed < buffer.len() {
                         return self.part(close, &mut buffer, passed).await;
                     }

@@ -10,3 +10,4 @@ mod probes;
 mod protocols;
 mod routing;
 mod succession;
+mod traffic;

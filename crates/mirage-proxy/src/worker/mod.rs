@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -61,6 +61,8 @@ pub(crate) struct Settings {
 pub(crate) struct Stats {
     /// Client connections, upgraded ones included.
     pub(crate) connections: AtomicUsize,
+    /// Requests that no service could be found for.
+    pub(crate) unrouted: AtomicU64,
     /// Whether the worker has stopped accepting.
     pub(crate) leaving: AtomicBool,
 }

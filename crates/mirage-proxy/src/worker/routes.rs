@@ -3,12 +3,15 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use mirage_core::Backend;
 
 use crate::backend::Pool;
 use crate::published::Published;
+use crate::tally::Tally;
 
 /// A client waits no longer than this, whatever the table says.
 const LONGEST_HOLD: Duration = Duration::from_secs(300);
@@ -27,6 +30,8 @@ pub(crate) struct RoutedService {
     pub(crate) hold: Duration,
     pools: Vec<Rc<Pool>>,
     turn: Cell<usize>,
+    tally: Arc<Tally>,
+    worker: usize,
 }
 
 impl Routes {
@@ -35,9 +40,10 @@ impl Routes {
         let mut kept = HashMap::new();
         let mut hosts = HashMap::new();
         for route in &published.table.routes {
+            let Some(tally) = published.tallies.get(&route.service) else { continue };
             let backends = route.backends.iter().filter_map(|backend| {
                 let load = published.loads.get(backend)?;
-                let fresh = || Rc::new(Pool::new(backend.clone(), load.clone(), worker));
+                let fresh = || Rc::new(Pool::new(backend.clone(), load.clone(), tally.clone(), worker));
                 let pool = kept
                     .entry(backend.clone())
                     .or_insert_with(|| pools.remove(backend).unwrap_or_else(fresh));
@@ -48,6 +54,8 @@ impl Routes {
                 hold: Duration::from_millis(route.hold_millis).min(LONGEST_HOLD),
                 pools: backends.collect(),
                 turn: Cell::new(worker),
+                tally: tally.clone(),
+                worker,
             };
             hosts.insert(host_key(&route.host), Rc::new(service));
         }
@@ -71,6 +79,16 @@ impl RoutedService {
     /// Whether there is an instance that takes requests.
     pub(crate) fn has_backend(&self) -> bool {
         self.pools.iter().any(|pool| !pool.is_retired())
+    }
+
+    /// Counts a response; `own` where the proxy made it because no instance answered.
+    pub(crate) fn count(&self, status: StatusCode, took: Duration, own: bool) {
+        self.tally.response(self.worker, status, took, own);
+    }
+
+    /// Counts bytes of a request body.
+    pub(crate) fn came_in(&self, bytes: usize) {
+        self.tally.came_in(self.worker, bytes as u64);
     }
 
     /// The backend for the next request: the one with the fewest open requests, in turn where they

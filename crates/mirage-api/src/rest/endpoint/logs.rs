@@ -1,19 +1,18 @@
-//! `GET /api/services/{service}/logs`
+//! `GET /api/services/{service}/logs` and `GET /api/logs`
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use jiff::Timestamp;
-use mirage_control::Control;
+use mirage_control::{Actor, Control, LogSearch, ServiceLine, ServiceRef};
 use mirage_core::{Code, Error, LogQuery, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Filter, Wanted, flag, limit};
+use crate::rest::input::{Filter, Repeated, Wanted, flag, limit, time};
 use crate::rest::stream::{Item, NDJSON, accepts, lines, server_sent};
 use crate::rest::wire::log::{LogCursor, LogLine};
 
@@ -42,6 +41,11 @@ pub(crate) struct Which {
     until: Option<String>,
     /// Only lines that contain this text.
     grep: Option<String>,
+    /// Only lines that this regular expression matches somewhere; as the `regex` crate of Rust reads it.
+    regex: Option<String>,
+    /// Only lines that are JSON and say that they are of this level or a worse one: `trace`, `debug`, `info`,
+    /// `warn`, `error`, `fatal`, in `level`, `severity`, `lvl` or `log.level`.
+    level: Option<String>,
     /// Only lines of this deployment.
     deployment: Option<String>,
     /// Only the last so many; 1000 by default, 10000 at most.
@@ -61,7 +65,8 @@ pub(crate) struct LogLines {
 /// Read the log of a service
 ///
 /// As one JSON document; with `follow` or `Accept: application/x-ndjson` as one JSON value a line, and
-/// with `Accept: text/event-stream` as server-sent events, which go on after `Last-Event-ID`.
+/// with `Accept: text/event-stream` as server-sent events, which go on after `Last-Event-ID`. A line before
+/// which some are missing, because the log's size limit took them away meanwhile, has `lostBefore`.
 #[utoipa::path(
     get,
     path = "/api/services/{service}/logs",
@@ -88,33 +93,74 @@ pub(crate) async fn logs(
     Filter(which): Filter<Which>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    answer(&control, &actor, &[wanted], which, &headers).await
+}
+
+/// Read the logs of several services
+///
+/// As that of one, in order of time. With `follow` the last so many lines of each come first.
+#[utoipa::path(
+    get,
+    path = "/api/logs",
+    tag = "services",
+    operation_id = "readLogsOfServices",
+    params(
+        ("service" = Vec<String>, Query, description = "Id, name, or project/environment/name; once for each, at most 20"),
+        Which,
+        ("Last-Event-ID" = Option<String>, Header, description = "Takes the place of `after`")
+    ),
+    responses(
+        (status = 200, description = "The lines", content(
+            (LogLines = "application/json"),
+            (LogLine = "application/x-ndjson"),
+            (LogLine = "text/event-stream")
+        )),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn all_logs(
+    State(control): State<Control>,
+    Caller(actor): Caller,
+    Repeated { values, rest: which }: Repeated<Which>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = values.iter().map(|text| text.parse().map_err(|error: Error| error.field("service")));
+    let wanted: Vec<ServiceRef> = wanted.collect::<Result<_>>()?;
+    answer(&control, &actor, &wanted, which, &headers).await
+}
+
+async fn answer(
+    control: &Control,
+    actor: &Actor,
+    wanted: &[ServiceRef],
+    which: Which,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let follow = flag(which.follow.as_deref(), "follow")?;
-    let cursor = cursor(&which, &headers)?;
-    let query = query(which, &cursor, follow)?;
+    let cursor = cursor(&which, headers)?;
+    let search = search(which, &cursor, follow)?;
     let items = if follow {
         let mut passed = cursor;
-        let found = control.follow_logs(&actor, &wanted, query).await?;
+        let found = control.follow_logs(actor, wanted, &search).await?;
         found.map(move |line| line.map(|line| item(line, &mut passed)).map_err(Problem::from)).boxed()
     } else {
-        let found = control.logs(&actor, &wanted, &query).await?;
-        if !accepts(&headers, "text/event-stream") && !accepts(&headers, NDJSON) {
-            return Ok(
-                Json(LogLines { lines: found.into_iter().map(LogLine::from).collect() }).into_response()
-            );
+        let found = control.logs(actor, wanted, &search).await?;
+        if !accepts(headers, "text/event-stream") && !accepts(headers, NDJSON) {
+            let lines = found.into_iter().map(LogLine::from).collect();
+            return Ok(Json(LogLines { lines }).into_response());
         }
         let mut passed = cursor;
         stream::iter(found).map(move |line| Ok(item(line, &mut passed))).boxed()
     };
-    Ok(match accepts(&headers, "text/event-stream") {
+    Ok(match accepts(headers, "text/event-stream") {
         true => server_sent(items),
         false => lines(items),
     })
 }
 
-fn item(line: mirage_core::LogLine, passed: &mut LogCursor) -> Item<LogLine> {
-    passed.pass(&line);
-    let id = (passed.len() <= LogCursor::MAX_INSTANCES).then(|| passed.to_string());
-    Item { data: LogLine::from(line), name: None, id }
+fn item(line: ServiceLine, passed: &mut LogCursor) -> Item<LogLine> {
+    passed.pass(&line.line);
+    Item { id: Some(passed.to_string()), data: LogLine::from(line), name: None }
 }
 
 fn cursor(which: &Which, headers: &HeaderMap) -> Result<LogCursor> {
@@ -122,7 +168,7 @@ fn cursor(which: &Which, headers: &HeaderMap) -> Result<LogCursor> {
     last.or(which.after.as_deref()).map_or_else(|| Ok(LogCursor::default()), str::parse)
 }
 
-fn query(which: Which, cursor: &LogCursor, follow: bool) -> Result<LogQuery> {
+fn search(which: Which, cursor: &LogCursor, follow: bool) -> Result<LogSearch> {
     let deployment = which.deployment.map(|id| id.parse().map_err(|error: Error| error.field("deployment")));
     if which.grep.as_ref().is_some_and(|text| text.len() > MAX_GREP) {
         return Err(Error::new(Code::InvalidRequest, format!("`grep` is longer than {MAX_GREP} bytes"))
@@ -131,24 +177,17 @@ fn query(which: Which, cursor: &LogCursor, follow: bool) -> Result<LogQuery> {
     }
     let lines = limit(which.limit.as_deref(), DEFAULT_LINES, MAX_LINES)?;
     // Who goes on where they stopped must not lose lines in between.
-    let all = follow && cursor.len() > 0 && which.limit.is_none();
-    Ok(LogQuery {
+    let all = follow && !cursor.is_empty() && which.limit.is_none();
+    let query = LogQuery {
         deployment: deployment.transpose()?,
         since: time(which.since, "since")?,
         until: time(which.until, "until")?,
         grep: which.grep.filter(|text| !text.is_empty()),
         limit: (!all).then_some(lines as usize),
         after: cursor.places(),
-    })
-}
-
-fn time(text: Option<String>, field: &str) -> Result<Option<Timestamp>> {
-    text.map(|text| {
-        text.parse().map_err(|_| {
-            Error::new(Code::InvalidRequest, format!("`{field}` is not a time"))
-                .field(field)
-                .hint("a time looks like `2026-11-21T09:30:00Z`")
-        })
-    })
-    .transpose()
+        others_after: cursor.others_after(),
+        ..LogQuery::default()
+    };
+    let level = which.level.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose()?;
+    Ok(LogSearch { query, regex: which.regex.filter(|text| !text.is_empty()), level })
 }

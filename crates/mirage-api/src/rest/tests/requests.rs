@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 35);
+    assert_eq!(closed, 38);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -294,6 +294,7 @@ async fn the_face_describes_itself() {
     GET /api/doctor
     GET /api/events
     POST /api/images/inspect
+    GET /api/logs
     GET /api/projects/{project}/environments/{environment}/variables
     PATCH /api/projects/{project}/environments/{environment}/variables
     GET /api/services
@@ -305,6 +306,7 @@ async fn the_face_describes_itself() {
     GET /api/services/{service}/deployments
     GET /api/services/{service}/image-config
     GET /api/services/{service}/logs
+    GET /api/services/{service}/metrics
     POST /api/services/{service}/redeploy
     POST /api/services/{service}/restart
     POST /api/services/{service}/rollback
@@ -321,6 +323,7 @@ async fn the_face_describes_itself() {
     PUT /api/volumes/{volume}/backup
     POST /api/volumes/{volume}/restore
     GET /healthz
+    GET /metrics
     GET /readyz
     "#);
     // Every schema that is referred to is there.

@@ -62,6 +62,7 @@ impl World {
                 instance,
                 deployment,
                 next,
+                lost_before: false,
             });
         });
     }
@@ -261,6 +262,7 @@ impl Router for World {
 
 fn wanted(line: &LogLine, query: &LogQuery) -> bool {
     query.grep.as_ref().is_none_or(|text| line.text.contains(text))
+        && query.test.as_ref().is_none_or(|test| test.passes(&line.text))
         && query.since.is_none_or(|since| line.time >= since)
         && query.after.iter().all(|(id, place)| line.instance != *id || line.next > *place)
 }

@@ -26,6 +26,8 @@ pub(crate) struct Event {
     /// What happened.
     #[serde(flatten)]
     kind: Kind,
+    #[serde(skip)]
+    name: &'static str,
 }
 
 /// What happened.
@@ -36,9 +38,28 @@ enum Kind {
     ServiceCreated,
     /// Settings of a service were changed.
     ServiceChanged {
-        /// Names of settings, never their values.
+        /// Names of settings.
         fields: Vec<String>,
+        /// What they were and are, of those that cannot hold a secret.
+        changes: Vec<SettingChange>,
+        /// Names of the variables among them, never their values.
+        variables: Vec<String>,
     },
+    /// A deployment was asked for.
+    DeploymentRequested {
+        /// Why: `deploy`, `redeploy`, `rollback`, `push`.
+        reason: String,
+        /// Which revision.
+        revision: u32,
+        /// Its image, as it was named.
+        image: String,
+        /// What that meant.
+        digest: String,
+        /// The digest of what is active.
+        previous: Option<String>,
+    },
+    /// The end of a deployment that is on its way was asked for.
+    CancelRequested,
     /// The number of wanted instances was changed.
     ServiceScaled {
         /// Before.
@@ -109,8 +130,6 @@ enum Kind {
         /// How many records there are.
         records: usize,
     },
-    /// The end of a deployment was asked for.
-    DeploymentCancelled,
     /// A volume was made.
     VolumeCreated {
         /// Its name.
@@ -181,39 +200,27 @@ enum Kind {
     },
 }
 
+/// A setting before and after.
+#[derive(Serialize, ToSchema)]
+struct SettingChange {
+    /// Its name.
+    field: String,
+    /// As it was; absent where it was not set.
+    before: Option<String>,
+    /// As it is.
+    after: Option<String>,
+}
+
+impl From<core::SettingChange> for SettingChange {
+    fn from(core::SettingChange { field, before, after }: core::SettingChange) -> Self {
+        Self { field, before, after }
+    }
+}
+
 impl Event {
     /// The name of the kind, which server-sent events carry as `event`.
     pub(crate) fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::ServiceCreated => "serviceCreated",
-            Kind::ServiceChanged { .. } => "serviceChanged",
-            Kind::ServiceScaled { .. } => "serviceScaled",
-            Kind::ServiceRestarted => "serviceRestarted",
-            Kind::ServiceRemoved => "serviceRemoved",
-            Kind::CredentialSet { .. } => "credentialSet",
-            Kind::CredentialRemoved { .. } => "credentialRemoved",
-            Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
-            Kind::VaultReset { .. } => "vaultReset",
-            Kind::PushNotDeployed { .. } => "pushNotDeployed",
-            Kind::AutoDeployPaused { .. } => "autoDeployPaused",
-            Kind::AutoDeployResumed => "autoDeployResumed",
-            Kind::TokenCreated { .. } => "tokenCreated",
-            Kind::TokenRemoved { .. } => "tokenRemoved",
-            Kind::VaultRotated { .. } => "vaultRotated",
-            Kind::DeploymentCancelled => "deploymentCancelled",
-            Kind::VolumeCreated { .. } => "volumeCreated",
-            Kind::VolumeAdopted { .. } => "volumeAdopted",
-            Kind::VolumeRemoved { .. } => "volumeRemoved",
-            Kind::VolumeRestored { .. } => "volumeRestored",
-            Kind::VolumeBackedUp { .. } => "volumeBackedUp",
-            Kind::VolumeFilled { .. } => "volumeFilled",
-            Kind::VolumePurged { .. } => "volumePurged",
-            Kind::PhaseChanged { .. } => "phaseChanged",
-            Kind::StepFinished { .. } => "stepFinished",
-            Kind::InstanceExited { .. } => "instanceExited",
-            Kind::InstanceUnhealthy { .. } => "instanceUnhealthy",
-            Kind::InstanceHealthy { .. } => "instanceHealthy",
-        }
+        self.name
     }
 
     /// The number, which server-sent events carry as `id`.
@@ -230,6 +237,7 @@ impl From<core::Event> for Event {
             actor: event.actor,
             service: event.service.map(|id| id.to_string()),
             deployment: event.deployment.map(|id| id.to_string()),
+            name: event.kind.name(),
             kind: event.kind.into(),
         }
     }
@@ -239,7 +247,15 @@ impl From<EventKind> for Kind {
     fn from(kind: EventKind) -> Self {
         match kind {
             EventKind::ServiceCreated => Self::ServiceCreated,
-            EventKind::ServiceChanged { fields } => Self::ServiceChanged { fields },
+            EventKind::ServiceChanged { fields, changes, variables } => {
+                let changes = changes.into_iter().map(SettingChange::from).collect();
+                Self::ServiceChanged { fields, changes, variables }
+            }
+            EventKind::DeploymentRequested { reason, revision, image, digest, previous } => {
+                let reason = format!("{reason:?}").to_lowercase();
+                Self::DeploymentRequested { reason, revision, image, digest, previous }
+            }
+            EventKind::CancelRequested => Self::CancelRequested,
             EventKind::ServiceScaled { from, to } => Self::ServiceScaled { from, to },
             EventKind::ServiceRestarted => Self::ServiceRestarted,
             EventKind::ServiceRemoved => Self::ServiceRemoved,
@@ -255,7 +271,6 @@ impl From<EventKind> for Kind {
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
-            EventKind::DeploymentCancelled => Self::DeploymentCancelled,
             EventKind::VolumeCreated { volume } => Self::VolumeCreated { volume },
             EventKind::VolumeAdopted { volume } => Self::VolumeAdopted { volume },
             EventKind::VolumeRemoved { volume } => Self::VolumeRemoved { volume },

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use mirage_control::{LogLevel, ServiceLine};
 use mirage_core as core;
 use mirage_core::{Code, Error, InstanceId, LogPosition};
 use serde::Serialize;
@@ -27,6 +28,14 @@ pub(crate) struct LogLine {
     deployment: String,
     /// Where the next line of this instance starts: `after` of the next request.
     next: String,
+    /// The name of the service.
+    service: String,
+    /// How grave it says it is, where it is JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    /// Lines are missing before this one: the log's size limit took them away before they were read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lost_before: bool,
 }
 
 /// Where a line was written.
@@ -39,35 +48,66 @@ enum LogStream {
     Stderr,
 }
 
-/// How far a reader is in the log of each instance: `id:segment:offset`, joined by commas.
+/// How far a reader is in the log of each instance: `id:segment:offset`, joined by commas. Where there are
+/// too many, those that wrote longest ago stand together as `@time` (microseconds since 1970): of instances
+/// without a place, only what was read after that is new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LogCursor(BTreeMap<InstanceId, LogPosition>);
+pub(crate) struct LogCursor {
+    places: BTreeMap<InstanceId, Place>,
+    others_after: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    position: LogPosition,
+    /// When its last line was read; unknown where it came from a client.
+    time: Option<Timestamp>,
+}
 
 impl LogCursor {
     /// The most instances a cursor names; one with more would be too long for a header.
-    pub(crate) const MAX_INSTANCES: usize = 64;
+    const MAX_INSTANCES: usize = 64;
 
     /// Remembers that a line was delivered.
     pub(crate) fn pass(&mut self, line: &core::LogLine) {
-        self.0.insert(line.instance, line.next);
+        self.places.insert(line.instance, Place { position: line.next, time: Some(line.time) });
+        if self.places.len() <= Self::MAX_INSTANCES {
+            return;
+        }
+        // Of those that a client named, the last line was delivered before this one.
+        let (_, time, longest_ago) = self
+            .places
+            .iter()
+            .map(|(id, place)| (place.time.is_some(), place.time.unwrap_or(line.time), *id))
+            .min()
+            .unwrap_or((true, line.time, line.instance));
+        self.places.remove(&longest_ago);
+        self.others_after = self.others_after.max(Some(time));
     }
 
-    /// How many instances it names.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// Whether it names no place.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.others_after.is_none()
     }
 
     /// The places, as a log query takes them.
     pub(crate) fn places(&self) -> Vec<(InstanceId, LogPosition)> {
-        self.0.iter().map(|(id, position)| (*id, *position)).collect()
+        self.places.iter().map(|(id, place)| (*id, place.position)).collect()
+    }
+
+    /// Of instances without a place, only lines after this are new.
+    pub(crate) fn others_after(&self) -> Option<Timestamp> {
+        self.others_after
     }
 }
 
 impl fmt::Display for LogCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (id, position)) in self.0.iter().enumerate() {
+        let time = self.others_after.map(|time| format!("@{}", time.as_microsecond()));
+        let places = self.places.iter().map(|(id, known)| place(*id, known.position));
+        for (at, part) in time.into_iter().chain(places).enumerate() {
             let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}", place(*id, *position))?;
+            write!(f, "{comma}{part}")?;
         }
         Ok(())
     }
@@ -77,27 +117,42 @@ impl FromStr for LogCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let read = |part: &str| {
-            let mut parts = part.split(':');
-            let id = parts.next()?.parse().ok()?;
-            let segment = parts.next()?.parse().ok()?;
-            let offset = parts.next()?.parse().ok()?;
-            parts.next().is_none().then_some((id, LogPosition { segment, offset }))
-        };
-        let places: Option<BTreeMap<_, _>> =
-            text.split(',').filter(|part| !part.is_empty()).map(read).take(Self::MAX_INSTANCES + 1).collect();
-        match places {
-            Some(places) if places.len() <= Self::MAX_INSTANCES => Ok(Self(places)),
-            _ => Err(Error::new(Code::InvalidRequest, "`after` is no place in a log")
+        let wrong = || {
+            Error::new(Code::InvalidRequest, "`after` is no place in a log")
                 .field("after")
-                .hint("send the `next` of the last line you have, of several instances joined by commas")),
+                .hint("send the `next` of the last line you have, of several instances joined by commas")
+        };
+        let mut cursor = Self::default();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            if let Some(micros) = part.strip_prefix('@') {
+                let time = micros.parse().ok().and_then(|micros| Timestamp::from_microsecond(micros).ok());
+                cursor.others_after = Some(time.ok_or_else(wrong)?);
+                continue;
+            }
+            let (id, position) = read_place(part).ok_or_else(wrong)?;
+            cursor.places.insert(id, Place { position, time: None });
+            if cursor.places.len() > Self::MAX_INSTANCES {
+                return Err(wrong());
+            }
         }
+        Ok(cursor)
     }
 }
 
-impl From<core::LogLine> for LogLine {
-    fn from(line: core::LogLine) -> Self {
+fn read_place(text: &str) -> Option<(InstanceId, LogPosition)> {
+    let mut parts = text.split(':');
+    let id = parts.next()?.parse().ok()?;
+    let segment = parts.next()?.parse().ok()?;
+    let offset = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some((id, LogPosition { segment, offset }))
+}
+
+impl From<ServiceLine> for LogLine {
+    fn from(ServiceLine { service, line }: ServiceLine) -> Self {
         Self {
+            service: service.to_string(),
+            level: LogLevel::of(&line.text).map(LogLevel::as_str),
+            lost_before: line.lost_before,
             time: line.time,
             stream: match line.stream {
                 core::LogStream::Stdout => LogStream::Stdout,
@@ -119,18 +174,45 @@ fn place(id: InstanceId, position: LogPosition) -> String {
 mod tests {
     use super::*;
 
+    fn id(n: u8) -> InstanceId {
+        InstanceId::from_random([n; 16])
+    }
+
+    fn line(n: u8) -> core::LogLine {
+        core::LogLine {
+            time: Timestamp::from_second(n.into()).unwrap(),
+            stream: core::LogStream::Stdout,
+            text: String::new(),
+            instance: id(n),
+            deployment: core::DeploymentId::from_random([0; 16]),
+            next: LogPosition { segment: n.into(), offset: 7 },
+            lost_before: false,
+        }
+    }
+
     #[test]
     fn a_cursor_reads_back_what_it_wrote() {
         let mut cursor = LogCursor::default();
-        for n in [1_u8, 2] {
-            cursor.0.insert(InstanceId::from_random([n; 16]), LogPosition { segment: n.into(), offset: 7 });
-        }
-        assert_eq!(cursor.to_string().parse::<LogCursor>().unwrap(), cursor);
+        (1..3).for_each(|n| cursor.pass(&line(n)));
+        let read: LogCursor = cursor.to_string().parse().unwrap();
+        assert_eq!((read.places(), read.others_after()), (cursor.places(), None));
         assert_eq!("".parse::<LogCursor>().unwrap(), LogCursor::default());
-        let many: Vec<String> =
-            (0..65_u8).map(|n| place(InstanceId::from_random([n; 16]), LogPosition::default())).collect();
-        for wrong in ["x", "0:0:0", &format!("{}:1", many[0]), &many.join(",")] {
+        let many: Vec<String> = (0..65_u8).map(|n| place(id(n), LogPosition::default())).collect();
+        for wrong in ["x", "0:0:0", "@", "@x", &format!("{}:1", many[0]), &many.join(",")] {
             assert_eq!(wrong.parse::<LogCursor>().unwrap_err().at_field(), Some("after"));
         }
+    }
+
+    #[test]
+    fn a_cursor_stays_short_however_many_instances_there_were() {
+        let mut cursor = LogCursor::default();
+        (1..=200).for_each(|n| cursor.pass(&line(n)));
+        let read: LogCursor = cursor.to_string().parse().unwrap();
+        assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);
+        assert_eq!(read.others_after(), Some(line(200 - 64).time));
+        assert!(read.to_string().len() < 4_000);
+        let mut read = read;
+        read.pass(&line(250));
+        assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);
     }
 }

@@ -299,6 +299,83 @@ async fn a_place_that_nobody_ever_handed_out_does_no_harm() {
     assert_eq!(world.texts(amid_a_line).await, ["two"]);
 }
 
+#[tokio::test]
+async fn who_goes_on_after_the_size_limit_took_lines_away_is_told() {
+    let world = World::new();
+    let (id, mut log) = world.instance_of(1, 1, 128 << 10);
+    log.write(Stdout, b"one\ntwo\n", &world.clock);
+    let read = world.logs.read(world.service, &LogQuery::default()).await.unwrap();
+    let after = || LogQuery { after: vec![(id, read[0].next)], ..LogQuery::default() };
+    let told = |lines: &[LogLine]| lines.iter().map(|line| line.lost_before).collect::<Vec<_>>();
+    assert_eq!(told(&world.logs.read(world.service, &after()).await.unwrap()), [false]);
+    for number in 0..400 {
+        log.write(Stdout, format!("{number} {}\n", "x".repeat(1_000)).as_bytes(), &world.clock);
+    }
+    let mut follower = world.follow(LogQuery { grep: Some("399".into()), ..after() }).await;
+    let last = follower.line().await;
+    assert!(
+        last.lost_before && last.text.starts_with("399"),
+        "also where the line after the hole is not wanted"
+    );
+    let followed = world.follow(after()).await.lines(20).await;
+    let kept = world.logs.read(world.service, &after()).await.unwrap();
+    assert_eq!(kept[..20], followed);
+    assert!(told(&kept)[0] && told(&kept)[1..].iter().all(|lost| !lost), "once, and at its place");
+    let newest = LogQuery { after: vec![(id, kept[0].next)], ..LogQuery::default() };
+    assert!(!world.logs.read(world.service, &newest).await.unwrap()[0].lost_before);
+    assert!(
+        told(&world.logs.read(world.service, &LogQuery::default()).await.unwrap()).iter().all(|lost| !lost)
+    );
+}
+
+#[tokio::test]
+async fn a_follower_that_comes_back_goes_on_in_the_instances_that_took_over() {
+    let world = World::new();
+    let (old, mut a) = world.instance(1, 1);
+    a.write(Stdout, b"one\ntwo\nthree\n", &world.clock);
+    let first = world.follow(LogQuery::default()).await.line().await;
+    // The connection is gone; meanwhile the instance is replaced, and the log of the old one ends.
+    a.finish(&world.clock);
+    drop(a);
+    let (_, mut b) = world.instance(2, 2);
+    b.write(Stdout, b"four\nfive\n", &world.clock);
+    let after = LogQuery { after: vec![(old, first.next)], ..LogQuery::default() };
+    let mut back = world.follow(after.clone()).await;
+    let lines = back.lines(4).await;
+    assert!(lines.iter().all(|line| !line.lost_before));
+    assert_eq!(texts(lines), ["two", "three", "four", "five"]);
+    b.write(Stdout, b"six\n", &world.clock);
+    assert_eq!(back.line().await.text, "six");
+
+    drop(back);
+    world.logs.trim(world.service, 100).unwrap();
+    let mut back = world.follow(after.clone()).await;
+    let line = back.line().await;
+    assert_eq!((line.text.as_str(), line.lost_before), ("four", true), "the old log as a whole is gone");
+    let shared = LogQuery { after_is_shared: true, ..after };
+    assert!(!world.follow(shared).await.line().await.lost_before, "it may be another service's");
+}
+
+#[tokio::test]
+async fn of_instances_without_a_place_only_what_is_later_is_new() {
+    let world = World::new();
+    let (first, mut a) = world.instance(1, 1);
+    let (_, mut b) = world.instance(1, 2);
+    a.write(Stdout, b"a\n", &world.clock);
+    b.write(Stdout, b"b\n", &world.clock);
+    a.write(Stdout, b"c\n", &world.clock);
+    b.write(Stdout, b"d\n", &world.clock);
+    let query = LogQuery {
+        after: vec![(first, LogPosition::default())],
+        others_after: Some(second(1)),
+        ..LogQuery::default()
+    };
+    assert_eq!(world.texts(query.clone()).await, ["a", "c", "d"]);
+    assert_eq!(texts(world.follow(query).await.lines(3).await), ["a", "c", "d"]);
+    let odd = mirage_core::LineTest::new(|text| text == "b" || text == "c");
+    assert_eq!(world.texts(LogQuery { test: Some(odd), ..LogQuery::default() }).await, ["b", "c"]);
+}
+
 fn chunks() -> impl Strategy<Value = Vec<(LogStream, Vec<usize>)>> {
     let length = prop_oneof![8 => 0..80usize, 2 => 80..5_000usize, 1 => 16_000..40_000usize];
     let stream = prop_oneof![Just(Stdout), Just(Stderr)];

@@ -1,0 +1,64 @@
+//! Regular expressions that somebody else wrote.
+
+use mirage_core::{Code, Error, Result};
+use regex::{Regex, RegexBuilder};
+
+/// The longest pattern, in bytes.
+const LENGTH_MAX: usize = 1_000;
+
+/// The most memory of a compiled pattern, and of what is made of it while it runs, in bytes.
+const PROGRAM_MAX: usize = 1 << 20;
+const CACHE_MAX: usize = 2 << 20;
+
+/// How deep groups may stand in each other.
+const DEPTH_MAX: u32 = 50;
+
+/// Makes a pattern ready. Looking takes time that grows with the line alone, whatever the pattern.
+///
+/// # Errors
+/// `INVALID_REQUEST` at `regex`.
+pub(super) fn compile(pattern: &str) -> Result<Regex> {
+    let refuse = |why: String| Error::new(Code::InvalidRequest, why).field("regex");
+    if pattern.len() > LENGTH_MAX {
+        return Err(refuse(format!("`regex` is longer than {LENGTH_MAX} bytes")).hint("look for less"));
+    }
+    let compiled = RegexBuilder::new(pattern)
+        .size_limit(PROGRAM_MAX)
+        .dfa_size_limit(CACHE_MAX)
+        .nest_limit(DEPTH_MAX)
+        .build();
+    compiled.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => refuse("`regex` becomes too large".into())
+            .hint("repeat less often: `x{1000}` is written out a thousand times"),
+        // The last line of the message says what is wrong; those before it draw where.
+        error => {
+            let text = error.to_string();
+            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            refuse(format!("`regex` is no regular expression: {why}"))
+                .hint("a backslash before a sign takes its meaning away; `grep` looks for text as it is")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_would_grow_is_refused_before_it_does() {
+        assert!(compile("err(or)?s?$").unwrap().is_match("two errors"));
+        for (pattern, said) in [
+            ("(", "no regular expression"),
+            ("(?=x)", "no regular expression"),
+            ("(((\\w{100}){100}){100})", "too large"),
+            (&"(".repeat(60), "no regular expression"),
+            (&"x".repeat(1_001), "longer"),
+        ] {
+            let error = compile(pattern).unwrap_err();
+            assert_eq!(error.at_field(), Some("regex"));
+            assert!(error.message().contains(said), "{}", error.message());
+        }
+        let started = compile("(x+x+)+y").unwrap();
+        assert!(!started.is_match(&"x".repeat(100_000)), "and looking never takes long");
+    }
+}

@@ -1,0 +1,67 @@
+//! The platform at a glance: which services there are, and how its deployments ended.
+
+use mirage_core::{DeploymentId, Name, Phase, ResolvedImage, Result, ServiceId};
+
+use crate::column::{Columns, text};
+use crate::store::{Store, Tx, failed};
+
+/// A service by the names that lead to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePath {
+    /// The service.
+    pub id: ServiceId,
+    /// Name of its project.
+    pub project: Name,
+    /// Name of its environment.
+    pub environment: Name,
+    /// Its name.
+    pub name: Name,
+}
+
+impl Store {
+    /// Every service that is not on its way out, by project, environment and name.
+    pub async fn service_paths(&self) -> Result<Vec<ServicePath>> {
+        let rows = sqlx::query(
+            "SELECT s.id, p.name AS project, e.name AS environment, s.name
+             FROM service s JOIN environment e ON e.id = s.environment_id JOIN project p ON p.id = e.project_id
+             WHERE s.removed = 0 ORDER BY p.name, e.name, s.name",
+        )
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the services", error))?;
+        let path = |row: &sqlx::sqlite::SqliteRow| {
+            Ok(ServicePath {
+                id: row.parsed("id")?,
+                project: row.parsed("project")?,
+                environment: row.parsed("environment")?,
+                name: row.parsed("name")?,
+            })
+        };
+        rows.iter().map(path).collect()
+    }
+
+    /// How many deployments are in each phase that one is in.
+    pub async fn deployments_by_phase(&self) -> Result<Vec<(Phase, u64)>> {
+        let rows =
+            sqlx::query("SELECT phase, COUNT(*) AS count FROM deployment GROUP BY phase ORDER BY phase")
+                .fetch_all(&self.reader)
+                .await
+                .map_err(|error| failed("count the deployments", error))?;
+        rows.iter().map(|row| Ok((row.word("phase")?, row.number("count")?))).collect()
+    }
+}
+
+impl Tx {
+    /// The image of a deployment's revision.
+    pub async fn image_of_deployment(&mut self, id: DeploymentId) -> Result<Option<ResolvedImage>> {
+        let row = sqlx::query(
+            "SELECT r.image FROM deployment d
+             JOIN revision r ON r.service_id = d.service_id AND r.number = d.revision WHERE d.id = ?",
+        )
+        .bind(text(id))
+        .fetch_optional(&mut *self.inner)
+        .await
+        .map_err(|error| failed("read a revision", error))?;
+        row.map(|row| row.json("image")).transpose()
+    }
+}
