@@ -51,7 +51,7 @@ fn services(page: &mut Page, services: &[ServiceTotals]) {
     let numbers: [(&str, &str, &str, Number); 5] = [
         ("mirage_service_instances", "gauge", "Instances that run.", |it| f64::from(it.instances)),
         ("mirage_service_cpu_seconds_total", "counter", "Processor time.", |it| {
-            seconds(it.totals.cpu_micros)
+            it.totals.cpu_micros as f64 / 1_000_000.0
         }),
         ("mirage_service_memory_bytes", "gauge", "Memory without file cache that could be given up.", |it| {
             it.totals.memory_bytes as f64
