@@ -281,8 +281,8 @@ impl Control {
         }
         let fields: Vec<String> = fields.into_iter().filter(|field| field != "replicas").collect();
         if !fields.is_empty() {
-            let (changes, variables) = changes::between(&before.spec, &service.spec)?;
-            tx.append(event(EventKind::ServiceChanged { fields, changes, variables })).await?;
+            let (changes, variable_names) = changes::between(&before.spec, &service.spec)?;
+            tx.append(event(EventKind::ServiceChanged { fields, changes, variable_names })).await?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ pub enum EventKind {
         changes: Vec<SettingChange>,
         /// Names of the variables among them, never their values.
         #[serde(default)]
-        variables: Vec<String>,
+        variable_names: Vec<String>,
     },
     /// A deployment was asked for.
     DeploymentRequested {

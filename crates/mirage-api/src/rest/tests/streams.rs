@@ -130,7 +130,7 @@ async fn the_event_log_tells_who_changed_what_and_never_a_secret() {
     };
     let changed = read("kind=serviceChanged&service=web&actor=admin").await;
     let [changed] = &changed[..] else { panic!("{changed:?}") };
-    assert_eq!(changed["variables"], json!(["PASSWORD"]));
+    assert_eq!(changed["variableNames"], json!(["PASSWORD"]));
     assert_eq!(changed["fields"], json!(["image", "environmentVariables", "command", "allowNewPrivileges"]));
     let expected = json!([
         {"field": "allowNewPrivileges", "before": "false", "after": "true"},

@@ -43,7 +43,7 @@ enum Kind {
         /// What they were and are, of those that cannot hold a secret.
         changes: Vec<SettingChange>,
         /// Names of the variables among them, never their values.
-        variables: Vec<String>,
+        variable_names: Vec<String>,
     },
     /// A deployment was asked for.
     DeploymentRequested {
@@ -247,9 +247,9 @@ impl From<EventKind> for Kind {
     fn from(kind: EventKind) -> Self {
         match kind {
             EventKind::ServiceCreated => Self::ServiceCreated,
-            EventKind::ServiceChanged { fields, changes, variables } => {
+            EventKind::ServiceChanged { fields, changes, variable_names } => {
                 let changes = changes.into_iter().map(SettingChange::from).collect();
-                Self::ServiceChanged { fields, changes, variables }
+                Self::ServiceChanged { fields, changes, variable_names }
             }
             EventKind::DeploymentRequested { reason, revision, image, digest, previous } => {
                 let reason = format!("{reason:?}").to_lowercase();

@@ -44,29 +44,25 @@ pub(crate) fn text(metrics: &PlatformMetrics) -> String {
     page.text
 }
 
-/// What is shown of a service.
-type Figure<'a> = dyn Fn(&ServiceTotals) -> f64 + 'a;
+/// A figure of a service.
+type Number = fn(&ServiceTotals) -> f64;
 
 fn services(page: &mut Page, services: &[ServiceTotals]) {
-    let seconds = |micros: u64| micros as f64 / 1_000_000.0;
-    let numbers: [(&str, &str, &str, &Figure<'_>); 5] = [
-        ("mirage_service_instances", "gauge", "Instances that run.", &|it| f64::from(it.instances)),
-        ("mirage_service_cpu_seconds_total", "counter", "Processor time.", &|it| {
-            seconds(it.totals.cpu_micros)
+    let numbers: [(&str, &str, &str, Number); 5] = [
+        ("mirage_service_instances", "gauge", "Instances that run.", |it| f64::from(it.instances)),
+        ("mirage_service_cpu_seconds_total", "counter", "Processor time.", |it| {
+            it.totals.cpu_micros as f64 / 1_000_000.0
         }),
-        (
-            "mirage_service_memory_bytes",
-            "gauge",
-            "Memory without file cache that could be given up.",
-            &|it| it.totals.memory_bytes as f64,
-        ),
+        ("mirage_service_memory_bytes", "gauge", "Memory without file cache that could be given up.", |it| {
+            it.totals.memory_bytes as f64
+        }),
         (
             "mirage_service_network_receive_bytes_total",
             "counter",
             "Bytes that came to the instances.",
-            &|it| it.totals.received_bytes as f64,
+            |it| it.totals.received_bytes as f64,
         ),
-        ("mirage_service_network_transmit_bytes_total", "counter", "Bytes that the instances sent.", &|it| {
+        ("mirage_service_network_transmit_bytes_total", "counter", "Bytes that the instances sent.", |it| {
             it.totals.sent_bytes as f64
         }),
     ];
