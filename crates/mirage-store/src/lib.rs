@@ -5,6 +5,7 @@
 //! by the [`Vault`], whose key is kept elsewhere.
 
 mod column;
+mod copy;
 mod credential;
 mod deployment;
 mod event;
@@ -12,6 +13,7 @@ mod grant;
 mod instance;
 mod project;
 mod revision;
+mod schema;
 mod service;
 mod setting;
 mod store;
@@ -20,9 +22,11 @@ mod tests;
 mod variable;
 mod vault;
 
+pub use copy::CopyFacts;
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
 pub use grant::TokenHash;
+pub use schema::schema;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
 pub use vault::{GivenUp, KeySource, Vault};

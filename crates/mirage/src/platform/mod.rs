@@ -70,7 +70,7 @@ impl Platform {
         let listener = bind(options.listen, "listen", "the API").await?;
         let listen =
             listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
-        let store = Store::open(&options.data.join("mirage.db")).await?;
+        let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
 
         let joined = images::join(&options, listen, &*random)?;
         let images: Arc<dyn ImageStore> = Arc::new(joined.images);
@@ -161,7 +161,7 @@ impl Platform {
     pub(crate) async fn tear_down(options: PlatformOptions) -> Result<()> {
         let random = SystemRandomness;
         let node = Node::open(&options.data)?;
-        let store = Store::open(&options.data.join("mirage.db")).await?;
+        let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
         let joined = images::join(&options, options.listen, &random)?;
         proxy::shut_down(&node.run).await?;
         let engine = LocalEngine::open(LocalConfig {
