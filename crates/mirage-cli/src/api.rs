@@ -81,6 +81,11 @@ impl Api {
         self.call(self.request(Method::DELETE, path)).await
     }
 
+    /// POST whose answer is a file.
+    pub(crate) async fn download(&self, path: &str, body: &impl Serialize) -> Result<Response> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
     /// GET whose answer has no end, as lines.
     pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
         let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
@@ -141,6 +146,13 @@ pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
+/// An answer that was begun and ended too early.
+pub(crate) fn broken_off(error: reqwest::Error) -> Error {
+    Error::new(Code::TargetUnavailable, "the platform broke off its answer")
+        .hint("it may have been restarted; ask again")
+        .because(error)
+}
+
 fn split_lines(
     bytes: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
 ) -> impl Stream<Item = Result<String>> {
@@ -154,11 +166,7 @@ fn split_lines(
             }
             match bytes.next().await {
                 Some(Ok(more)) => buffer.extend_from_slice(&more),
-                Some(Err(error)) => {
-                    return Err(Error::new(Code::TargetUnavailable, "the platform broke off its answer")
-                        .hint("it may have been restarted; ask again")
-                        .because(error));
-                }
+                Some(Err(error)) => return Err(broken_off(error)),
                 None => return Ok(None),
             }
         }

@@ -4,6 +4,7 @@
 
 mod api;
 mod args;
+mod backup;
 pub mod config;
 mod credential;
 mod deploy;
@@ -75,6 +76,11 @@ impl Global {
         config::data_dir(self.data_dir.clone())
     }
 
+    /// Whether data goes out as JSON.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
     /// The terminal, as it is to be written to.
     pub fn printer(&self) -> Printer {
         Printer::new(self.json, self.no_progress)
@@ -120,6 +126,8 @@ pub enum Verb {
     /// Manage the key that secrets are sealed with
     #[command(subcommand)]
     Vault(vault::VaultVerb),
+    /// Write a copy of the platform into a file
+    Backup(backup::BackupArgs),
     /// Check this machine and the platform
     Doctor(doctor::DoctorArgs),
 }
@@ -178,6 +186,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Variables(verb) => variables::run(verb, context).await,
         Verb::Token(verb) => tokens::run(verb, context).await,
         Verb::Vault(verb) => vault::run(verb, context).await,
+        Verb::Backup(args) => backup::run(args, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
     }
 }

@@ -97,6 +97,11 @@ pub enum EventKind {
         /// How many records there are.
         records: usize,
     },
+    /// Somebody took a backup.
+    BackedUp {
+        /// Whether images of other registries are in it.
+        images: bool,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.

@@ -12,6 +12,7 @@ mod memory;
 mod platform;
 mod proxy;
 mod registry;
+mod restore;
 mod serve;
 mod verbs;
 

@@ -75,6 +75,7 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::remove_token::remove_token))
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::reset_vault::reset_vault))
+        .routes(routes!(endpoint::backup::make_backup))
         .routes(routes!(endpoint::logs::logs))
         .routes(routes!(endpoint::events::events))
         .routes(routes!(endpoint::doctor::doctor))

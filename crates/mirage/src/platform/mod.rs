@@ -1,5 +1,6 @@
 //! The one place where the parts are joined into a platform.
 
+mod backup;
 mod gate;
 mod images;
 mod logins;
@@ -16,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_control::access::AdminToken;
-use mirage_control::{Control, Ports, Settings};
+use mirage_control::{Control, Pack, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
-use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
+use mirage_core::{Code, Error, Platform as ImagePlatform, RegistryHost, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_oci::content::ContentStore;
 use mirage_oci::registry::{
@@ -28,6 +29,7 @@ use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use backup::{Key, RestoreOptions, Restored, restore};
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
@@ -72,7 +74,18 @@ impl Platform {
             listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
         let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
 
-        let joined = images::join(&options, listen, &*random)?;
+        backup::forget_drafts(&options.data);
+        let joined = images::join(&options, listen, &*random, restored_hosts(&store).await?)?;
+        let packing = backup::Packing {
+            data: options.data.clone(),
+            store: store.clone(),
+            content: joined.store.clone(),
+            repositories: joined.repositories.clone(),
+            images: joined.images.clone(),
+            registry_hosts: joined.hosts.iter().cloned().collect(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        };
         let images: Arc<dyn ImageStore> = Arc::new(joined.images);
         let through = joined.client.pull_through();
         let engine = LocalEngine::open(LocalConfig {
@@ -105,6 +118,7 @@ impl Platform {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             machine,
+            pack: Pack::new(move |wish| Box::pin(backup::pack(packing.clone(), wish))),
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
@@ -162,7 +176,7 @@ impl Platform {
         let random = SystemRandomness;
         let node = Node::open(&options.data)?;
         let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
-        let joined = images::join(&options, options.listen, &random)?;
+        let joined = images::join(&options, options.listen, &random, Vec::new())?;
         proxy::shut_down(&node.run).await?;
         let engine = LocalEngine::open(LocalConfig {
             data: options.data.clone(),
@@ -191,6 +205,13 @@ impl Platform {
         engine.teardown(GRACE).await?;
         unmount(store).await
     }
+}
+
+/// The names that the built-in registry had where the backup was made that this database comes from.
+async fn restored_hosts(store: &Store) -> Result<Vec<RegistryHost>> {
+    let text = store.setting(backup::REGISTRY_HOSTS).await?;
+    let hosts = text.map(|text| serde_json::from_str(&text)).transpose();
+    hosts.map(Option::unwrap_or_default).map_err(|error| Error::internal("read a setting", error))
 }
 
 /// What pushes left behind that never finished is looked for this often.

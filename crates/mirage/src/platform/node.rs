@@ -10,6 +10,7 @@ use mirage_core::{Code, Error, Result};
 use mirage_store::Store;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::backup;
 use mirage_cli::config::run_dir;
 
 const SETTING: &str = "node";
@@ -33,7 +34,11 @@ impl Node {
                 .create(folder)
                 .map_err(|error| cannot_use(folder, error))?;
         }
-        Ok(Self { lock: lock_data_dir(data)?, run })
+        let lock = lock_data_dir(data)?;
+        if backup::settle(data)? {
+            tracing::info!("a restore that was broken off has been completed");
+        }
+        Ok(Self { lock, run })
     }
 
     /// Six digits that name this platform among others on the machine: chosen once, kept.

@@ -102,6 +102,11 @@ enum Kind {
         /// How many records there are.
         records: usize,
     },
+    /// Somebody took a backup.
+    BackedUp {
+        /// Whether images of other registries are in it.
+        images: bool,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -154,6 +159,7 @@ impl Event {
             Kind::TokenCreated { .. } => "tokenCreated",
             Kind::TokenRemoved { .. } => "tokenRemoved",
             Kind::VaultRotated { .. } => "vaultRotated",
+            Kind::BackedUp { .. } => "backedUp",
             Kind::PhaseChanged { .. } => "phaseChanged",
             Kind::StepFinished { .. } => "stepFinished",
             Kind::InstanceExited { .. } => "instanceExited",
@@ -199,6 +205,7 @@ impl From<EventKind> for Kind {
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
             EventKind::VaultRotated { records } => Self::VaultRotated { records },
+            EventKind::BackedUp { images } => Self::BackedUp { images },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }
