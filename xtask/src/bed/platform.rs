@@ -70,14 +70,21 @@ impl Platform {
     /// # Errors
     /// Where it ends, or is not ready within thirty seconds; what it wrote is in the message.
     pub fn start(binary: &Path, options: PlatformOptions) -> Result<Self> {
+        let mut platform = Self::unstarted(binary, options)?;
+        platform.serve()?;
+        Ok(platform)
+    }
+
+    /// A platform that is yet to be: its folder is empty, and [`Self::serve`] starts it.
+    ///
+    /// # Errors
+    /// Where it has no room.
+    pub fn unstarted(binary: &Path, options: PlatformOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirage-bed-").tempdir()?;
         let (api, proxy) = (free_port()?, free_port()?);
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
-        let mut platform = Self { binary, options, api, proxy, serve: None, came_up: false, disk, folder };
-        platform.serve()?;
-        platform.came_up = true;
-        Ok(platform)
+        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, disk, folder })
     }
 
     /// Starts `mirage serve` again, after [`Self::kill_control`] or [`Self::stop_control`].
@@ -104,6 +111,7 @@ impl Platform {
             bail!("`mirage serve` did not come up ({ready:?}):\n{}{}", serve.stdout(), serve.stderr());
         }
         self.serve = Some(serve);
+        self.came_up = true;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod archives;
+mod backup;
 mod bad_input;
 mod canary;
 mod credential_table;

@@ -194,6 +194,7 @@ impl<W: Write> Archive<W> {
 
     fn entry(&mut self, name: &str, bytes: u64, content: impl Read) -> io::Result<()> {
         let mut header = ::tar::Header::new_ustar();
+        header.set_entry_type(::tar::EntryType::Regular);
         header.set_size(bytes);
         header.set_mode(0o600);
         let mut hashing = Hashing { inner: content.take(bytes), context: Context::new(&SHA256), seen: 0 };

@@ -121,3 +121,105 @@ pub(super) fn broken(path: &Path, cause: io::Error) -> Error {
         _ => Error::internal(&format!("restore into `{}`", path.display()), cause),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// What is in a data folder, but for drafts.
+    fn seen(data: &Path) -> BTreeMap<String, String> {
+        let mut seen = BTreeMap::new();
+        let mut open = vec![data.to_owned()];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => open.push(path),
+                    false => {
+                        let name = path.strip_prefix(data).unwrap().display().to_string();
+                        seen.insert(name, fs::read_to_string(&path).unwrap());
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    fn old(data: &Path) {
+        fs::create_dir(data.join("content")).unwrap();
+        for file in ["content/blob", "mirage.db", "mirage.db-wal", "vault.key"] {
+            fs::write(data.join(file), "old").unwrap();
+        }
+    }
+
+    fn drafted(data: &Path) -> Drafts {
+        let drafts = Drafts::make(data).unwrap();
+        fs::create_dir(drafts.path("content")).unwrap();
+        fs::create_dir(drafts.path("run")).unwrap();
+        fs::write(drafts.path("content").join("blob"), "new").unwrap();
+        fs::write(drafts.path(DATABASE), "new").unwrap();
+        drafts
+    }
+
+    fn pairs<const N: usize>(all: [(&str, &str); N]) -> BTreeMap<String, String> {
+        all.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
+    }
+
+    const AFTER: [(&str, &str); 6] = [
+        ("aside/content/blob", "old"),
+        ("aside/mirage.db", "old"),
+        ("aside/mirage.db-wal", "old"),
+        ("content/blob", "new"),
+        ("mirage.db", "new"),
+        ("vault.key", "old"),
+    ];
+
+    #[test]
+    fn what_is_kept_takes_the_place_of_what_was_there() {
+        let data = tempfile::tempdir().unwrap();
+        old(data.path());
+        drafted(data.path()).keep("aside").unwrap();
+        assert_eq!(seen(data.path()), pairs(AFTER));
+        assert!(!settle(data.path()).unwrap(), "there is nothing left to do");
+    }
+
+    #[test]
+    fn what_is_not_kept_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        old(data.path());
+        let before = seen(data.path());
+        drop(drafted(data.path()));
+        assert_eq!(seen(data.path()), before);
+        std::mem::forget(drafted(data.path()));
+        assert!(!settle(data.path()).unwrap());
+        assert_eq!(seen(data.path()), before);
+    }
+
+    #[test]
+    fn a_restore_that_was_broken_off_between_two_names_is_completed() {
+        // After each of the renames that lead from one to the other.
+        for steps in 0..=5 {
+            let data = tempfile::tempdir().unwrap();
+            let here = |name: &str| data.path().join(name);
+            old(data.path());
+            let drafts = drafted(data.path());
+            commit(&here(FOLDER), "aside").unwrap();
+            std::mem::forget(drafts);
+            let renames = [
+                ("content", "aside/content"),
+                ("restoring/content", "content"),
+                ("mirage.db-wal", "aside/mirage.db-wal"),
+                ("mirage.db", "aside/mirage.db"),
+                ("restoring/mirage.db", "mirage.db"),
+            ];
+            for (from, to) in &renames[..steps] {
+                fs::create_dir_all(here("aside")).unwrap();
+                fs::rename(here(from), here(to)).unwrap();
+            }
+            assert!(settle(data.path()).unwrap());
+            assert_eq!(seen(data.path()), pairs(AFTER), "broken off after {steps} steps");
+        }
+    }
+}

@@ -143,3 +143,75 @@ fn octal(field: &[u8]) -> Option<u64> {
     let digits = text(field)?.trim_matches(' ');
     u64::from_str_radix(digits, 8).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = ::tar::Builder::new(Vec::new());
+        for (name, content) in entries {
+            let mut header = ::tar::Header::new_ustar();
+            header.set_entry_type(::tar::EntryType::Regular);
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, name, *content).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+        let mut entries = Entries::new(bytes);
+        let mut all = Vec::new();
+        while let Some(entry) = entries.next()? {
+            let mut content = Vec::new();
+            let read = entries.read_to_end(&mut content);
+            if let Some(fault) = entries.fault() {
+                return Err(fault);
+            }
+            assert_eq!(read.unwrap() as u64, entry.bytes);
+            all.push((entry.name, content));
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn what_is_packed_is_read_and_whatever_is_cut_off_is_missed() {
+        let long = vec![7; 1500];
+        let whole = archive(&[("a/b", &long), ("empty", b""), ("c", b"text")]);
+        let read_back = read(&whole).unwrap();
+        assert_eq!(read_back, [("a/b".into(), long), ("empty".into(), vec![]), ("c".into(), b"text".to_vec())]);
+        for end in 0..whole.len() {
+            assert_eq!(read(&whole[..end]), Err(Fault::CutShort), "{end}");
+        }
+    }
+
+    #[test]
+    fn everything_but_a_plain_file_with_a_short_name_is_refused() {
+        let refused = |change: fn(&mut ::tar::Header)| {
+            let mut header = ::tar::Header::new_ustar();
+            header.set_entry_type(::tar::EntryType::Regular);
+            header.set_size(0);
+            header.set_path("x").unwrap();
+            change(&mut header);
+            header.set_cksum();
+            let mut bytes = header.as_bytes().to_vec();
+            bytes.extend([0; 1024]);
+            assert!(matches!(read(&bytes), Err(Fault::Damaged(_))), "{header:?}");
+        };
+        refused(|header| header.set_entry_type(::tar::EntryType::Symlink));
+        refused(|header| header.set_entry_type(::tar::EntryType::Directory));
+        refused(|header| header.set_entry_type(::tar::EntryType::XHeader));
+        refused(|header| header.set_entry_type(::tar::EntryType::GNULongName));
+        refused(|header| header.as_mut_bytes()[0] = 0);
+        refused(|header| header.as_mut_bytes()[0] = 0xff);
+        refused(|header| header.as_mut_bytes()[345] = b'p');
+        refused(|header| header.set_size(u64::MAX));
+        let mut wrong_sum = archive(&[("x", b"")]);
+        wrong_sum[0] = b'y';
+        assert!(matches!(read(&wrong_sum), Err(Fault::Damaged(_))));
+        let mut behind = archive(&[("x", b"")]);
+        let at = behind.len() - 512;
+        behind[at] = 1;
+        assert!(matches!(read(&behind), Err(Fault::Damaged(_))));
+    }
+}
