@@ -44,12 +44,14 @@ pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
     let start = Instant::now();
     let to_stdout = args.file.as_os_str() == "-";
     if to_stdout && io::stdout().is_terminal() {
-        return Err(Error::new(Code::InvalidRequest, "`-` writes a backup to a pipe, and stdout is a terminal")
-            .hint("`mirage backup mirage.backup` writes a file"));
+        return Err(Error::new(
+            Code::InvalidRequest,
+            "`-` writes a backup to a pipe, and stdout is a terminal",
+        )
+        .hint("`mirage backup mirage.backup` writes a file"));
     }
     let listen = |kind| signal(kind).map_err(|error| Error::internal("listen for signals", error));
-    let (mut interrupt, mut terminate) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut out = match to_stdout {
         true => Out::Stdout(io::stdout()),
         false => Out::File(Draft::beside(&args.file, args.force)?),
@@ -72,7 +74,9 @@ pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
     let shown = args.file.display().to_string();
     printer.step("Wrote", &format!("{shown}, {}", human_bytes(bytes)), Some(start.elapsed()));
     if let Some(key) = &key {
-        printer.note(&format!("the vault's key is not in it: keep a copy of `vault.key` (key {key}) in another place"));
+        printer.note(&format!(
+            "the vault's key is not in it: keep a copy of `vault.key` (key {key}) in another place"
+        ));
     }
     if printer.json && !to_stdout {
         printer.json(&json!({ "file": shown, "sizeBytes": bytes, "key": key }));

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::StreamExt as _;
 use mirage_core::{Code, Digest, Error, Event, EventKind, Result};
 
 use crate::Control;
@@ -37,13 +37,17 @@ type Packer = dyn Fn(ToPack) -> BoxFuture<'static, Result<Backup>> + Send + Sync
 
 impl Pack {
     /// Made by this.
-    pub fn new(packer: impl Fn(ToPack) -> BoxFuture<'static, Result<Backup>> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        packer: impl Fn(ToPack) -> BoxFuture<'static, Result<Backup>> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(packer))
     }
 
     /// Not made at all, for platforms that are put together without what could be packed.
     pub fn nothing() -> Self {
-        Self::new(|_| Box::pin(async { Err(Error::internal("make a backup", anyhow!("nothing can be packed"))) }))
+        Self::new(|_| {
+            Box::pin(async { Err(Error::internal("make a backup", anyhow!("nothing can be packed"))) })
+        })
     }
 }
 

@@ -14,6 +14,7 @@ mod proxy;
 mod registry;
 mod restore;
 mod serve;
+mod systemd;
 mod verbs;
 
 use std::path::Path;

@@ -60,7 +60,9 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, printer: &Printer) -> Resu
         printer.note(&format!("what was there is in {}", aside.display()));
     }
     if let Some(key) = &missing_key {
-        printer.note(&format!("logins and sealed variables stay closed until `{place}/vault.key` is the key {key}"));
+        printer.note(&format!(
+            "logins and sealed variables stay closed until `{place}/vault.key` is the key {key}"
+        ));
     }
     printer.note("`mirage serve` brings the services up");
     if global.json() {

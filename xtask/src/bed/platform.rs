@@ -1,7 +1,7 @@
 //! The real binary, started as a user starts it.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -30,6 +30,8 @@ pub struct PlatformOptions {
     pub variables: Vec<(String, String)>,
     /// The group it runs as, instead of this process' own.
     pub group: Option<u32>,
+    /// Opens the sockets of API and proxy beforehand and holds them, as systemd does.
+    pub handed: bool,
 }
 
 /// `mirage serve` with a data folder and ports of its own. Dropping it takes everything down.
@@ -40,6 +42,8 @@ pub struct Platform {
     proxy: u16,
     serve: Option<Process>,
     came_up: bool,
+    /// Sockets of API and proxy, where `mirage serve` does not open them.
+    held: Option<[TcpListener; 2]>,
     // Fields are dropped in this order: the disk is unmounted before its folder is removed.
     disk: Option<Disk>,
     folder: TempDir,
@@ -81,10 +85,17 @@ impl Platform {
     /// Where it has no room.
     pub fn unstarted(binary: &Path, options: PlatformOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirage-bed-").tempdir()?;
-        let (api, proxy) = (free_port()?, free_port()?);
+        let (mut api, mut proxy) = (free_port()?, free_port()?);
+        let held = match options.handed {
+            true => Some([TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?]),
+            false => None,
+        };
+        if let Some([of_api, of_proxy]) = &held {
+            (api, proxy) = (of_api.local_addr()?.port(), of_proxy.local_addr()?.port());
+        }
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
-        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, disk, folder })
+        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, held, disk, folder })
     }
 
     /// Starts `mirage serve` again, after [`Self::kill_control`] or [`Self::stop_control`].
@@ -100,7 +111,13 @@ impl Platform {
         if let Some(group) = self.options.group {
             command.gid(group);
         }
-        let mut serve = Process::start(&mut command, self.folder.path(), "serve")?;
+        let mut serve = match &self.held {
+            None => Process::start(&mut command, self.folder.path(), "serve")?,
+            Some([api, proxy]) => {
+                let files = [api.try_clone()?.into(), proxy.try_clone()?.into()];
+                Process::start_handed(&command, files, self.folder.path(), "serve")?
+            }
+        };
         let ready =
             eventually("readiness", Duration::from_secs(30), || match self.api("GET", "/readyz", None) {
                 Ok(answer) if answer.status == 200 => Some(true),
@@ -113,6 +130,15 @@ impl Platform {
         self.serve = Some(serve);
         self.came_up = true;
         Ok(())
+    }
+
+    /// Kills the control process with SIGKILL, and is back before it is gone.
+    pub fn kill_without_waiting(&mut self) {
+        if let Some(serve) = self.serve.take() {
+            // Killed already is what was wanted.
+            serve.signal(Signal::SIGKILL).ok();
+            std::thread::spawn(move || drop(serve));
+        }
     }
 
     /// Kills the control process with SIGKILL. Containers and proxy are not asked.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mirage_core::{Code, Digest, DigestAlgorithm, Error, Result};
 use nix::errno::Errno;
@@ -15,6 +16,10 @@ use super::format::{self, Choice, LayerFormat};
 use super::hold::Holds;
 use super::mounts::Mounts;
 use super::temporary::{Temporary, remove_tree};
+
+/// How long another process may take to let go of the store, and the time between two looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a content store lies.
 #[derive(Clone, Debug)]
@@ -141,7 +146,18 @@ fn lock(root: &Path) -> Result<Flock<File>> {
         .mode(0o600)
         .open(&path)
         .map_err(|cause| disk_error("open", &path, cause))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+    let start = Instant::now();
+    let mut locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    // A process that was killed takes a moment until it has let go of everything.
+    while let Err((file, Errno::EWOULDBLOCK)) = locked {
+        if start.elapsed() > PATIENCE {
+            locked = Err((file, Errno::EWOULDBLOCK));
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    }
+    locked.map_err(|(_, errno)| match errno {
         Errno::EWOULDBLOCK => {
             Error::new(Code::Conflict, format!("`{}` is in use by another process", root.display()))
                 .hint("stop the other `mirage serve`, or choose another folder with `--data-dir`")

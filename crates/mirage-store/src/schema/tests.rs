@@ -10,7 +10,8 @@ fn at(second: i64) -> Timestamp {
 
 /// A database as a Mirage with the first migration alone would have left it, with one setting.
 async fn of_the_first_schema(path: &Path) {
-    let mut file = SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap();
+    let mut file =
+        SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap();
     let first = Migrator::with_migrations(vec![STEPS.iter().next().unwrap().clone()]);
     first.run_direct(None, &mut file, false).await.unwrap();
     sqlx::query("INSERT INTO setting VALUES ('kept', 'yes')").execute(&mut file).await.unwrap();
@@ -20,7 +21,8 @@ async fn of_the_first_schema(path: &Path) {
 async fn from_a_newer_one(path: &Path) {
     Store::open(path, at(0)).await.unwrap().close().await;
     let mut file = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-    let step = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+    let step =
+        "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
          VALUES (9999, 'from the future', '2099-01-01', 1, x'00', 0)";
     sqlx::query(step).execute(&mut file).await.unwrap();
     sqlx::query("UPDATE setting SET value = '7.0.0' WHERE key = ?")

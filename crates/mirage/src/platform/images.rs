@@ -38,7 +38,8 @@ pub(crate) fn join(
     let config = StoreConfig { root, run: run_dir(&options.data), layer_format: None };
     let store = ContentStore::open(config)?;
     let repositories = Repositories::open(store.root())?;
-    let hosts: HashSet<_> = own_hosts(listen).chain(options.registry_names.iter().cloned()).chain(restored).collect();
+    let hosts: HashSet<_> =
+        own_hosts(listen).chain(options.registry_names.iter().cloned()).chain(restored).collect();
     let own = OwnRegistry { hosts: hosts.clone(), repositories: repositories.clone() };
     let client = RegistryClient::new(
         registry_options(options),

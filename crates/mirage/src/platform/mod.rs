@@ -38,6 +38,7 @@ pub(crate) use token::admin_token;
 use vault::vault_keys;
 
 use crate::clock::{SystemClock, SystemRandomness};
+use crate::systemd::Manager;
 
 /// Network namespaces kept ready for the next starts.
 const POOL: usize = 4;
@@ -69,7 +70,10 @@ impl Platform {
         mirage_proxy::raise_file_limit();
         let node = Node::open(&options.data)?;
         let token = admin_token(&options.data, &*random)?;
-        let listener = bind(options.listen, "listen", "the API").await?;
+        let listener = match &options.handed.api {
+            Some(handed) => listener(handed)?,
+            None => bind_patiently(options.listen).await?,
+        };
         let listen =
             listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
         let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
@@ -100,7 +104,7 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let router = proxy::start(&node.run, options.proxy_listen).await?;
+        let router = proxy::start(&node.run, options.proxy_listen, &options.handed.proxy).await?;
         let proxy_listen = router.listen;
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
@@ -147,7 +151,7 @@ impl Platform {
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
-            tokio::spawn(proxy::keep(node.run.clone(), router, control.clone())),
+            tokio::spawn(proxy::keep(node.run.clone(), router, options.handed.proxy, control.clone())),
         ];
         Ok(Self {
             control,
@@ -161,6 +165,19 @@ impl Platform {
             proxy_listen,
             _lock: node.lock,
         })
+    }
+
+    /// Tells a service manager that all is well, for as long as it is: database and proxy answer. Never returns.
+    pub(crate) async fn while_well(&self, manager: &Manager) {
+        let Some(pause) = manager.watchdog else { return std::future::pending().await };
+        loop {
+            match tokio::time::timeout(pause, self.control.ready()).await {
+                Ok(Ok(())) => manager.alive(),
+                Ok(Err(error)) => tracing::error!(?error, "the service manager is not told that all is well"),
+                Err(_) => tracing::error!("the service manager is not told that all is well: no answer"),
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Stops deciding. Containers and the proxy go on, and the next start adopts them.
@@ -266,6 +283,24 @@ async fn expire_uploads(uploads: Uploads) {
 /// This binary, for the processes that are roles of it. It is the very file that runs, also where an
 /// upgrade has put another one in its place or taken it away.
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
+
+/// The address of a control plane that was killed a moment ago is free a moment later.
+async fn bind_patiently(address: SocketAddr) -> Result<TcpListener> {
+    let start = std::time::Instant::now();
+    while let Err(error) = TcpListener::bind(address).await
+        && error.kind() == std::io::ErrorKind::AddrInUse
+        && start.elapsed() < node::PATIENCE
+    {
+        tokio::time::sleep(node::PAUSE).await;
+    }
+    bind(address, "listen", "the API").await
+}
+
+/// A socket that somebody else goes on to hold.
+fn listener(handed: &std::net::TcpListener) -> Result<TcpListener> {
+    let copy = handed.try_clone().and_then(TcpListener::from_std);
+    copy.map_err(|error| Error::internal("use the socket that was handed over", error))
+}
 
 pub(crate) async fn bind(address: SocketAddr, option: &str, what: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {

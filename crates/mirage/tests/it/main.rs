@@ -24,4 +24,6 @@ mod private_images;
 mod pushes;
 mod sample;
 mod stage;
+mod systemd;
+mod upgrade;
 mod vault;

@@ -52,7 +52,9 @@ impl Drafts {
 
 impl Drop for Drafts {
     fn drop(&mut self) {
-        if !self.kept && let Err(error) = remove(&self.data.join(FOLDER)) {
+        if !self.kept
+            && let Err(error) = remove(&self.data.join(FOLDER))
+        {
             tracing::warn!(%error, "the drafts of a restore stay until the next start");
         }
     }

@@ -116,9 +116,8 @@ fn is_free(data: &Path, force: bool) -> Result<()> {
     }
     match place::is_taken(data).filter(|_| !force) {
         None => Ok(()),
-        Some(found) => Err(Error::new(Code::Conflict, format!("`{}` is there already", found.display())).hint(
-            "choose an empty folder with `--data-dir`, or let `--force` move aside what is there",
-        )),
+        Some(found) => Err(Error::new(Code::Conflict, format!("`{}` is there already", found.display()))
+            .hint("choose an empty folder with `--data-dir`, or let `--force` move aside what is there")),
     }
 }
 
@@ -137,12 +136,17 @@ fn check_key(head: &Head, key: &Key) -> Result<Option<String>> {
         return Ok(None);
     }
     let place = source.place();
-    Err(Error::new(Code::TargetUnavailable, format!("{place} is not the key `{needed}` that this backup needs"))
-        .hint(OTHER_KEY))
+    Err(Error::new(
+        Code::TargetUnavailable,
+        format!("{place} is not the key `{needed}` that this backup needs"),
+    )
+    .hint(OTHER_KEY))
 }
 
 async fn settle_database(head: &Head, path: &Path, archive: &str) -> Result<()> {
-    let facts = Store::facts_of_copy(path).await.map_err(|error| damaged(archive, "its database cannot be read").because(error_of(error)))?;
+    let facts = Store::facts_of_copy(path)
+        .await
+        .map_err(|error| damaged(archive, "its database cannot be read").because(error_of(error)))?;
     let facts = facts.ok_or_else(|| damaged(archive, "its database is none of Mirage's"))?;
     if (facts.schema, &facts.key) != (head.schema, &head.key) {
         return Err(damaged(archive, "its database is another one than it says"));
@@ -224,11 +228,14 @@ impl Archive {
         self.expect(DATABASE)?;
         let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let mut file = written.map_err(|cause| broken(path, cause))?;
-        let copied = zstd::Decoder::new(&mut self.entries).map(|decoder| decoder.take(head.database_bytes + 1));
+        let copied =
+            zstd::Decoder::new(&mut self.entries).map(|decoder| decoder.take(head.database_bytes + 1));
         let copied = copied.and_then(|mut inflated| io::copy(&mut inflated, &mut file));
         match copied {
             Ok(bytes) if bytes == head.database_bytes => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
                 return Err(broken(path, error));
             }
             _ => return Err(self.failed("its database is not what it should be")),
@@ -248,7 +255,8 @@ impl Archive {
         self.passed();
         // Only kept; how layers can be mounted here is found out by the platform.
         let (root, run) = (drafts.path("content"), drafts.path("run"));
-        let store = ContentStore::open(StoreConfig { root, run, layer_format: Some(LayerFormat::Directory) })?;
+        let store =
+            ContentStore::open(StoreConfig { root, run, layer_format: Some(LayerFormat::Directory) })?;
         for blob in &listing.blobs {
             let name = entry_of("blobs", blob);
             self.expect(&name)?;
@@ -278,7 +286,10 @@ impl Archive {
         self.seen.truncate(before);
         if contents.parts != self.seen {
             let other = contents.parts.iter().zip(&self.seen).find(|(told, seen)| told != seen);
-            let what = other.map_or_else(|| "its list of contents".to_owned(), |(_, seen)| format!("`{}` in it", seen.name));
+            let what = other.map_or_else(
+                || "its list of contents".to_owned(),
+                |(_, seen)| format!("`{}` in it", seen.name),
+            );
             return Err(damaged(&self.shown, format!("{what} is not what was packed")));
         }
         match self.entries.next() {

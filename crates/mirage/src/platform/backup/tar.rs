@@ -111,10 +111,14 @@ impl<R: Read> Read for Entries<R> {
 
 /// An ordinary file with a short name; nothing for everything else that a tar archive could hold.
 fn entry(block: &[u8; BLOCK]) -> Option<Entry> {
-    let sum: u32 = block.iter().enumerate().map(|(at, byte)| match at {
-        148..156 => u32::from(b' '),
-        _ => u32::from(*byte),
-    }).sum();
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| match at {
+            148..156 => u32::from(b' '),
+            _ => u32::from(*byte),
+        })
+        .sum();
     if &block[257..262] != b"ustar" || octal(&block[148..156])? != u64::from(sum) || block[156] != b'0' {
         return None;
     }
@@ -179,7 +183,10 @@ mod tests {
         let long = vec![7; 1500];
         let whole = archive(&[("a/b", &long), ("empty", b""), ("c", b"text")]);
         let read_back = read(&whole).unwrap();
-        assert_eq!(read_back, [("a/b".into(), long), ("empty".into(), vec![]), ("c".into(), b"text".to_vec())]);
+        assert_eq!(
+            read_back,
+            [("a/b".into(), long), ("empty".into(), vec![]), ("c".into(), b"text".to_vec())]
+        );
         for end in 0..whole.len() {
             assert_eq!(read(&whole[..end]), Err(Fault::CutShort), "{end}");
         }
