@@ -8,7 +8,8 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -154,6 +155,30 @@ impl Platform {
         let mut serve = self.serve.take().context("the control process does not run")?;
         serve.signal(Signal::SIGABRT)?;
         serve.ended(Duration::from_secs(30))
+    }
+
+    /// Cuts the power: every process ends at once, and the disk has what was brought to it (`fsync`), no more. To be
+    /// started again with [`Self::serve`]. The kernel's own things are taken away as by a start of the machine.
+    ///
+    /// # Errors
+    /// Where the data folder has no disk of its own.
+    pub fn cut_power(&mut self) -> Result<()> {
+        self.kill_without_waiting();
+        let gone = || {
+            let left = self.processes();
+            for (id, _) in &left {
+                // One that has ended meanwhile is as dead as the others.
+                kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL).ok();
+            }
+            left.is_empty().then_some(())
+        };
+        eventually("the end of every process", Duration::from_secs(10), gone)?;
+        let reached = self.disk.as_ref().context("there is no disk of its own")?.reached()?;
+        let down = self.cli(&["down"])?;
+        if down.code != 0 {
+            bail!("`mirage down` exits with {}: {}{}", down.code, down.stdout, down.stderr);
+        }
+        self.disk.as_mut().map_or(Ok(()), |disk| disk.begin_with(&reached))
     }
 
     /// Ends the control process with SIGTERM and waits for it.

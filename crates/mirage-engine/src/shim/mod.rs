@@ -6,6 +6,8 @@
 mod children;
 pub mod client;
 mod clients;
+#[cfg(test)]
+mod compatible;
 mod container;
 mod launch;
 mod life;

@@ -1,8 +1,8 @@
 //! The store itself: where things lie and who may write.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use super::format::{self, Choice, LayerFormat};
 use super::hold::Holds;
 use super::mounts::Mounts;
 use super::temporary::{Temporary, remove_tree};
+use crate::folder::make_lasting;
 
 /// How long another process may take to let go of the store, and the time between two looks.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -130,11 +131,7 @@ pub(super) fn disk_error(doing: &str, path: &Path, cause: io::Error) -> Error {
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|cause| disk_error("make the folder", path, cause))
+    make_lasting(path, 0o700).map_err(|cause| disk_error("make the folder", path, cause))
 }
 
 fn lock(root: &Path) -> Result<Flock<File>> {

@@ -121,3 +121,6 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod compatible;

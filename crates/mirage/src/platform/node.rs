@@ -39,6 +39,11 @@ impl Node {
                 .create(folder)
                 .map_err(|error| cannot_use(folder, error))?;
         }
+        // What is made durable in a folder that is not would have no name after a power cut. Whoever may not read the
+        // folder above did not make this one.
+        if let Ok(above) = File::open(data.parent().unwrap_or(data)) {
+            above.sync_all().map_err(|error| cannot_use(data, error))?;
+        }
         let lock = lock_patiently(data)?;
         if backup::settle(data)? {
             tracing::info!("a restore that was broken off has been completed");

@@ -19,6 +19,7 @@ mod layers;
 mod life;
 mod neighbours;
 mod ordinary_user;
+mod power;
 mod preflight;
 mod private_images;
 mod pushes;
