@@ -101,6 +101,11 @@ impl Api {
         Ok(Box::pin(response.bytes_stream()).map(|piece| piece.map_err(broken_off)))
     }
 
+    /// POST whose answer is a file.
+    pub(crate) async fn download_posted(&self, path: &str, body: &impl Serialize) -> Result<Response> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
     /// GET whose answer has no end, as lines.
     pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
         let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
@@ -161,7 +166,8 @@ pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-fn broken_off(error: reqwest::Error) -> Error {
+/// An answer that was begun and ended too early.
+pub(crate) fn broken_off(error: reqwest::Error) -> Error {
     Error::new(Code::TargetUnavailable, "the platform broke off its answer")
         .hint("it may have been restarted; ask again")
         .because(error)

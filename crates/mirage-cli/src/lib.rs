@@ -4,6 +4,7 @@
 
 mod api;
 mod args;
+mod backup;
 pub mod config;
 mod credential;
 mod deploy;
@@ -78,6 +79,11 @@ impl Global {
         config::data_dir(self.data_dir.clone())
     }
 
+    /// Whether data goes out as JSON.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
     /// The terminal, as it is to be written to.
     pub fn printer(&self) -> Printer {
         Printer::new(self.json, self.no_progress)
@@ -132,6 +138,8 @@ pub enum Verb {
     /// Manage the key that secrets are sealed with
     #[command(subcommand)]
     Vault(vault::VaultVerb),
+    /// Write a copy of the platform into a file
+    Backup(backup::BackupArgs),
     /// Check this machine and the platform
     Doctor(doctor::DoctorArgs),
 }
@@ -194,6 +202,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Token(verb) => tokens::run(verb, context).await,
         Verb::Volume(verb) => volume::run(verb, context).await,
         Verb::Vault(verb) => vault::run(verb, context).await,
+        Verb::Backup(args) => backup::run(args, context).await,
         Verb::Doctor(args) => doctor::run(args, context).await,
     }
 }

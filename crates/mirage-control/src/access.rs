@@ -55,6 +55,8 @@ pub enum Action<'a> {
     ManageVault,
     /// Look at the machine.
     Diagnose,
+    /// Take away a copy of everything.
+    Backup,
 }
 
 /// The tokens of projects, by hash: read once, changed with the database.
@@ -163,7 +165,8 @@ impl Control {
                 | Action::ManageCredentials
                 | Action::ManageTokens
                 | Action::ManageVault
-                | Action::Diagnose,
+                | Action::Diagnose
+                | Action::Backup,
             ) => Ok(()),
             (Role::Project(grant), Action::PullImages(repository)) if grant.owns(repository) => Ok(()),
             (Role::Project(grant), Action::PushImages(repository))

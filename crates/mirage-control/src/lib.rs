@@ -6,6 +6,7 @@
 //! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
 
 pub mod access;
+mod backup;
 mod cancel;
 mod changes;
 mod create;
@@ -38,6 +39,7 @@ use mirage_core::{Result, ServiceId};
 use mirage_store::{Store, Vault};
 
 pub use access::{Action, Actor};
+pub use backup::{Backup, Pack, ToPack};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;

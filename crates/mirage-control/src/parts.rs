@@ -12,6 +12,7 @@ use mirage_store::{Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
 
 use crate::access::{AdminToken, Grants};
+use crate::backup::Pack;
 use crate::doctor::Finding;
 
 /// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
@@ -36,6 +37,8 @@ pub struct Ports {
     pub random: Arc<dyn Randomness>,
     /// What the adapters have to say about this machine.
     pub machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
+    /// How a backup is made.
+    pub pack: Pack,
 }
 
 /// What a platform is put together from.
@@ -50,6 +53,9 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
+    pub(crate) pack: Pack,
+    /// Held while a backup is being made.
+    pub(crate) packing: Arc<Mutex<()>>,
     pub(crate) settings: Settings,
     pub(crate) grants: Grants,
     /// Who hears of events as they happen.
@@ -87,7 +93,7 @@ impl Parts {
     }
 
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
-        let Ports { registry, images, engine, volumes, router, clock, random, machine } = ports;
+        let Ports { registry, images, engine, volumes, router, clock, random, machine, pack } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
@@ -101,6 +107,8 @@ impl Parts {
             clock,
             random,
             machine,
+            pack,
+            packing: Arc::default(),
             settings,
             grants: Grants::default(),
             events,

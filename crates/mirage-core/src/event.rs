@@ -171,6 +171,11 @@ pub enum EventKind {
         /// How many records there are.
         records: usize,
     },
+    /// Somebody took a backup.
+    BackedUp {
+        /// Whether images of other registries are in it.
+        images: bool,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -229,6 +234,7 @@ impl EventKind {
             Self::VolumeBackedUp { .. } => "volumeBackedUp",
             Self::VolumeFilled { .. } => "volumeFilled",
             Self::VolumePurged { .. } => "volumePurged",
+            Self::BackedUp { .. } => "backedUp",
             Self::TokenCreated { .. } => "tokenCreated",
             Self::TokenRemoved { .. } => "tokenRemoved",
             Self::VaultRotated { .. } => "vaultRotated",

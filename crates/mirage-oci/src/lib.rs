@@ -4,6 +4,7 @@ pub mod archive;
 mod auth;
 pub mod client;
 pub mod content;
+mod folder;
 mod hash;
 pub mod layer;
 pub mod pull;

@@ -1,7 +1,7 @@
 //! What the proxy is told at its start.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::peers::PeerNetwork;
 pub struct ProxyConfig {
     /// Addresses on which services are reached. Port 0 takes any free port, as tests do.
     pub listen: Vec<SocketAddr>,
+    /// Listening sockets on some of these addresses that somebody else opened, and holds while proxies come and go.
+    pub handed: Vec<Arc<TcpListener>>,
     /// Folder of the control socket, the route table and the process record; made with mode 0700.
     pub run: PathBuf,
     /// Threads that move requests; `None` for one per core, at most [`MOST_WORKERS`].
@@ -37,6 +39,7 @@ impl ProxyConfig {
     pub fn new(listen: Vec<SocketAddr>, run: PathBuf, randomness: Arc<dyn Randomness>) -> Self {
         Self {
             listen,
+            handed: Vec::new(),
             run,
             workers: None,
             trusted: Vec::new(),

@@ -24,7 +24,7 @@ mod tests;
 mod worker;
 
 pub use config::{Limits, MOST_WORKERS, NameConfig, ProxyConfig};
-pub use control::{ProxyHandle, Status};
+pub use control::{ProxyHandle, Status, receive_sockets, send_sockets};
 pub use load::Open;
 pub use peers::PeerNetwork;
 pub use record::ProxyRecord;

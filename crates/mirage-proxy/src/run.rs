@@ -136,7 +136,8 @@ fn shares(listeners: Vec<(SocketAddr, TcpListener)>, count: usize) -> Vec<Vec<Tc
     shares
 }
 
-/// One listener per worker and address: those of the process before, and as many new ones as lack.
+/// One listener per worker and address: those of the process before and those that were handed over, and as many new
+/// ones as lack.
 fn listeners(
     config: &ProxyConfig,
     inherited: Vec<InheritedSocket>,
@@ -151,21 +152,28 @@ fn listeners(
         .collect();
     let mut listeners = Vec::new();
     for &address in &config.listen {
-        let (of_address, rest): (Vec<_>, Vec<_>) =
+        let (mut of_address, rest): (Vec<_>, Vec<_>) =
             inherited.into_iter().partition(|(bound, _)| *bound == address);
         inherited = rest;
         let cannot = |error| cannot_listen(address, error);
+        for handed in &config.handed {
+            let is_here = handed.local_addr().is_ok_and(|bound| bound == address);
+            if is_here && !of_address.iter().any(|(_, known)| sockets::are_one(known, handed)) {
+                handed.set_nonblocking(true).map_err(cannot)?;
+                of_address.push((address, handed.try_clone().map_err(cannot)?));
+            }
+        }
         if of_address.is_empty() {
             for listener in sockets::listeners(address, count).map_err(cannot)? {
                 listeners.push((listener.local_addr().map_err(cannot)?, listener));
             }
             continue;
         }
-        let lacking = count.saturating_sub(of_address.len());
-        listeners.extend(of_address);
-        for _ in 0..lacking {
-            listeners.push((address, sockets::listener(address).map_err(cannot)?));
+        for turn in of_address.len()..count {
+            let beside = &of_address[turn % of_address.len()].1;
+            of_address.push((address, sockets::another(beside).map_err(cannot)?));
         }
+        listeners.extend(of_address);
     }
     Ok(listeners)
 }

@@ -6,8 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, getsockopt, listen, setsockopt,
+    socket, sockopt,
 };
+use nix::sys::stat::fstat;
 use tokio::net::TcpStream;
 
 /// Connections that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
@@ -29,6 +31,21 @@ pub(crate) fn listeners(address: SocketAddr, count: usize) -> io::Result<Vec<Tcp
         listeners.push(listener(bound)?);
     }
     Ok(listeners)
+}
+
+/// One more listener beside one that is there: with a queue of its own where the port may be shared, else on the same.
+/// A queue that a service manager holds outlives every process that accepts from it.
+pub(crate) fn another(beside: &TcpListener) -> io::Result<TcpListener> {
+    match getsockopt(beside, sockopt::ReusePort) {
+        Ok(true) => listener(beside.local_addr()?),
+        _ => beside.try_clone(),
+    }
+}
+
+/// Whether two descriptors are of one socket.
+pub(crate) fn are_one(a: &TcpListener, b: &TcpListener) -> bool {
+    let number = |socket: &TcpListener| fstat(socket).map(|found| found.st_ino).ok();
+    number(a).is_some() && number(a) == number(b)
 }
 
 /// One more listener on an address, beside those that are there.

@@ -5,6 +5,7 @@
 //! by the [`Vault`], whose key is kept elsewhere.
 
 mod column;
+mod copy;
 mod credential;
 mod deployment;
 mod event;
@@ -14,6 +15,7 @@ mod metric;
 mod overview;
 mod project;
 mod revision;
+mod schema;
 mod service;
 mod setting;
 mod store;
@@ -23,11 +25,13 @@ mod variable;
 mod vault;
 mod volume;
 
+pub use copy::CopyFacts;
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
 pub use grant::TokenHash;
 pub use metric::{METRICS_BYTES_MAX, Sample};
 pub use overview::ServicePath;
+pub use schema::schema;
 pub use service::{Page, ServiceFilter};
 pub use store::{Store, Tx};
 pub use vault::{GivenUp, KeySource, Vault};

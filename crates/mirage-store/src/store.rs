@@ -1,18 +1,21 @@
 //! The database file and its transactions.
 
-use std::fs::{OpenOptions, Permissions};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mirage_core::{Code, Error, Event, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
+
+use crate::schema::{self, Found};
 
 /// Readers at the same time. Each costs a thread and a page cache.
 const READERS: u32 = 3;
@@ -38,14 +41,19 @@ pub struct Tx {
 impl Store {
     /// Opens the database file, makes it if there is none, and brings its schema up to date.
     ///
-    /// Only its owner can read it, and so the files that SQLite puts beside it: variables are in it.
-    pub async fn open(path: &Path) -> Result<Self> {
+    /// Only its owner can read it, and so the files that SQLite puts beside it: variables are in it. Before the
+    /// schema of a database is changed, a copy of it is kept in `backups` beside it, named by schema and time.
+    ///
+    /// # Errors
+    /// `CONFLICT` where a newer Mirage wrote it: then nothing has been written.
+    pub async fn open(path: &Path, now: Timestamp) -> Result<Self> {
+        let found = schema::look_at(path, now).await?;
         OpenOptions::new()
             .create(true)
             .append(true)
             .mode(OWNER_ONLY)
             .open(path)
-            .and_then(|file| file.set_permissions(Permissions::from_mode(OWNER_ONLY)))
+            .and_then(|file| schema::close_to_others(&file))
             .map_err(|error| cannot_open(path, error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -70,7 +78,7 @@ impl Store {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(|error| cannot_open(path, error))?;
-        Self { reader, writer, stale }.migrated().await
+        Self { reader, writer, stale }.migrated(&found).await
     }
 
     /// A database that lives in memory as long as the value.
@@ -82,18 +90,16 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| Error::internal("open a database in memory", error))?;
-        Self { reader: only.clone(), writer: only, stale: Arc::default() }.migrated().await
+        Self { reader: only.clone(), writer: only, stale: Arc::default() }.migrated(&Found::nothing()).await
     }
 
-    async fn migrated(self) -> Result<Self> {
-        match sqlx::migrate!().run(&self.writer).await {
+    async fn migrated(self, found: &Found) -> Result<Self> {
+        match schema::bring_up_to_date(&self.writer, found).await {
             Ok(()) => Ok(self),
-            Err(sqlx::migrate::MigrateError::VersionMissing(version)) => Err(Error::new(
-                Code::Conflict,
-                format!("the database was written by a newer Mirage (schema {version})"),
-            )
-            .hint("run the newer `mirage`, or restore the backup made before the upgrade")),
-            Err(error) => Err(Error::internal("bring the database up to date", error)),
+            Err(error) => {
+                self.close().await;
+                Err(error)
+            }
         }
     }
 

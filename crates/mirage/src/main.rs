@@ -12,7 +12,9 @@ mod memory;
 mod platform;
 mod proxy;
 mod registry;
+mod restore;
 mod serve;
+mod systemd;
 mod verbs;
 
 use std::io::IsTerminal;

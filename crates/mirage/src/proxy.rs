@@ -1,12 +1,13 @@
 //! `mirage proxy`: the role that moves requests. Started by `mirage serve`, which it outlives.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use mirage_core::Result;
+use mirage_core::{Error, Result};
 use mirage_proxy::ProxyConfig;
 
 use crate::clock::SystemRandomness;
@@ -20,11 +21,20 @@ pub(crate) struct ProxyArgs {
     /// Addresses at which services answer
     #[arg(long, required = true)]
     listen: Vec<SocketAddr>,
+    /// Some of them are open already, and come by a socket that is standard input
+    #[arg(long)]
+    sockets_on_stdin: bool,
 }
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode> {
     crate::memory::keep_private()?;
     crate::logging::start();
-    mirage_proxy::run(ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness)))?;
+    let mut config = ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness));
+    if args.sockets_on_stdin {
+        let sockets = mirage_proxy::receive_sockets(std::io::stdin().as_fd());
+        let sockets = sockets.map_err(|error| Error::internal("receive the sockets of the proxy", error))?;
+        config.handed = sockets.into_iter().map(|socket| Arc::new(TcpListener::from(socket))).collect();
+    }
+    mirage_proxy::run(config)?;
     Ok(ExitCode::SUCCESS)
 }

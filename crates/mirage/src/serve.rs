@@ -10,6 +10,7 @@ use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::platform::{Authority, Mirror, Platform, PlatformOptions, Url, authority};
+use crate::systemd::{Handed, Manager};
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
 
@@ -54,11 +55,11 @@ pub(crate) struct ServeArgs {
 
 impl ServeArgs {
     /// The platform these words ask for.
-    pub(crate) fn options(&self, global: &Global) -> PlatformOptions {
+    pub(crate) fn options(&self, global: &Global, handed: Handed) -> PlatformOptions {
         PlatformOptions {
             data: global.data_dir(),
-            listen: self.listen,
-            proxy_listen: self.proxy_listen,
+            listen: handed.api_address().unwrap_or(self.listen),
+            proxy_listen: handed.proxy_address().unwrap_or(self.proxy_listen),
             base_domain: self.base_domain.clone(),
             network: self.network,
             runtime: self.runtime.clone(),
@@ -67,6 +68,7 @@ impl ServeArgs {
             registry_mirrors: self.registry_mirrors.clone(),
             registry_ca: self.registry_ca.clone(),
             ecr_endpoint: self.ecr_endpoint.clone(),
+            handed,
         }
     }
 }
@@ -74,8 +76,9 @@ impl ServeArgs {
 pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
     needs_root("serve")?;
     crate::memory::keep_private()?;
+    let (handed, manager) = (Handed::take()?, Manager::of_this_process());
     crate::logging::start();
-    let options = args.options(global);
+    let options = args.options(global, handed);
     let printer = Printer::new(false, true);
     runtime()?.block_on(async move {
         let mut ends = Ends::listen()?;
@@ -89,7 +92,12 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
         ));
         printer.note(&format!("token     {}", data.join("admin.token").display()));
         printer.note("ready; Ctrl-C stops deciding, services go on (`mirage down` stops them)");
-        ends.wait().await;
+        manager.ready(&format!("API on {}, services on {}", platform.listen, platform.proxy_listen));
+        tokio::select! {
+            () = ends.wait() => {}
+            () = platform.while_well(&manager) => {}
+        }
+        manager.stopping();
         platform.stop().await;
         Ok(ExitCode::SUCCESS)
     })

@@ -35,6 +35,8 @@ enum Verb {
     Down(crate::down::DownArgs),
     #[command(flatten)]
     Cli(mirage_cli::Verb),
+    /// Make a platform of a backup, on a machine where none runs
+    Restore(crate::restore::RestoreArgs),
     /// Run the image registry alone; needs no root
     Registry(crate::registry::RegistryArgs),
     /// Print a shell completion script
@@ -73,6 +75,7 @@ fn dispatch(Cli { verb, global }: Cli, printer: &Printer) -> Result<ExitCode> {
             mirage_cli::run(verb, &global, printer, surroundings)?;
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Restore(args) => crate::restore::run(args, &global, printer),
         Verb::Registry(args) => crate::registry::run(args, &global),
         Verb::Completion(args) => crate::docs::completion(args),
         Verb::Docs(args) => crate::docs::run(args, printer),

@@ -1,14 +1,15 @@
 //! The real binary, started as a user starts it.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,6 +31,8 @@ pub struct PlatformOptions {
     pub variables: Vec<(String, String)>,
     /// The group it runs as, instead of this process' own.
     pub group: Option<u32>,
+    /// Opens the sockets of API and proxy beforehand and holds them, as systemd does.
+    pub handed: bool,
 }
 
 /// `mirage serve` with a data folder and ports of its own. Dropping it takes everything down.
@@ -40,6 +43,8 @@ pub struct Platform {
     proxy: u16,
     serve: Option<Process>,
     came_up: bool,
+    /// Sockets of API and proxy, where `mirage serve` does not open them.
+    held: Option<[TcpListener; 2]>,
     // Fields are dropped in this order: the disk is unmounted before its folder is removed.
     disk: Option<Disk>,
     folder: TempDir,
@@ -70,14 +75,28 @@ impl Platform {
     /// # Errors
     /// Where it ends, or is not ready within thirty seconds; what it wrote is in the message.
     pub fn start(binary: &Path, options: PlatformOptions) -> Result<Self> {
+        let mut platform = Self::unstarted(binary, options)?;
+        platform.serve()?;
+        Ok(platform)
+    }
+
+    /// A platform that is yet to be: its folder is empty, and [`Self::serve`] starts it.
+    ///
+    /// # Errors
+    /// Where it has no room.
+    pub fn unstarted(binary: &Path, options: PlatformOptions) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirage-bed-").tempdir()?;
-        let (api, proxy) = (free_port()?, free_port()?);
+        let (mut api, mut proxy) = (free_port()?, free_port()?);
+        let held = match options.handed {
+            true => Some([TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?]),
+            false => None,
+        };
+        if let Some([of_api, of_proxy]) = &held {
+            (api, proxy) = (of_api.local_addr()?.port(), of_proxy.local_addr()?.port());
+        }
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
-        let mut platform = Self { binary, options, api, proxy, serve: None, came_up: false, disk, folder };
-        platform.serve()?;
-        platform.came_up = true;
-        Ok(platform)
+        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, held, disk, folder })
     }
 
     /// Starts `mirage serve` again, after [`Self::kill_control`] or [`Self::stop_control`].
@@ -93,7 +112,13 @@ impl Platform {
         if let Some(group) = self.options.group {
             command.gid(group);
         }
-        let mut serve = Process::start(&mut command, self.folder.path(), "serve")?;
+        let mut serve = match &self.held {
+            None => Process::start(&mut command, self.folder.path(), "serve")?,
+            Some([api, proxy]) => {
+                let files = [api.try_clone()?.into(), proxy.try_clone()?.into()];
+                Process::start_handed(&command, files, self.folder.path(), "serve")?
+            }
+        };
         let ready =
             eventually("readiness", Duration::from_secs(30), || match self.api("GET", "/readyz", None) {
                 Ok(answer) if answer.status == 200 => Some(true),
@@ -104,7 +129,17 @@ impl Platform {
             bail!("`mirage serve` did not come up ({ready:?}):\n{}{}", serve.stdout(), serve.stderr());
         }
         self.serve = Some(serve);
+        self.came_up = true;
         Ok(())
+    }
+
+    /// Kills the control process with SIGKILL, and is back before it is gone.
+    pub fn kill_without_waiting(&mut self) {
+        if let Some(serve) = self.serve.take() {
+            // Killed already is what was wanted.
+            serve.signal(Signal::SIGKILL).ok();
+            std::thread::spawn(move || drop(serve));
+        }
     }
 
     /// Kills the control process with SIGKILL. Containers and proxy are not asked.
@@ -120,6 +155,30 @@ impl Platform {
         let mut serve = self.serve.take().context("the control process does not run")?;
         serve.signal(Signal::SIGABRT)?;
         serve.ended(Duration::from_secs(30))
+    }
+
+    /// Cuts the power: every process ends at once, and the disk has what was brought to it (`fsync`), no more. To be
+    /// started again with [`Self::serve`]. The kernel's own things are taken away as by a start of the machine.
+    ///
+    /// # Errors
+    /// Where the data folder has no disk of its own.
+    pub fn cut_power(&mut self) -> Result<()> {
+        self.kill_without_waiting();
+        let gone = || {
+            let left = self.processes();
+            for (id, _) in &left {
+                // One that has ended meanwhile is as dead as the others.
+                kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL).ok();
+            }
+            left.is_empty().then_some(())
+        };
+        eventually("the end of every process", Duration::from_secs(10), gone)?;
+        let reached = self.disk.as_ref().context("there is no disk of its own")?.reached()?;
+        let down = self.cli(&["down"])?;
+        if down.code != 0 {
+            bail!("`mirage down` exits with {}: {}{}", down.code, down.stdout, down.stderr);
+        }
+        self.disk.as_mut().map_or(Ok(()), |disk| disk.begin_with(&reached))
     }
 
     /// Ends the control process with SIGTERM and waits for it.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -26,12 +27,30 @@ impl Process {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
+        let stdout = append(&folder.join(format!("{name}.out")))?;
+        Self::spawn(command.stdin(Stdio::null()).stdout(stdout), folder, name)
+    }
+
+    /// Starts the command with two open files, as 3 and 4, that were meant for it before it began (`LISTEN_FDS`).
+    ///
+    /// # Errors
+    /// Where it cannot be started, or there is no busybox.
+    pub fn start_handed(command: &Command, files: [OwnedFd; 2], folder: &Path, name: &str) -> Result<Self> {
+        // They come as 0 and 1, because no other number passes without `unsafe`; and a process learns its own
+        // number only when it is there.
+        const HAND_ON: &str =
+            "exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\"";
+        let mut shell = Command::new("busybox");
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.args(["sh", "-c", HAND_ON, "sh"]).arg(command.get_program()).args(command.get_args());
+        let [first, second] = files;
+        Self::spawn(shell.stdin(first).stdout(second), folder, name)
+    }
+
+    fn spawn(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
-        let append = |path: &Path| File::options().create(true).append(true).open(path);
         let child = command
-            .stdin(Stdio::null())
-            .stdout(append(&stdout)?)
             .stderr(append(&stderr)?)
             .spawn()
             .with_context(|| format!("`{}` cannot be started", command.get_program().to_string_lossy()))?;
@@ -94,6 +113,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn append(path: &Path) -> Result<File> {
+    Ok(File::options().create(true).append(true).open(path)?)
 }
 
 fn read(path: &Path) -> String {

@@ -79,6 +79,7 @@ fn endpoints() -> OpenApiRouter<Control> {
         .routes(routes!(endpoint::volume_backup::back_up_volume, endpoint::volume_backup::fill_volume))
         .routes(routes!(endpoint::rotate_vault::rotate_vault))
         .routes(routes!(endpoint::reset_vault::reset_vault))
+        .routes(routes!(endpoint::backup::make_backup))
         .routes(routes!(endpoint::logs::logs))
         .routes(routes!(endpoint::logs::all_logs))
         .routes(routes!(endpoint::metrics::metrics))

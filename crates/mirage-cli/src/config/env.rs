@@ -34,6 +34,18 @@ pub const ECR_ENDPOINT: &str = "MIRAGE_ECR_ENDPOINT";
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Where large files without a name are.
 pub const TEMPORARY: &str = "TMPDIR";
+/// How many sockets were opened for a process before it was started.
+pub const LISTEN_FDS: &str = "LISTEN_FDS";
+/// For which process they were.
+pub const LISTEN_PID: &str = "LISTEN_PID";
+/// Their names.
+pub const LISTEN_FDNAMES: &str = "LISTEN_FDNAMES";
+/// Where the service manager listens.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// How often it wants to hear that all is well.
+pub const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+/// From which process.
+pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
@@ -88,6 +100,12 @@ pub const ALL: &[(&str, &str, &str)] = &[
         "`/var/tmp`",
         "Folder for archives of images that come or go through a pipe, or are compressed; nothing is left there",
     ),
+    (LISTEN_FDS, "none", "Set by systemd: how many sockets it opened for `mirage serve`"),
+    (LISTEN_PID, "none", "Set by systemd: for which process"),
+    (LISTEN_FDNAMES, "`api`, then `proxy`", "Set by systemd: what each of them is for"),
+    (NOTIFY_SOCKET, "none", "Set by systemd: where it hears that `mirage serve` is ready, and that it ends"),
+    (WATCHDOG_USEC, "none", "Set by systemd: within how many microseconds it wants to hear that all is well"),
+    (WATCHDOG_PID, "none", "Set by systemd: from which process"),
     (LOG, "`info`", "What is logged, as `level` or `module=level,…`"),
 ];
 

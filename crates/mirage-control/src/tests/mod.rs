@@ -142,6 +142,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         clock: Arc::clone(clock),
         random: random.clone(),
         machine: Arc::new(Vec::new),
+        pack: crate::Pack::nothing(),
     };
     let settings = Settings {
         platform: Platform::linux("x86_64"),

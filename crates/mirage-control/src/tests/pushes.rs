@@ -158,6 +158,7 @@ async fn a_token_of_a_project_opens_its_repositories_and_nothing_else() {
         (&ci, Action::ManageTokens, false),
         (&ci, Action::ManageVault, false),
         (&ci, Action::Diagnose, false),
+        (&ci, Action::Backup, false),
     ] {
         let actor = stage.control.authenticate(token.reveal()).unwrap();
         let answer = stage.control.allow(&actor, action);

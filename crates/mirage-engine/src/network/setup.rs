@@ -175,7 +175,12 @@ fn subnet(config: &NetworkConfig) -> Result<Subnet> {
         (None, None) => free_subnet()?,
     };
     claim(&chosen).map_err(|error| unavailable("the block of addresses could not be claimed", error))?;
-    let remember = || fs::create_dir_all(&config.run).and_then(|()| fs::write(&file, chosen.to_string()));
+    // Whole at every moment: without it, a start that follows a killed one would choose another block.
+    let draft = file.with_extension("new");
+    let remember = || {
+        fs::create_dir_all(&config.run)?;
+        fs::write(&draft, chosen.to_string()).and_then(|()| fs::rename(&draft, &file))
+    };
     remember().map_err(|error| unavailable("the block of addresses could not be remembered", error))?;
     Ok(chosen)
 }

@@ -6,6 +6,8 @@
 mod children;
 pub mod client;
 mod clients;
+#[cfg(test)]
+mod compatible;
 pub(crate) mod container;
 pub(crate) mod launch;
 mod life;

@@ -14,6 +14,7 @@
 //! compressed blob, which is what a manifest names.
 
 mod blobs;
+mod carry;
 mod collect;
 mod format;
 mod hold;

@@ -1,11 +1,12 @@
 //! The store itself: where things lie and who may write.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mirage_core::{Code, Digest, DigestAlgorithm, Error, Result};
 use nix::errno::Errno;
@@ -15,6 +16,11 @@ use super::format::{self, Choice, LayerFormat};
 use super::hold::Holds;
 use super::mounts::Mounts;
 use super::temporary::{Temporary, remove_tree};
+use crate::folder::make_lasting;
+
+/// How long another process may take to let go of the store, and the time between two looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where a content store lies.
 #[derive(Clone, Debug)]
@@ -125,11 +131,7 @@ pub(super) fn disk_error(doing: &str, path: &Path, cause: io::Error) -> Error {
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|cause| disk_error("make the folder", path, cause))
+    make_lasting(path, 0o700).map_err(|cause| disk_error("make the folder", path, cause))
 }
 
 fn lock(root: &Path) -> Result<Flock<File>> {
@@ -141,7 +143,18 @@ fn lock(root: &Path) -> Result<Flock<File>> {
         .mode(0o600)
         .open(&path)
         .map_err(|cause| disk_error("open", &path, cause))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+    let start = Instant::now();
+    let mut locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    // A process that was killed takes a moment until it has let go of everything.
+    while let Err((file, Errno::EWOULDBLOCK)) = locked {
+        if start.elapsed() > PATIENCE {
+            locked = Err((file, Errno::EWOULDBLOCK));
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        locked = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    }
+    locked.map_err(|(_, errno)| match errno {
         Errno::EWOULDBLOCK => {
             Error::new(Code::Conflict, format!("`{}` is in use by another process", root.display()))
                 .hint("stop the other `mirage serve`, or choose another folder with `--data-dir`")

@@ -144,7 +144,24 @@ impl ImageStore for Images {
     }
 }
 
+/// What images consist of on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Their manifests and configurations.
+    pub blobs: HashSet<Digest>,
+    /// Their layers.
+    pub layers: HashSet<Digest>,
+}
+
 impl Images {
+    /// What the images with these manifests consist of; one that is not here has no parts. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `INTERNAL` where a manifest that is kept cannot be read.
+    pub fn parts(&self, manifests: &HashSet<Digest>) -> Result<Parts> {
+        self.inner.parts(manifests)
+    }
+
     /// The manifest and the configuration, so that the image is complete with its registry gone.
     async fn keep_documents(
         &self,
@@ -220,14 +237,19 @@ impl Inner {
         Stock { present: false, missing_bytes: Some(missing_bytes), unpacked_bytes, free_bytes }
     }
 
+    fn parts(&self, manifests: &HashSet<Digest>) -> Result<Parts> {
+        let mut parts = Parts::default();
+        for digest in manifests {
+            let Some(manifest) = self.kept_manifest(digest)? else { continue };
+            parts.blobs.extend([digest.clone(), manifest.config.digest]);
+            parts.layers.extend(manifest.layers.into_iter().map(|layer| layer.blob.digest));
+        }
+        Ok(parts)
+    }
+
     /// A kept manifest that cannot be read stops everything: what it needs is not known.
     fn collect(&self, keep: &HashSet<Digest>) -> Result<u64> {
-        let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
-        for digest in keep {
-            let Some(manifest) = self.kept_manifest(digest)? else { continue };
-            blobs.extend([digest.clone(), manifest.config.digest]);
-            layers.extend(manifest.layers.into_iter().map(|layer| layer.blob.digest));
-        }
+        let Parts { mut blobs, layers } = self.parts(keep)?;
         match &self.client.documents().own {
             None => self.store.collect(&blobs, &layers),
             Some(own) => own.repositories.while_settled(|held| {

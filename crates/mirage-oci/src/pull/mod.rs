@@ -14,5 +14,5 @@ mod tally;
 mod tests;
 
 pub(crate) use feed::Feed;
-pub use images::Images;
+pub use images::{Images, Parts};
 pub(crate) use tally::Tally;

@@ -38,7 +38,7 @@ pub use gate::{Access, Action, Decision, Gate};
 pub use leftovers::drop_leftovers;
 pub(crate) use manifest::{Descriptor, Manifest, Needs};
 use path::Endpoint;
-pub use repositories::{References, Repositories};
+pub use repositories::{References, RegistrySnapshot, Repositories, RepositorySnapshot};
 pub use sessions::{UploadLimits, Uploads};
 pub(crate) use through::Origin;
 pub use through::{Logins, PullThrough};

@@ -9,8 +9,11 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 /// The most descriptors in one message; the kernel takes 253.
 pub(super) const BATCH: usize = 64;
 
-/// Sends one message with up to [`BATCH`] descriptors.
-pub(super) fn send(socket: BorrowedFd<'_>, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Sends one message with up to 64 descriptors.
+///
+/// # Errors
+/// Whatever the kernel says.
+pub fn send(socket: BorrowedFd<'_>, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     // Descriptors travel beside at least one byte.
@@ -20,7 +23,10 @@ pub(super) fn send(socket: BorrowedFd<'_>, descriptors: &[BorrowedFd<'_>]) -> io
 }
 
 /// Receives one message's descriptors. They are closed on exec.
-pub(super) fn receive(socket: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
+///
+/// # Errors
+/// `UnexpectedEof` where nothing comes, otherwise whatever the kernel says.
+pub fn receive(socket: BorrowedFd<'_>) -> io::Result<Vec<OwnedFd>> {
     let mut byte = [0];
     let mut payload = [IoSliceMut::new(&mut byte)];
     let mut space = cmsg_space!([RawFd; BATCH]);

@@ -8,6 +8,7 @@ mod wire;
 
 pub use client::ProxyHandle;
 pub(crate) use client::SUCCESSION_MESSAGE;
+pub use descriptors::{receive as receive_sockets, send as send_sockets};
 pub(crate) use server::{ControlSocket, serve};
 pub(crate) use succession::{Predecessor, PredecessorHandle, Succession, take_over};
 pub use wire::Status;

@@ -124,3 +124,6 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod compatible;

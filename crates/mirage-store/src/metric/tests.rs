@@ -65,7 +65,7 @@ async fn a_week_of_many_services_stays_within_its_bytes() {
     const SCALE: u64 = 50;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mirage.db");
-    let store = Store::open(&file).await.unwrap();
+    let store = Store::open(&file, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
     let ids = services(&store, 20).await;
     let size = async |store: &Store| {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&store.reader).await.ok();

@@ -42,6 +42,32 @@ pub(super) enum Missing {
 }
 
 impl KeySource {
+    /// The names of the keys, newest first: they tell nothing about the keys.
+    ///
+    /// # Errors
+    /// `TARGET_UNAVAILABLE` where there are none that can be read.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let keys = self.read().map_err(|missing| missing.into_error(self))?;
+        Ok(keys.iter().map(|key| key.name().to_string()).collect())
+    }
+
+    /// Writes the keys to another file, for its owner alone.
+    ///
+    /// # Errors
+    /// `TARGET_UNAVAILABLE` where there are none that can be read, or the file cannot be written.
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        let keys = self.read().map_err(|missing| missing.into_error(self))?;
+        Self::File(path.to_owned()).write(&keys)
+    }
+
+    /// Where they are, for messages.
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(path) => format!("`{}`", path.display()),
+            Self::Given { variable, .. } => format!("what {variable} holds"),
+        }
+    }
+
     /// The keys, newest first.
     pub(super) fn read(&self) -> Result<Vec<Key>, Missing> {
         match self {
@@ -85,13 +111,6 @@ impl KeySource {
     pub(super) fn not_a_file(&self) -> Error {
         Error::new(Code::Conflict, "the vault's key comes from outside, so Mirage cannot change it")
             .hint("start `mirage serve` with MIRAGE_VAULT_KEY=NEW,OLD, run this again, then take OLD away")
-    }
-
-    fn place(&self) -> String {
-        match self {
-            Self::File(path) => format!("`{}`", path.display()),
-            Self::Given { variable, .. } => format!("what {variable} holds"),
-        }
     }
 }
 

@@ -26,17 +26,20 @@ pub(crate) struct JoinedImages {
     pub(crate) images: Images,
 }
 
-/// Opens the content store and joins what works on it. `listen` is where the built-in registry is.
+/// Opens the content store and joins what works on it. `listen` is where the built-in registry is, `restored` the
+/// names that it had before.
 pub(crate) fn join(
     options: &PlatformOptions,
     listen: SocketAddr,
     random: &dyn Randomness,
+    restored: Vec<RegistryHost>,
 ) -> Result<JoinedImages> {
     let root = options.data.join("content");
     let config = StoreConfig { root, run: run_dir(&options.data), layer_format: None };
     let store = ContentStore::open(config)?;
     let repositories = Repositories::open(store.root())?;
-    let hosts: HashSet<_> = own_hosts(listen).chain(options.registry_names.iter().cloned()).collect();
+    let hosts: HashSet<_> =
+        own_hosts(listen).chain(options.registry_names.iter().cloned()).chain(restored).collect();
     let own = OwnRegistry { hosts: hosts.clone(), repositories: repositories.clone() };
     let client = RegistryClient::new(
         registry_options(options),

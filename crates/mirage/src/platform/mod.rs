@@ -1,5 +1,6 @@
 //! The one place where the parts are joined into a platform.
 
+mod backup;
 mod gate;
 mod images;
 mod logins;
@@ -16,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_control::access::AdminToken;
-use mirage_control::{Control, Ports, Settings};
+use mirage_control::{Control, Pack, Ports, Settings};
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
-use mirage_core::{Code, Error, Platform as ImagePlatform, Result};
+use mirage_core::{Code, Error, Platform as ImagePlatform, RegistryHost, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_engine::volume::LocalVolumes;
 use mirage_oci::content::ContentStore;
@@ -29,6 +30,7 @@ use mirage_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use backup::{Key, RestoreOptions, Restored, restore};
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
@@ -37,6 +39,7 @@ pub(crate) use token::admin_token;
 use vault::vault_keys;
 
 use crate::clock::{SystemClock, SystemRandomness};
+use crate::systemd::Manager;
 
 /// Network namespaces kept ready for the next starts.
 const POOL: usize = 4;
@@ -68,12 +71,26 @@ impl Platform {
         mirage_proxy::raise_file_limit();
         let node = Node::open(&options.data)?;
         let token = admin_token(&options.data, &*random)?;
-        let listener = bind(options.listen, "listen", "the API").await?;
+        let listener = match &options.handed.api {
+            Some(handed) => listener(handed)?,
+            None => bind_patiently(options.listen).await?,
+        };
         let listen =
             listener.local_addr().map_err(|error| Error::internal("read the address of the API", error))?;
-        let store = Store::open(&options.data.join("mirage.db")).await?;
+        let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
 
-        let joined = images::join(&options, listen, &*random)?;
+        backup::forget_drafts(&options.data);
+        let joined = images::join(&options, listen, &*random, restored_hosts(&store).await?)?;
+        let packing = backup::Packing {
+            data: options.data.clone(),
+            store: store.clone(),
+            content: joined.store.clone(),
+            repositories: joined.repositories.clone(),
+            images: joined.images.clone(),
+            registry_hosts: joined.hosts.iter().cloned().collect(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        };
         let images: Arc<dyn ImageStore> = Arc::new(joined.images);
         let through = joined.client.pull_through();
         let engine = LocalEngine::open(LocalConfig {
@@ -89,7 +106,7 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let router = proxy::start(&node.run, options.proxy_listen).await?;
+        let router = proxy::start(&node.run, options.proxy_listen, &options.handed.proxy).await?;
         let proxy_listen = router.listen;
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
@@ -108,6 +125,7 @@ impl Platform {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             machine,
+            pack: Pack::new(move |wish| Box::pin(backup::pack(packing.clone(), wish))),
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
@@ -136,7 +154,7 @@ impl Platform {
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
-            tokio::spawn(proxy::keep(node.run.clone(), router, control.clone())),
+            tokio::spawn(proxy::keep(node.run.clone(), router, options.handed.proxy, control.clone())),
         ];
         Ok(Self {
             control,
@@ -152,6 +170,19 @@ impl Platform {
         })
     }
 
+    /// Tells a service manager that all is well, for as long as it is: database and proxy answer. Never returns.
+    pub(crate) async fn while_well(&self, manager: &Manager) {
+        let Some(pause) = manager.watchdog else { return std::future::pending().await };
+        loop {
+            match tokio::time::timeout(pause, self.control.ready()).await {
+                Ok(Ok(())) => manager.alive(),
+                Ok(Err(error)) => tracing::error!(?error, "the service manager is not told that all is well"),
+                Err(_) => tracing::error!("the service manager is not told that all is well: no answer"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Stops deciding. Containers and the proxy go on, and the next start adopts them.
     pub(crate) async fn stop(self) {
         self.api.abort();
@@ -164,8 +195,8 @@ impl Platform {
     pub(crate) async fn tear_down(options: PlatformOptions) -> Result<()> {
         let random = SystemRandomness;
         let node = Node::open(&options.data)?;
-        let store = Store::open(&options.data.join("mirage.db")).await?;
-        let joined = images::join(&options, options.listen, &random)?;
+        let store = Store::open(&options.data.join("mirage.db"), SystemClock.now()).await?;
+        let joined = images::join(&options, options.listen, &random, Vec::new())?;
         proxy::shut_down(&node.run).await?;
         let engine = LocalEngine::open(LocalConfig {
             data: options.data.clone(),
@@ -195,6 +226,13 @@ impl Platform {
         engine.teardown(GRACE).await?;
         unmount(store).await
     }
+}
+
+/// The names that the built-in registry had where the backup was made that this database comes from.
+async fn restored_hosts(store: &Store) -> Result<Vec<RegistryHost>> {
+    let text = store.setting(backup::REGISTRY_HOSTS).await?;
+    let hosts = text.map(|text| serde_json::from_str(&text)).transpose();
+    hosts.map(Option::unwrap_or_default).map_err(|error| Error::internal("read a setting", error))
 }
 
 /// What pushes left behind that never finished is looked for this often.
@@ -249,6 +287,24 @@ async fn expire_uploads(uploads: Uploads) {
 /// This binary, for the processes that are roles of it. It is the very file that runs, also where an
 /// upgrade has put another one in its place or taken it away.
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
+
+/// The address of a control plane that was killed a moment ago is free a moment later.
+async fn bind_patiently(address: SocketAddr) -> Result<TcpListener> {
+    let start = std::time::Instant::now();
+    while let Err(error) = TcpListener::bind(address).await
+        && error.kind() == std::io::ErrorKind::AddrInUse
+        && start.elapsed() < node::PATIENCE
+    {
+        tokio::time::sleep(node::PAUSE).await;
+    }
+    bind(address, "listen", "the API").await
+}
+
+/// A socket that somebody else goes on to hold.
+fn listener(handed: &std::net::TcpListener) -> Result<TcpListener> {
+    let copy = handed.try_clone().and_then(TcpListener::from_std);
+    copy.map_err(|error| Error::internal("use the socket that was handed over", error))
+}
 
 pub(crate) async fn bind(address: SocketAddr, option: &str, what: &str) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {

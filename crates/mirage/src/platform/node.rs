@@ -4,15 +4,21 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mirage_core::port::Randomness;
 use mirage_core::{Code, Error, Result};
 use mirage_store::Store;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::backup;
 use mirage_cli::config::run_dir;
 
 const SETTING: &str = "node";
+/// How long a process that was killed may take to let go of everything.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks whether it has.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 /// The data folder of one platform, held by this process.
 pub(crate) struct Node {
@@ -33,7 +39,16 @@ impl Node {
                 .create(folder)
                 .map_err(|error| cannot_use(folder, error))?;
         }
-        Ok(Self { lock: lock_data_dir(data)?, run })
+        // What is made durable in a folder that is not would have no name after a power cut. Whoever may not read the
+        // folder above did not make this one.
+        if let Ok(above) = File::open(data.parent().unwrap_or(data)) {
+            above.sync_all().map_err(|error| cannot_use(data, error))?;
+        }
+        let lock = lock_patiently(data)?;
+        if backup::settle(data)? {
+            tracing::info!("a restore that was broken off has been completed");
+        }
+        Ok(Self { lock, run })
     }
 
     /// Six digits that name this platform among others on the machine: chosen once, kept.
@@ -47,6 +62,19 @@ impl Node {
         tx.set_setting(SETTING, &id).await?;
         tx.commit().await?;
         Ok(id)
+    }
+}
+
+/// The same as [`lock_data_dir`], but that a process which was killed may take a moment until it is gone.
+fn lock_patiently(data: &Path) -> Result<Flock<File>> {
+    let start = Instant::now();
+    loop {
+        match lock_data_dir(data) {
+            Err(error) if error.code() == Code::Conflict && start.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE);
+            }
+            result => return result,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::systemd::Handed;
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
 pub(crate) use mirage_oci::client::{Authority, Mirror, Url};
@@ -41,6 +42,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) registry_ca: Vec<Authority>,
     /// Where passwords for Amazon ECR are made, instead of at AWS.
     pub(crate) ecr_endpoint: Option<Url>,
+    /// Sockets that are open already; they decide what is listened on.
+    pub(crate) handed: Handed,
 }
 
 impl PlatformOptions {
@@ -59,6 +62,7 @@ impl PlatformOptions {
             registry_mirrors: Vec::new(),
             registry_ca: Vec::new(),
             ecr_endpoint: None,
+            handed: Handed::default(),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The proxy process: found running, or started.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,12 +35,12 @@ pub(crate) struct Proxy {
 }
 
 /// Starts another proxy whenever the one that runs has died. It serves from the table on disk at once.
-pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy, control: Control) {
+pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy, handed: Vec<Arc<TcpListener>>, control: Control) {
     loop {
         let _ = proxy.ended.await;
         tracing::error!("the proxy ended; another one is started");
         proxy = loop {
-            match start(&run, proxy.listen).await {
+            match start(&run, proxy.listen, &handed).await {
                 Ok(next) => break next,
                 Err(error) => tracing::error!(?error, "the proxy could not be started again"),
             }
@@ -82,27 +85,69 @@ fn watch(process: OwnedFd, child: Option<Child>) -> oneshot::Receiver<()> {
     ended
 }
 
-/// Takes up the proxy that runs, if it listens where it should; otherwise starts one, which takes over.
-pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
+/// Takes up the proxy that runs, if it listens where it should, on the sockets that were handed over, and is of this
+/// very binary; otherwise starts one, which takes over. Where that fails, the one that runs goes on, if it can.
+pub(crate) async fn start(run: &Path, listen: SocketAddr, handed: &[Arc<TcpListener>]) -> Result<Proxy> {
     let handle = ProxyHandle::new(run);
-    if let Ok(status) = handle.status().await
-        && let Some(found) = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)
-        && let Ok(process) = hold(&handle, status.pid).await
+    let running = running(&handle, listen).await;
+    if let Some((pid, found)) = running
+        && is_this_binary(pid)
+        && has_all(pid, handed)
+        && let Ok(process) = hold(&handle, pid).await
     {
-        return Ok(Proxy { listen: *found, ended: watch(process, None), handle: Arc::new(handle) });
+        return Ok(Proxy { listen: found, ended: watch(process, None), handle: Arc::new(handle) });
     }
-    mirage_proxy::check_address(listen)?;
-    let mut child = spawn(run, listen)?;
-    match come_up(run, listen, &handle, &mut child).await {
+    if running.is_none() && handed.is_empty() {
+        mirage_proxy::check_address(listen)?;
+    }
+    let mut child = spawn(run, listen, handed)?;
+    let error = match come_up(run, listen, &handle, &mut child).await {
         Ok((process, found)) => {
-            Ok(Proxy { listen: found, ended: watch(process, Some(child)), handle: Arc::new(handle) })
+            return Ok(Proxy { listen: found, ended: watch(process, Some(child)), handle: Arc::new(handle) });
         }
-        Err(error) => {
-            // Nobody would look after it.
-            let _ = child.kill().and_then(|()| child.wait());
-            Err(error)
-        }
+        Err(error) => error,
+    };
+    // Nobody would look after it.
+    let _ = child.kill().and_then(|()| child.wait());
+    let Some((pid, found)) = running else { return Err(error) };
+    let process = hold(&handle, pid).await.map_err(|_| error.clone())?;
+    tracing::error!(?error, "the proxy of another version goes on, as no new one could take over");
+    Ok(Proxy { listen: found, ended: watch(process, None), handle: Arc::new(handle) })
+}
+
+/// The proxy that answers and listens where it should: its process and its address.
+async fn running(handle: &ProxyHandle, listen: SocketAddr) -> Option<(u32, SocketAddr)> {
+    let status = handle.status().await.ok()?;
+    let found = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)?;
+    Some((status.pid, *found))
+}
+
+/// Whether a process executes the very file that this one does. A file that was replaced is another one, whatever its
+/// name and version; one that runs keeps its number until it ends.
+fn is_this_binary(pid: u32) -> bool {
+    let file = |process: &str| {
+        let found = std::fs::metadata(format!("/proc/{process}/exe"))?;
+        std::io::Result::Ok((found.dev(), found.ino()))
+    };
+    match (file(&pid.to_string()), file("self")) {
+        (Ok(its), Ok(own)) => its == own,
+        // Nothing is known against it.
+        _ => true,
     }
+}
+
+/// Whether a process has all of these sockets open.
+fn has_all(pid: u32, sockets: &[Arc<TcpListener>]) -> bool {
+    if sockets.is_empty() {
+        return true;
+    }
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let open: HashSet<PathBuf> =
+        entries.flatten().filter_map(|entry| entry.path().read_link().ok()).collect();
+    sockets.iter().all(|socket| {
+        nix::sys::stat::fstat(socket.as_fd())
+            .is_ok_and(|found| open.contains(Path::new(&format!("socket:[{}]", found.st_ino))))
+    })
 }
 
 /// Waits until a proxy answers that was just started.
@@ -142,7 +187,7 @@ pub(crate) async fn shut_down(run: &Path) -> Result<()> {
     }
 }
 
-fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
+fn spawn(run: &Path, listen: SocketAddr, handed: &[Arc<TcpListener>]) -> Result<std::process::Child> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -154,7 +199,15 @@ fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
     command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
     // A group of its own: Ctrl-C on the control plane's terminal is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    command.spawn().map_err(|error| Error::internal("start the proxy", error))
+    let cannot = |error| Error::internal("start the proxy", error);
+    if handed.is_empty() {
+        return command.spawn().map_err(cannot);
+    }
+    // Its standard input is a socket by which those to listen on come.
+    let (own, its) = UnixStream::pair().map_err(cannot)?;
+    let sockets: Vec<BorrowedFd<'_>> = handed.iter().map(|socket| socket.as_fd()).collect();
+    mirage_proxy::send_sockets(own.as_fd(), &sockets).map_err(cannot)?;
+    command.arg("--sockets-on-stdin").stdin(OwnedFd::from(its)).spawn().map_err(cannot)
 }
 
 fn not_started(run: &Path, listen: SocketAddr, why: &str) -> Error {

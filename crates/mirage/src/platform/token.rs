@@ -1,6 +1,6 @@
 //! The token that may do everything.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -44,7 +44,8 @@ pub(crate) fn admin_token(data: &Path, random: &dyn Randomness) -> Result<String
                 .open(&draft)
                 .map_err(failed)?;
             file.write_all(format!("{token}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-            std::fs::rename(&draft, &path).map_err(failed)?;
+            // Somebody has read it when the power goes out, so it has to be the same then.
+            std::fs::rename(&draft, &path).and_then(|()| File::open(data)?.sync_all()).map_err(failed)?;
             Ok(token)
         }
         Err(error) => Err(failed(error)),

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod archives;
+mod backup;
 mod bad_input;
 mod canary;
 mod chaos;
@@ -20,11 +21,14 @@ mod layers;
 mod life;
 mod neighbours;
 mod ordinary_user;
+mod power;
 mod preflight;
 mod private_images;
 mod pushes;
 mod reliability;
 mod sample;
 mod stage;
+mod systemd;
+mod upgrade;
 mod vault;
 mod volumes;

@@ -53,7 +53,8 @@ impl Stage {
         Some(Self { registry, platform })
     }
 
-    fn with(test: &str, options: PlatformOptions) -> Option<Self> {
+    /// The same with these options.
+    pub(crate) fn with(test: &str, options: PlatformOptions) -> Option<Self> {
         if !may_run_as_root(test) {
             return None;
         }

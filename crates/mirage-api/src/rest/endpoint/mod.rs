@@ -1,5 +1,6 @@
 //! The endpoints, one a file: request, handler, description.
 
+pub(super) mod backup;
 pub(super) mod cancel_deployment;
 pub(super) mod create_service;
 pub(super) mod create_token;

@@ -35,6 +35,7 @@ impl TestApp {
             clock: world.clone(),
             random: world.clone(),
             machine: Arc::new(Vec::new),
+            pack: mirage_control::Pack::nothing(),
         };
         let settings = Settings {
             platform: Platform::linux("x86_64"),

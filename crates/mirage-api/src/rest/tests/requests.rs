@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 38);
+    assert_eq!(closed, 39);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -285,6 +285,7 @@ async fn the_face_describes_itself() {
         }
     }
     insta::assert_snapshot!(told, @r#"
+    POST /api/backup
     GET /api/credentials
     POST /api/credentials
     DELETE /api/credentials/{credential}

@@ -165,6 +165,11 @@ enum Kind {
         /// Its name.
         volume: String,
     },
+    /// Somebody took a backup.
+    BackedUp {
+        /// Whether images of other registries are in it.
+        images: bool,
+    },
     /// A deployment moved to another phase.
     PhaseChanged {
         /// The new phase.
@@ -278,6 +283,7 @@ impl From<EventKind> for Kind {
             EventKind::VolumeBackedUp { volume } => Self::VolumeBackedUp { volume },
             EventKind::VolumeFilled { volume } => Self::VolumeFilled { volume },
             EventKind::VolumePurged { volume } => Self::VolumePurged { volume },
+            EventKind::BackedUp { images } => Self::BackedUp { images },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {
                 Self::StepFinished { step: step.into(), summary, millis }

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::folder::make_lasting;
+
 /// Far above a digest or a media type; a longer file is not one of ours.
 const MAX_BYTES: u64 = 1024;
 
@@ -21,7 +23,7 @@ impl Files {
         let unfinished = root.join("_unfinished");
         match fs::remove_dir_all(&unfinished) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => fs::create_dir_all(&unfinished)?,
+            _ => make_lasting(&unfinished, 0o777)?,
         }
         Ok(Self { root, unfinished, counter: AtomicU64::new(0) })
     }
@@ -76,7 +78,8 @@ impl Files {
         match fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
-            Ok(()) => Ok(true),
+            // What was removed does not come back when the power goes out.
+            Ok(()) => File::open(path.parent().unwrap_or(path))?.sync_all().map(|()| true),
         }
     }
 
@@ -89,7 +92,7 @@ impl Files {
 
     fn folder_of<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
         let folder = path.parent().unwrap_or(path);
-        fs::create_dir_all(folder)?;
+        make_lasting(folder, 0o777)?;
         Ok(folder)
     }
 }

@@ -14,6 +14,7 @@
 
 mod files;
 mod references;
+mod snapshot;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use mirage_core::{Digest, Error, Repository, Result, Tag};
 
 use files::Files;
 pub use references::References;
+pub use snapshot::{RegistrySnapshot, RepositorySnapshot};
 
 /// The repositories of the built-in registry. Cheap to clone; its methods read and write small
 /// files, so call them from a thread that may block.

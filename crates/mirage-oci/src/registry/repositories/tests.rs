@@ -125,3 +125,28 @@ fn a_torn_or_foreign_file_is_never_taken_for_a_tag() {
     assert!(repositories.resolve(&web, &tag("huge")).is_err());
     assert_eq!(repositories.tags(&web).unwrap(), Some(vec![tag("huge"), tag("torn")]));
 }
+
+#[test]
+fn a_snapshot_makes_the_same_registry_elsewhere() {
+    let (_folder, here) = open();
+    let (web, deep) = (name("web"), name("acme/web"));
+    here.link_blob(&web, &digest(7)).unwrap();
+    here.add_manifest(&web, &digest(1), "a/b", None).unwrap();
+    here.add_manifest(&web, &digest(2), "c/d", Some(&digest(1))).unwrap();
+    here.set_tag(&web, &tag("1"), &digest(1)).unwrap();
+    here.add_manifest(&deep, &digest(3), "a/b", None).unwrap();
+    let text = serde_json::to_string(&here.snapshot().unwrap()).unwrap();
+    let snapshot = serde_json::from_str(&text).unwrap();
+    let (_folder, there) = open();
+    there.restore(&snapshot).unwrap();
+    assert_eq!(there.snapshot().unwrap(), snapshot);
+    assert_eq!(there.referrers(&web, &digest(1)).unwrap(), [digest(2)]);
+    let content: Vec<_> = snapshot.content().into_iter().collect();
+    assert_eq!(content, [digest(1), digest(2), digest(3), digest(7)]);
+    for hostile in ["../../etc", "/etc", "web/../x"] {
+        let text = text.replace("acme/web", hostile);
+        assert!(serde_json::from_str::<super::RegistrySnapshot>(&text).is_err(), "{hostile}");
+    }
+    let two_lines = serde_json::from_str(&text.replace("c/d", "c\\nd")).unwrap();
+    assert!(there.restore(&two_lines).is_err());
+}

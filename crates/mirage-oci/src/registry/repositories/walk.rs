@@ -64,6 +64,17 @@ pub(super) fn digests(folder: &Path) -> io::Result<Vec<Digest>> {
     Ok(digests)
 }
 
+/// The digests in a folder of the form `<algorithm>/<hex>` that are folders themselves, in order.
+pub(super) fn folders_of_digests(folder: &Path) -> io::Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    for algorithm in folder_names(folder)? {
+        let names = folder_names(&folder.join(&algorithm))?;
+        digests.extend(names.iter().filter_map(|hex| format!("{algorithm}:{hex}").parse::<Digest>().ok()));
+    }
+    digests.sort_unstable();
+    Ok(digests)
+}
+
 /// The digests in a folder of the form `<algorithm>-<hex>`, in order.
 pub(super) fn referrers(folder: &Path) -> io::Result<Vec<Digest>> {
     let names = names(folder)?;
