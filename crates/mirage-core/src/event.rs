@@ -59,6 +59,30 @@ pub enum EventKind {
         /// The user.
         username: String,
     },
+    /// A domain was given to a service.
+    DomainAdded {
+        /// Which.
+        domain: String,
+    },
+    /// A domain was taken away from its service.
+    DomainRemoved {
+        /// Which.
+        domain: String,
+    },
+    /// A domain has a new certificate.
+    CertificateInstalled {
+        /// The domain.
+        domain: String,
+        /// When it stops being valid.
+        expires_at: Timestamp,
+    },
+    /// No certificate was to be had for a domain.
+    CertificateFailed {
+        /// The domain.
+        domain: String,
+        /// Why.
+        reason: String,
+    },
     /// Variables that the services of an environment share were set or taken away.
     SharedVariablesChanged {
         /// The names of those variables.
@@ -70,6 +94,9 @@ pub enum EventKind {
         credentials: u64,
         /// Variables.
         variables: u64,
+        /// Certificates and the accounts by which they are had.
+        #[serde(default)]
+        certificates: u64,
     },
     /// A push could not be followed by a deploy.
     PushNotDeployed {

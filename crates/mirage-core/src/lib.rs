@@ -9,8 +9,10 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod certificate;
 mod credential;
 mod deployment;
+mod domain;
 mod error;
 mod event;
 mod grant;
@@ -33,10 +35,14 @@ mod service;
 mod size;
 mod variable;
 
+pub use certificate::{
+    CertificateSet, CertificateStatus, Challenge, ChallengeMethod, ServedCertificate, Validity, retry_pause,
+};
 pub use credential::{
     Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
+pub use domain::{CHALLENGE_PATH, CertificateSource, Domain, DomainRecord};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind};
 pub use grant::Grant;
@@ -61,7 +67,7 @@ pub use revision::{DEFAULT_PORT, Revision};
 pub use rollout::{
     Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Step, plan,
 };
-pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
+pub use route::{Backend, DomainRoute, NameRecord, Route, RouteTable, Zone};
 pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};

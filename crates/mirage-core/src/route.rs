@@ -28,6 +28,16 @@ pub struct Route {
     pub service_name: String,
     /// Who may get a request; none means 503.
     pub backends: Vec<Backend>,
+    /// Set where the host is a domain of the user's own.
+    #[serde(default)]
+    pub domain: Option<DomainRoute>,
+}
+
+/// What holds for a domain of a user's own alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRoute {
+    /// Whether plain HTTP is answered with the way to HTTPS, once there is a certificate.
+    pub redirect_https: bool,
 }
 
 /// An instance that takes requests.
