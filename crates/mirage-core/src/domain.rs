@@ -40,9 +40,9 @@ impl Domain {
     /// Whether a request for this host, in lower case, is meant.
     pub fn covers(&self, host: &str) -> bool {
         match self.0.strip_prefix('*') {
-            Some(rest) => host.split_once('.').is_some_and(|(first, _)| {
-                !first.is_empty() && first != "*" && host[first.len()..] == *rest
-            }),
+            Some(rest) => host
+                .split_once('.')
+                .is_some_and(|(first, _)| !first.is_empty() && first != "*" && host[first.len()..] == *rest),
             None => self.0 == host,
         }
     }
@@ -94,7 +94,10 @@ fn check(name: &str) -> Result<(), (String, &'static str)> {
         return refuse("it is an IP address");
     }
     if name.contains(':') {
-        return Err(("it has a port".into(), "give the host name alone; services answer on the proxy's ports"));
+        return Err((
+            "it has a port".into(),
+            "give the host name alone; services answer on the proxy's ports",
+        ));
     }
     if name.len() > NAME {
         return refuse(&format!("it has {} characters, at most {NAME} are allowed", name.len()));

@@ -4,9 +4,11 @@
 //! decision is one transaction: the rows and the events that tell of them, or neither. Secrets are sealed
 //! by the [`Vault`], whose key is kept elsewhere.
 
+mod certificate;
 mod column;
 mod credential;
 mod deployment;
+mod domain;
 mod event;
 mod grant;
 mod instance;
@@ -20,6 +22,7 @@ mod tests;
 mod variable;
 mod vault;
 
+pub use certificate::CertificateRecord;
 pub use deployment::NewDeployment;
 pub use event::EventFilter;
 pub use grant::TokenHash;

@@ -64,6 +64,31 @@ enum Kind {
         /// The user.
         username: String,
     },
+    /// A domain was given to a service.
+    DomainAdded {
+        /// Which.
+        domain: String,
+    },
+    /// A domain was taken away from its service.
+    DomainRemoved {
+        /// Which.
+        domain: String,
+    },
+    /// A domain has a new certificate.
+    CertificateInstalled {
+        /// The domain.
+        domain: String,
+        /// When it stops being valid.
+        #[schema(value_type = String, format = DateTime)]
+        expires_at: Timestamp,
+    },
+    /// No certificate was to be had for a domain.
+    CertificateFailed {
+        /// The domain.
+        domain: String,
+        /// Why.
+        reason: String,
+    },
     /// Variables that the services of an environment share were set or taken away.
     SharedVariablesChanged {
         /// The names of those variables.
@@ -75,6 +100,8 @@ enum Kind {
         credentials: u64,
         /// Variables.
         variables: u64,
+        /// Keys of certificates, and accounts at certificate authorities.
+        certificates: u64,
     },
     /// A push could not be followed by a deploy.
     PushNotDeployed {
@@ -150,6 +177,10 @@ impl Event {
             Kind::CredentialRemoved { .. } => "credentialRemoved",
             Kind::SharedVariablesChanged { .. } => "sharedVariablesChanged",
             Kind::VaultReset { .. } => "vaultReset",
+            Kind::DomainAdded { .. } => "domainAdded",
+            Kind::DomainRemoved { .. } => "domainRemoved",
+            Kind::CertificateInstalled { .. } => "certificateInstalled",
+            Kind::CertificateFailed { .. } => "certificateFailed",
             Kind::PushNotDeployed { .. } => "pushNotDeployed",
             Kind::TokenCreated { .. } => "tokenCreated",
             Kind::TokenRemoved { .. } => "tokenRemoved",
@@ -194,7 +225,15 @@ impl From<EventKind> for Kind {
                 Self::CredentialRemoved { registry, username }
             }
             EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
-            EventKind::VaultReset { credentials, variables } => Self::VaultReset { credentials, variables },
+            EventKind::VaultReset { credentials, variables, certificates } => {
+                Self::VaultReset { credentials, variables, certificates }
+            }
+            EventKind::DomainAdded { domain } => Self::DomainAdded { domain },
+            EventKind::DomainRemoved { domain } => Self::DomainRemoved { domain },
+            EventKind::CertificateInstalled { domain, expires_at } => {
+                Self::CertificateInstalled { domain, expires_at }
+            }
+            EventKind::CertificateFailed { domain, reason } => Self::CertificateFailed { domain, reason },
             EventKind::PushNotDeployed { image, reason } => Self::PushNotDeployed { image, reason },
             EventKind::TokenCreated { project, name } => Self::TokenCreated { project, name },
             EventKind::TokenRemoved { project, name } => Self::TokenRemoved { project, name },
