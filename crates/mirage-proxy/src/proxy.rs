@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, Result, RouteTable};
+use mirage_core::{Backend, CertificateSet, Code, Error, Result, RouteTable};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
@@ -19,6 +19,8 @@ use crate::load::{Load, Open};
 use crate::names::Names;
 use crate::published::Published;
 use crate::record;
+use crate::sockets::Door;
+use crate::tls::Tls;
 use crate::worker::{Leave, Order, WorkerThread};
 
 /// The state of the process, on its control thread.
@@ -28,9 +30,10 @@ pub(crate) struct Proxy {
     linger: Duration,
     workers: Vec<WorkerThread>,
     names: Names,
+    tls: Arc<Tls>,
     table: Mutex<Table>,
     /// Copies of the listeners, for a successor.
-    listeners: RefCell<Vec<(SocketAddr, TcpListener)>>,
+    listeners: RefCell<Vec<Door>>,
     predecessor: RefCell<Option<PredecessorHandle>>,
     handing_over: Rc<Cell<bool>>,
     ended: watch::Sender<bool>,
@@ -57,12 +60,13 @@ pub(crate) struct Parts {
     pub(crate) linger: Duration,
     pub(crate) workers: Vec<WorkerThread>,
     pub(crate) names: Names,
-    pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) listeners: Vec<Door>,
 }
 
 impl Proxy {
     pub(crate) fn new(parts: Parts) -> Rc<Self> {
-        let Parts { run, socket, linger, workers, names, listeners } = parts;
+        let Parts { run, socket, linger, workers, names, tls, listeners } = parts;
         let published = Arc::new(Published::new(RouteTable::default(), &HashMap::new(), workers.len()));
         Rc::new(Self {
             run,
@@ -70,6 +74,7 @@ impl Proxy {
             linger,
             workers,
             names,
+            tls,
             table: Mutex::new(Table { published, loads: HashMap::new() }),
             listeners: RefCell::new(listeners),
             predecessor: RefCell::new(None),
@@ -113,6 +118,17 @@ impl Proxy {
         self.put_in_force(&mut current, table).await
     }
 
+    /// Serves TLS with exactly these certificates from now on. A process that this one has replaced keeps its own for
+    /// the connections that it still has: it accepts no others.
+    pub(crate) async fn install(&self, certificates: CertificateSet) -> Result<()> {
+        let _in_turn = self.table.lock().await;
+        if self.handing_over.get() {
+            return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE).hint("ask again in a moment"));
+        }
+        self.tls.install(certificates);
+        Ok(())
+    }
+
     /// Waits until nothing is open towards a backend, here and in a process that this one has replaced.
     pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
         let load = self.table.lock().await.loads.get(backend).cloned();
@@ -146,7 +162,8 @@ impl Proxy {
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            listen: self.addresses(),
+            listen: self.addresses(false),
+            listen_tls: self.addresses(true),
             generation: current.published.table.generation,
             connections: self
                 .workers
@@ -159,10 +176,11 @@ impl Proxy {
         }
     }
 
-    /// Where it accepts connections.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+    /// Where it accepts connections, over TLS or without.
+    pub(crate) fn addresses(&self, tls: bool) -> Vec<SocketAddr> {
+        let doors = self.listeners.borrow();
         let mut addresses: Vec<SocketAddr> =
-            self.listeners.borrow().iter().map(|(address, _)| *address).collect();
+            doors.iter().filter(|door| door.tls == tls).map(|door| door.address).collect();
         addresses.dedup();
         addresses
     }
@@ -175,9 +193,13 @@ impl Proxy {
         }
         let mut sockets = Vec::new();
         let mut descriptors = Vec::new();
-        for (address, listener) in &*self.listeners.borrow() {
+        for Door { address, tls, listener } in &*self.listeners.borrow() {
             if let Ok(copy) = listener.as_fd().try_clone_to_owned() {
-                sockets.push(SocketUse::Services(*address));
+                sockets.push(if *tls {
+                    SocketUse::ServicesTls(*address)
+                } else {
+                    SocketUse::Services(*address)
+                });
                 descriptors.push(copy);
             }
         }
@@ -186,7 +208,8 @@ impl Proxy {
             descriptors.push(copy);
         }
         let table = current.published.table.clone();
-        let inheritance = Inheritance { sockets, table, socket: self.socket.clone() };
+        let certificates = self.tls.set().into();
+        let inheritance = Inheritance { sockets, table, certificates, socket: self.socket.clone() };
         Ok(HandOver { inheritance, descriptors, flag: self.handing_over.clone(), finished: false })
     }
 
@@ -243,7 +266,7 @@ impl Proxy {
     }
 
     /// Starts accepting.
-    pub(crate) fn listen(&self, shares: Vec<Vec<TcpListener>>) {
+    pub(crate) fn listen(&self, shares: Vec<Vec<Door>>) {
         for (worker, share) in self.workers.iter().zip(shares) {
             worker.tell(Order::Listen(share));
         }

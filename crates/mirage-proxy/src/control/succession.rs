@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, Result, RouteTable};
+use mirage_core::{Backend, CertificateSet, Code, Error, Result, RouteTable};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -27,6 +27,7 @@ const STEP: Duration = Duration::from_secs(10);
 pub(crate) struct Succession {
     pub(crate) sockets: Vec<InheritedSocket>,
     pub(crate) table: RouteTable,
+    pub(crate) certificates: CertificateSet,
     line: Line,
     socket: PathBuf,
 }
@@ -53,7 +54,8 @@ pub(crate) async fn take_over(run: &Path) -> Result<Option<Succession>> {
     };
     let sockets = line.receive(&inheritance).await.map_err(refused)?;
     let socket = run.join(&inheritance.socket);
-    Ok(Some(Succession { sockets, table: inheritance.table, line, socket }))
+    let Inheritance { table, certificates, .. } = inheritance;
+    Ok(Some(Succession { sockets, table, certificates: certificates.into(), line, socket }))
 }
 
 impl Succession {

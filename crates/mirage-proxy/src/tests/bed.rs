@@ -294,6 +294,7 @@ pub(super) fn route(host: &str, name: &str, backends: &[Backend]) -> Route {
         service: ServiceId::from_random([7; 16]),
         service_name: name.to_owned(),
         backends: backends.to_vec(),
+        domain: None,
     }
 }
 

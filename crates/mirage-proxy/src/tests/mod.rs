@@ -10,3 +10,5 @@ mod probes;
 mod protocols;
 mod routing;
 mod succession;
+mod tls;
+mod tls_hostile;

@@ -18,8 +18,7 @@ const HANDSHAKE: u8 = 22;
 const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
 /// Said to whoever speaks HTTP where TLS is spoken.
-const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    content-length: 54\r\nconnection: close\r\n\r\nThis port speaks HTTPS: ask again with `https://`.   \n\n";
+const NOT_TLS: &str = "This port speaks HTTPS alone: ask again with https://\n";
 
 /// The most that is read of a request that cannot be answered, so that its sender sees why.
 const UNREAD: u64 = 64 * 1024;
@@ -67,7 +66,9 @@ pub(crate) async fn shake(tls: &Tls, mut stream: TcpStream) -> io::Result<Handsh
 }
 
 async fn refuse_plain(stream: &mut TcpStream) -> io::Result<()> {
-    stream.write_all(NOT_TLS.as_bytes()).await?;
+    let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close";
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{NOT_TLS}", NOT_TLS.len());
+    stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     // Closing with something unread would take the answer away again.
     tokio::io::copy(&mut stream.take(UNREAD), &mut tokio::io::sink()).await?;

@@ -3,6 +3,7 @@
 
 mod accept;
 mod client;
+mod handshakes;
 mod routes;
 mod serve;
 mod thread;
@@ -21,8 +22,10 @@ use mirage_core::Backend;
 use crate::backend::Pool;
 use crate::config::Limits;
 use crate::peers::PeerNetwork;
+use crate::tls::Tls;
 
 pub(crate) use client::{Busy, Clients, Seat};
+use handshakes::Handshakes;
 pub(crate) use routes::{RoutedService, Routes};
 pub(crate) use serve::LocalExecutor;
 pub(crate) use thread::{Leave, Order, WorkerThread};
@@ -38,6 +41,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<Stats>,
     pub(crate) clients: Clients,
     waits: Waits,
+    handshakes: Handshakes,
     routes: RefCell<Rc<Routes>>,
     pools: RefCell<HashMap<Backend, Rc<Pool>>>,
     beat: Cell<u32>,
@@ -52,6 +56,10 @@ pub(crate) struct Settings {
     pub(crate) trusted: Vec<PeerNetwork>,
     /// Most client connections of one worker.
     pub(crate) seats: usize,
+    /// Certificates.
+    pub(crate) tls: Arc<Tls>,
+    /// The port at which TLS is spoken; `None` where it is not.
+    pub(crate) tls_port: Option<u16>,
 }
 
 /// What a worker lets others see.
