@@ -48,6 +48,8 @@ pub enum Action<'a> {
     ManageCredentials,
     /// Give and take tokens.
     ManageTokens,
+    /// Give and take domains and their certificates.
+    ManageDomains,
     /// Change the key of the vault.
     ManageVault,
     /// Look at the machine.
@@ -143,6 +145,7 @@ impl Control {
                 | Action::PushImages(_)
                 | Action::ManageCredentials
                 | Action::ManageTokens
+                | Action::ManageDomains
                 | Action::ManageVault
                 | Action::Diagnose,
             ) => Ok(()),

@@ -159,6 +159,7 @@ impl Control {
         let given_up = self.parts.vault.reset(&self.parts.store, now).await?;
         let GivenUp { credentials, variables, certificates } = given_up;
         let mut tx = self.parts.store.begin().await?;
+        self.certificates.ring();
         let kind = EventKind::VaultReset { credentials, variables, certificates };
         tx.append(self.credential_event(actor, None, kind)).await?;
         self.parts.announce(tx.commit().await?);

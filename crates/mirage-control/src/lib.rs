@@ -6,10 +6,12 @@
 //! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
 
 pub mod access;
+mod certificates;
 mod create;
 mod credential;
 mod deploy;
 mod doctor;
+mod domain;
 mod events;
 mod find;
 mod images;
@@ -37,6 +39,7 @@ pub use access::{Action, Actor};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
+pub use domain::{DomainView, NewDomain};
 pub use events::EventFeed;
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
@@ -48,6 +51,7 @@ pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, Serv
 pub use token::NewToken;
 pub use variable::SharedVariableView;
 
+use certificates::Certificates;
 use parts::Parts;
 use reconcile::Reconciler;
 
@@ -56,6 +60,7 @@ use reconcile::Reconciler;
 pub struct Control {
     parts: Arc<Parts>,
     reconciler: Arc<Reconciler>,
+    certificates: Arc<Certificates>,
 }
 
 impl Control {
@@ -64,7 +69,9 @@ impl Control {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
         parts.grants.read(&parts.store).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
-        Ok(Self { parts, reconciler })
+        reconciler.follow_domains().await?;
+        let certificates = Certificates::start(Arc::clone(&parts));
+        Ok(Self { parts, reconciler, certificates })
     }
 
     /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
@@ -74,17 +81,21 @@ impl Control {
 
     /// Stops deciding. Containers and proxy go on.
     pub async fn stop(&self) {
+        self.certificates.stop().await;
         self.reconciler.stop().await;
         self.parts.store.close().await;
     }
 
     /// Tells a proxy that was started in the place of another one what is routed. It has read that from
-    /// its folder, if the one before was of the same version and could write it down.
+    /// its folder, if the one before was of the same version and could write it down. Certificates it has from nobody
+    /// else, for they are on no disk but in the database, sealed.
     ///
     /// # Errors
     /// Where the proxy does not take it.
     pub async fn introduce_proxy(&self) -> Result<()> {
-        self.reconciler.introduce_proxy().await
+        let routed = self.reconciler.introduce_proxy().await;
+        // One that refuses the first must not be without the second.
+        self.certificates.introduce_proxy().await.and(routed)
     }
 
     fn ring(&self, service: ServiceId) {

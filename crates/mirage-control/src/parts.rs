@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router};
+use mirage_core::port::{
+    CertificateAuthority, Clock, ImageStore, InstanceEngine, Randomness, Registry, Router,
+};
 use mirage_core::{Event, Platform, RegistryHost, Service};
 use mirage_store::{Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
@@ -25,6 +27,8 @@ pub struct Ports {
     pub engine: Arc<dyn InstanceEngine>,
     /// How traffic is moved.
     pub router: Arc<dyn Router>,
+    /// Where certificates come from.
+    pub authority: Arc<dyn CertificateAuthority>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where identities come from.
@@ -41,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) images: Arc<dyn ImageStore>,
     pub(crate) engine: Arc<dyn InstanceEngine>,
     pub(crate) router: Arc<dyn Router>,
+    pub(crate) authority: Arc<dyn CertificateAuthority>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
@@ -63,6 +68,8 @@ pub struct Settings {
     pub base_domain: String,
     /// Port of the proxy, for addresses shown to users.
     pub proxy_port: u16,
+    /// Port of the proxy for TLS; `None` where it speaks none.
+    pub proxy_tls_port: Option<u16>,
     /// The token that may do everything.
     pub admin_token: AdminToken,
     /// The names under which the built-in registry is reached.
@@ -71,7 +78,7 @@ pub struct Settings {
 
 impl Parts {
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
-        let Ports { registry, images, engine, router, clock, random, machine } = ports;
+        let Ports { registry, images, engine, router, authority, clock, random, machine } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
@@ -81,6 +88,7 @@ impl Parts {
             images,
             engine,
             router,
+            authority,
             clock,
             random,
             machine,

@@ -20,11 +20,15 @@ pub(crate) struct ProxyArgs {
     /// Addresses at which services answer
     #[arg(long, required = true)]
     listen: Vec<SocketAddr>,
+    /// Addresses at which services answer over TLS
+    #[arg(long)]
+    listen_tls: Vec<SocketAddr>,
 }
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode> {
     crate::memory::keep_private()?;
     crate::logging::start();
-    mirage_proxy::run(ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness)))?;
+    let config = ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness));
+    mirage_proxy::run(ProxyConfig { listen_tls: args.listen_tls, ..config })?;
     Ok(ExitCode::SUCCESS)
 }

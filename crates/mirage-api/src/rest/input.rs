@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use mirage_control::{Control, ServiceRef};
-use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
+use mirage_core::{Code, CredentialId, DeploymentId, Domain, Error, TokenId};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
@@ -13,7 +13,7 @@ use super::error::Problem;
 const MAX_BODY: usize = 1024 * 1024;
 
 /// Fields whose values are never quoted, and those below and around them.
-const SECRET_FIELDS: [&str; 4] = ["registryCredentials", "password", "variables", "Variables"];
+const SECRET_FIELDS: [&str; 5] = ["registryCredentials", "password", "key", "variables", "Variables"];
 
 /// A JSON body; an empty one counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -29,6 +29,9 @@ pub(crate) struct WantedCredential(pub(crate) CredentialId);
 
 /// The token that the path names, by its id.
 pub(crate) struct WantedToken(pub(crate) TokenId);
+
+/// The domain that the path names.
+pub(crate) struct WantedDomain(pub(crate) Domain);
 
 /// The deployment that the path names.
 pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
@@ -95,6 +98,14 @@ impl FromRequestParts<Control> for WantedCredential {
 }
 
 impl FromRequestParts<Control> for WantedToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedDomain {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {

@@ -2,6 +2,7 @@
 //! database is real (in memory), the world is [`fakes`], and time is tokio's, moved by the test.
 
 mod credentials;
+mod domains;
 mod fakes;
 mod preflight;
 mod pushes;
@@ -134,6 +135,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         images: world.clone(),
         engine: world.clone(),
         router: world.clone(),
+        authority: world.clone(),
         clock: Arc::clone(clock),
         random: random.clone(),
         machine: Arc::new(Vec::new),
@@ -142,6 +144,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         platform: Platform::linux("x86_64"),
         base_domain: "localhost".into(),
         proxy_port: 8080,
+        proxy_tls_port: Some(8443),
         admin_token: AdminToken::new(TOKEN),
         registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
     };

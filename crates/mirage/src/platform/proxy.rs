@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Proxy {
     pub(crate) handle: Arc<dyn Router>,
     pub(crate) listen: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub(crate) tls: Option<SocketAddr>,
     /// Heard of when its process has ended.
     ended: oneshot::Receiver<()>,
 }
@@ -37,7 +39,7 @@ pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy, control: Control) {
         let _ = proxy.ended.await;
         tracing::error!("the proxy ended; another one is started");
         proxy = loop {
-            match start(&run, proxy.listen).await {
+            match start(&run, proxy.listen, proxy.tls).await {
                 Ok(next) => break next,
                 Err(error) => tracing::error!(?error, "the proxy could not be started again"),
             }
@@ -83,19 +85,20 @@ fn watch(process: OwnedFd, child: Option<Child>) -> oneshot::Receiver<()> {
 }
 
 /// Takes up the proxy that runs, if it listens where it should; otherwise starts one, which takes over.
-pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
+pub(crate) async fn start(run: &Path, listen: SocketAddr, tls: Option<SocketAddr>) -> Result<Proxy> {
     let handle = ProxyHandle::new(run);
     if let Ok(status) = handle.status().await
         && let Some(found) = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)
+        && let Some(tls) = same_tls(&status.listen_tls, tls)
         && let Ok(process) = hold(&handle, status.pid).await
     {
-        return Ok(Proxy { listen: *found, ended: watch(process, None), handle: Arc::new(handle) });
+        return Ok(Proxy { listen: *found, tls, ended: watch(process, None), handle: Arc::new(handle) });
     }
     mirage_proxy::check_address(listen)?;
-    let mut child = spawn(run, listen)?;
+    let mut child = spawn(run, listen, tls)?;
     match come_up(run, listen, &handle, &mut child).await {
-        Ok((process, found)) => {
-            Ok(Proxy { listen: found, ended: watch(process, Some(child)), handle: Arc::new(handle) })
+        Ok((process, listen, tls)) => {
+            Ok(Proxy { listen, tls, ended: watch(process, Some(child)), handle: Arc::new(handle) })
         }
         Err(error) => {
             // Nobody would look after it.
@@ -105,13 +108,22 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr) -> Result<Proxy> {
     }
 }
 
+/// The address at which a proxy speaks TLS, where that is what is wanted; `None` where it is not.
+fn same_tls(found: &[SocketAddr], wanted: Option<SocketAddr>) -> Option<Option<SocketAddr>> {
+    match (found, wanted) {
+        ([], None) => Some(None),
+        ([found, ..], Some(wanted)) if wanted.port() == 0 || *found == wanted => Some(Some(*found)),
+        _ => None,
+    }
+}
+
 /// Waits until a proxy answers that was just started.
 async fn come_up(
     run: &Path,
     listen: SocketAddr,
     handle: &ProxyHandle,
     child: &mut Child,
-) -> Result<(OwnedFd, SocketAddr)> {
+) -> Result<(OwnedFd, SocketAddr, Option<SocketAddr>)> {
     let process = open(child.id())?;
     let start = std::time::Instant::now();
     loop {
@@ -124,7 +136,7 @@ async fn come_up(
             && status.pid == child.id()
             && let Some(found) = status.listen.first()
         {
-            return Ok((process, *found));
+            return Ok((process, *found, status.listen_tls.first().copied()));
         }
         if start.elapsed() > START_LIMIT {
             return Err(not_started(run, listen, "it does not answer"));
@@ -142,7 +154,7 @@ pub(crate) async fn shut_down(run: &Path) -> Result<()> {
     }
 }
 
-fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
+fn spawn(run: &Path, listen: SocketAddr, tls: Option<SocketAddr>) -> Result<std::process::Child> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -152,6 +164,9 @@ fn spawn(run: &Path, listen: SocketAddr) -> Result<std::process::Child> {
     // No variable but the one that says what to log: others may be secret, and strangers talk to it.
     command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
     command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
+    if let Some(tls) = tls {
+        command.arg("--listen-tls").arg(tls.to_string());
+    }
     // A group of its own: Ctrl-C on the control plane's terminal is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().map_err(|error| Error::internal("start the proxy", error))

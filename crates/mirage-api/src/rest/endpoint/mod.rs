@@ -1,10 +1,12 @@
 //! The endpoints, one a file: request, handler, description.
 
 pub(super) mod cancel_deployment;
+pub(super) mod certificate;
 pub(super) mod create_service;
 pub(super) mod create_token;
 pub(super) mod deploy;
 pub(super) mod doctor;
+pub(super) mod domains;
 pub(super) mod events;
 pub(super) mod get_deployment;
 pub(super) mod get_service;
@@ -19,6 +21,7 @@ pub(super) mod logs;
 pub(super) mod readyz;
 pub(super) mod redeploy;
 pub(super) mod remove_credential;
+pub(super) mod remove_domain;
 pub(super) mod remove_service;
 pub(super) mod remove_token;
 pub(super) mod reset_vault;
