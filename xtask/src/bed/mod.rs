@@ -4,6 +4,7 @@
 //! machine, and skopeo pushes them, so that bytes and registry are somebody else's; [`Platform`]
 //! is `mirage serve` as a user starts it.
 
+mod authority;
 mod canary;
 mod certificate;
 mod disk;
@@ -20,6 +21,7 @@ pub mod residue;
 mod skip;
 mod wait;
 
+pub use authority::Authority;
 pub use canary::{CANARY_USER, Canary};
 pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};

@@ -23,8 +23,10 @@ pub(super) struct FakeAuthority {
     pub(super) registered: AtomicU64,
     /// Domain, way of proof, and whether it was an order begun before.
     pub(super) orders: Mutex<Vec<(String, ChallengeMethod, bool)>>,
-    /// What the proxy has: domains with their chains, and challenges.
-    served: Mutex<(Vec<(String, String)>, Vec<Challenge>)>,
+    /// What the proxy has: domains with their chains.
+    served: Mutex<Vec<(String, String)>>,
+    /// And what it proves.
+    challenges: Mutex<Vec<Challenge>>,
 }
 
 impl FakeAuthority {
@@ -33,17 +35,18 @@ impl FakeAuthority {
             assert!(it.key.reveal().starts_with("a key"), "it was opened");
             (it.domain.to_string(), it.chain.clone())
         };
-        *self.served.lock().unwrap() = (set.certificates.iter().map(one).collect(), set.challenges.clone());
+        *self.served.lock().unwrap() = set.certificates.iter().map(one).collect();
+        *self.challenges.lock().unwrap() = set.challenges.clone();
         Ok(())
     }
 
     fn chain_of(&self, domain: &str) -> Option<String> {
         let served = self.served.lock().unwrap();
-        served.0.iter().find(|(name, _)| name == domain).map(|(_, chain)| chain.clone())
+        served.iter().find(|(name, _)| name == domain).map(|(_, chain)| chain.clone())
     }
 
     fn challenges(&self) -> usize {
-        self.served.lock().unwrap().1.len()
+        self.challenges.lock().unwrap().len()
     }
 }
 
@@ -150,7 +153,7 @@ impl Stage {
     }
 
     async fn hours(&self, hours: u64) {
-        self.time.pass(Duration::from_secs(hours * 3600), Duration::from_secs(60)).await;
+        self.time.pass(Duration::from_secs(hours * 3600), Duration::from_secs(1800)).await;
     }
 
     fn hosts(&self) -> Vec<(String, usize, bool)> {
@@ -305,7 +308,7 @@ async fn a_certificate_of_ones_own_is_served_at_once_and_one_that_cannot_be_chan
         stage.control.renew_certificate(&stage.actor, &domain).await.unwrap_err().code(),
         Code::Conflict
     );
-    stage.world.authority.served.lock().unwrap().0.clear();
+    stage.world.authority.served.lock().unwrap().clear();
     stage.control.introduce_proxy().await.unwrap();
     assert_eq!(
         stage.world.authority.chain_of(SHOP).as_ref(),

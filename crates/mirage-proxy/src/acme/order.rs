@@ -89,6 +89,7 @@ async fn prove(
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Invalid) => Err(refused(acme, order).await),
         Ok(_) => Ok(()),
+        Err(error @ instant_acme::Error::Api(_)) => Err(acme.failed("did not find the proof", &error)),
         Err(error) => Err(acme.failed("did not finish looking for the proof", &error)),
     }
 }

@@ -94,7 +94,14 @@ pub(crate) async fn start(run: &Path, listen: SocketAddr, tls: Option<SocketAddr
     {
         return Ok(Proxy { listen: *found, tls, ended: watch(process, None), handle: Arc::new(handle) });
     }
-    mirage_proxy::check_address(listen)?;
+    // What the proxy that runs has, it hands over.
+    let running = handle.status().await.ok();
+    let held = |address: &SocketAddr| {
+        running.iter().any(|it| it.listen.contains(address) || it.listen_tls.contains(address))
+    };
+    for address in [Some(listen), tls].into_iter().flatten().filter(|address| !held(address)) {
+        mirage_proxy::check_address(address)?;
+    }
     let mut child = spawn(run, listen, tls)?;
     match come_up(run, listen, &handle, &mut child).await {
         Ok((process, listen, tls)) => {

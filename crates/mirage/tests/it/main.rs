@@ -11,6 +11,7 @@ mod bad_input;
 mod canary;
 mod credential_table;
 mod demo;
+mod domains;
 mod first_deploy;
 mod fuzz_minute;
 mod isolation;
