@@ -96,7 +96,7 @@ impl CertificateAuthority for World {
             return Err(Error::new(Code::TargetUnavailable, "nobody answers at the domain").hint("check DNS"));
         }
         let now = self.clock.now();
-        Ok(chain(now, now + SignedDuration::from_hours(90 * 24)))
+        Ok(chain(now, now + SignedDuration::from_hours(6 * 24)))
     }
 }
 
@@ -153,7 +153,7 @@ impl Stage {
     }
 
     async fn hours(&self, hours: u64) {
-        self.time.pass(Duration::from_secs(hours * 3600), Duration::from_secs(1800)).await;
+        self.time.pass(Duration::from_secs(hours * 3600), Duration::from_secs(60)).await;
     }
 
     fn hosts(&self) -> Vec<(String, usize, bool)> {
@@ -174,12 +174,12 @@ async fn a_domain_is_routed_gets_its_certificate_and_has_it_renewed_before_it_ex
     let first = stage.until_domain(SHOP, |status| status.issued_at.is_some()).await;
     assert_eq!(first.last_error, None);
     let (issued, next) = (first.issued_at.unwrap(), first.next_renewal_at.unwrap());
-    let days = next.duration_since(issued).as_hours() / 24;
-    assert!((55..=60).contains(&days), "{days}");
+    let hours = next.duration_since(issued).as_hours();
+    assert!((88..=96).contains(&hours), "two thirds of six days: {hours}");
     let chain = stage.served(SHOP, None).await.unwrap();
     stage.settle().await;
     assert_eq!(stage.world.authority.challenges(), 0, "the proof is taken away again");
-    stage.hours(61 * 24).await;
+    stage.hours(97).await;
     let second = stage.until_domain(SHOP, |status| status.issued_at != Some(issued)).await;
     assert!(second.expires_at > first.expires_at);
     assert!(stage.served(SHOP, Some(&chain)).await.is_some());
