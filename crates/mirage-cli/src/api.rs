@@ -71,6 +71,11 @@ impl Api {
         self.call(self.request(Method::POST, path).json(body)).await
     }
 
+    /// PUT.
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.call(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// PATCH.
     pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.call(self.request(Method::PATCH, path).json(body)).await

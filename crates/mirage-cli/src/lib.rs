@@ -11,6 +11,7 @@ mod deploy;
 mod deployments;
 mod docker_config;
 mod doctor;
+mod domain;
 mod events;
 mod follow;
 mod here;
@@ -129,6 +130,9 @@ pub enum Verb {
     /// Manage variables of services and environments
     #[command(subcommand)]
     Variables(variables::VariablesVerb),
+    /// Manage the domains of services and their certificates
+    #[command(subcommand)]
+    Domain(domain::DomainVerb),
     /// Manage tokens for the images of projects
     #[command(subcommand)]
     Token(tokens::TokenVerb),
@@ -199,6 +203,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
         Verb::Remove(args) => remove::run(args, context).await,
         Verb::Credential(verb) => credential::run(verb, context).await,
         Verb::Variables(verb) => variables::run(verb, context).await,
+        Verb::Domain(verb) => domain::run(verb, context).await,
         Verb::Token(verb) => tokens::run(verb, context).await,
         Verb::Volume(verb) => volume::run(verb, context).await,
         Verb::Vault(verb) => vault::run(verb, context).await,

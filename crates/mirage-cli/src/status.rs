@@ -36,6 +36,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("service", format!("{}/{}/{}", service.project, service.environment, service.name)),
         ("status", format!("{state}, changed {age} ago")),
         ("address", service.url.clone().unwrap_or_default()),
+        ("domains", service.domains.join(" ")),
         ("image", service.image()),
         ("digest", service.image_digest.clone().unwrap_or_default()),
         ("login", service.registry_username.clone().unwrap_or_default()),

@@ -39,6 +39,7 @@ pub struct ResetArgs {
 struct GivenUp {
     credentials: u64,
     variables: u64,
+    certificates: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,7 +54,10 @@ pub(crate) async fn run(verb: VaultVerb, context: Context) -> Result<()> {
         if context.printer.json {
             context.printer.json(&done);
         }
-        let text = format!("the vault, {} logins and {} variables removed", done.credentials, done.variables);
+        let GivenUp { credentials, variables, certificates } = &*done;
+        let text = format!(
+            "the vault, {credentials} logins, {variables} variables and {certificates} certificate keys removed"
+        );
         context.printer.step("Reset", &text, Some(start.elapsed()));
         return Ok(());
     }

@@ -51,6 +51,8 @@ pub enum Action<'a> {
     ManageCredentials,
     /// Give and take tokens.
     ManageTokens,
+    /// Give and take domains and their certificates.
+    ManageDomains,
     /// Change the key of the vault.
     ManageVault,
     /// Look at the machine.
@@ -164,6 +166,7 @@ impl Control {
                 | Action::ManageVolumes
                 | Action::ManageCredentials
                 | Action::ManageTokens
+                | Action::ManageDomains
                 | Action::ManageVault
                 | Action::Diagnose
                 | Action::Backup,

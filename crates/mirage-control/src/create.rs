@@ -12,6 +12,7 @@ use mirage_store::{NewDeployment, Tx};
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::deploy::Resolution;
+use crate::domain::NewDomain;
 use crate::login::Puller;
 use crate::patch::{check, kept};
 use crate::read::ServiceView;
@@ -37,6 +38,8 @@ pub struct CreateService {
     pub credentials: CredentialChange,
     /// How many instances are wanted.
     pub replicas: u32,
+    /// Domains of its own.
+    pub domains: Vec<NewDomain>,
 }
 
 impl CreateService {
@@ -50,6 +53,7 @@ impl CreateService {
             variables: BTreeMap::new(),
             credentials: CredentialChange::default(),
             replicas: 1,
+            domains: Vec::new(),
         }
     }
 }
@@ -65,6 +69,7 @@ impl Control {
         self.allow(actor, Action::Deploy)?;
         check(&request.spec, request.replicas)?;
         self.check_auto_deploy(&request.spec)?;
+        request.domains.iter().try_for_each(|new| self.check_domain(new))?;
         let name = match request.name {
             Some(name) => name,
             None => default_name(&request.spec.source)?,
@@ -108,9 +113,15 @@ impl Control {
         tx.append(actor.event(now, Some(service.id), EventKind::ServiceCreated)).await?;
         self.claim_volumes(&mut tx, actor, &service).await?;
         self.keep_credential(&mut tx, actor, service.id, None, credential).await?;
+        for new in &request.domains {
+            self.keep_domain(&mut tx, actor, &service, new).await?;
+        }
         let deployment = self.begin_deployment(&mut tx, actor, &service, resolution, Trigger::Deploy).await?;
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
+        if !request.domains.is_empty() {
+            self.domains_changed().await;
+        }
         let deployment = self.read_deployment(deployment).await?;
         Ok((self.view(service).await?, deployment))
     }

@@ -155,11 +155,13 @@ impl Control {
     /// Gives up everything that is sealed, where the key of the vault is lost for good.
     pub async fn reset_vault(&self, actor: &Actor) -> Result<GivenUp> {
         self.allow(actor, Action::ManageVault)?;
-        let given_up = self.parts.vault.reset(&self.parts.store).await?;
-        let GivenUp { credentials, variables } = given_up;
+        let now = self.parts.clock.now();
+        let given_up = self.parts.vault.reset(&self.parts.store, now).await?;
+        let GivenUp { credentials, variables, certificates } = given_up;
         let mut tx = self.parts.store.begin().await?;
-        tx.append(self.credential_event(actor, None, EventKind::VaultReset { credentials, variables }))
-            .await?;
+        self.certificates.ring();
+        let kind = EventKind::VaultReset { credentials, variables, certificates };
+        tx.append(self.credential_event(actor, None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         Ok(given_up)
     }

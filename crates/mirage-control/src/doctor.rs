@@ -2,7 +2,7 @@
 
 use crate::Control;
 use crate::access::{Action, Actor};
-use mirage_core::Result;
+use mirage_core::{CertificateSource, Result};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,43 @@ impl Control {
                 hint: error.next_step().map(str::to_owned),
             },
         });
+        findings.extend(self.domain_findings().await?);
         findings.extend((self.parts.machine)());
+        Ok(findings)
+    }
+
+    /// What domains lack; nothing where there are none.
+    async fn domain_findings(&self) -> Result<Vec<Finding>> {
+        let domains = self.parts.store.domains(None).await?;
+        if domains.is_empty() {
+            return Ok(Vec::new());
+        }
+        let subject = || "domains".to_owned();
+        let certified = domains.iter().any(|record| record.certificate != CertificateSource::None);
+        if certified && self.parts.settings.proxy_tls_port.is_none() {
+            return Ok(vec![Finding {
+                subject: subject(),
+                seen: format!("{}, with certificates, and the proxy speaks no TLS", domains.len()),
+                hint: Some("start `mirage serve` with `--proxy-tls-listen`, such as `0.0.0.0:443`".into()),
+            }]);
+        }
+        let failing: Vec<_> = self.parts.store.certificates().await?;
+        let failing =
+            failing.into_iter().filter_map(|record| Some((record.domain, record.status.last_error?)));
+        let mut findings: Vec<Finding> = failing
+            .map(|(domain, error)| Finding {
+                subject: subject(),
+                seen: format!("`{domain}` has no new certificate: {error}"),
+                hint: Some(format!("`mirage domain renew {domain}` tries again at once")),
+            })
+            .collect();
+        if findings.is_empty() {
+            findings.push(Finding {
+                subject: subject(),
+                seen: format!("{}, all well", domains.len()),
+                hint: None,
+            });
+        }
         Ok(findings)
     }
 }

@@ -8,11 +8,13 @@
 pub mod access;
 mod backup;
 mod cancel;
+mod certificates;
 mod changes;
 mod create;
 mod credential;
 mod deploy;
 mod doctor;
+mod domain;
 mod events;
 mod find;
 mod images;
@@ -43,6 +45,7 @@ pub use backup::{Backup, Pack, ToPack};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
+pub use domain::{DomainView, NewDomain};
 pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
@@ -58,6 +61,7 @@ pub use token::NewToken;
 pub use variable::SharedVariableView;
 pub use volume::{NewVolume, VolumeListing, VolumeRef, VolumeView};
 
+use certificates::Certificates;
 use metrics::Meter;
 use parts::Parts;
 use reconcile::Reconciler;
@@ -68,6 +72,7 @@ pub struct Control {
     parts: Arc<Parts>,
     reconciler: Arc<Reconciler>,
     meter: Arc<Meter>,
+    certificates: Arc<Certificates>,
 }
 
 impl Control {
@@ -76,8 +81,10 @@ impl Control {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
         parts.grants.read(&parts.store).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
+        reconciler.follow_domains().await?;
+        let certificates = Certificates::start(Arc::clone(&parts));
         let meter = Meter::start(Arc::clone(&parts));
-        Ok(Self { parts, reconciler, meter })
+        Ok(Self { parts, reconciler, meter, certificates })
     }
 
     /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
@@ -88,17 +95,21 @@ impl Control {
     /// Stops deciding. Containers and proxy go on.
     pub async fn stop(&self) {
         self.meter.stop();
+        self.certificates.stop().await;
         self.reconciler.stop().await;
         self.parts.store.close().await;
     }
 
     /// Tells a proxy that was started in the place of another one what is routed. It has read that from
-    /// its folder, if the one before was of the same version and could write it down.
+    /// its folder, if the one before was of the same version and could write it down. Certificates it has from nobody
+    /// else, for they are on no disk but in the database, sealed.
     ///
     /// # Errors
     /// Where the proxy does not take it.
     pub async fn introduce_proxy(&self) -> Result<()> {
-        self.reconciler.introduce_proxy().await
+        let routed = self.reconciler.introduce_proxy().await;
+        // One that refuses the first must not be without the second.
+        self.certificates.introduce_proxy().await.and(routed)
     }
 
     fn ring(&self, service: ServiceId) {

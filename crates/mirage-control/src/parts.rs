@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, VolumeStore};
+use mirage_core::port::{
+    CertificateAuthority, Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, VolumeStore,
+};
 use mirage_core::{
     Event, Platform, RegistryHost, Result, Revision, Service, VariableName, VariableText, VariableValue,
 };
@@ -31,6 +33,8 @@ pub struct Ports {
     pub volumes: Arc<dyn VolumeStore>,
     /// How traffic is moved.
     pub router: Arc<dyn Router>,
+    /// Where certificates come from.
+    pub authority: Arc<dyn CertificateAuthority>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where identities come from.
@@ -50,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<dyn InstanceEngine>,
     pub(crate) volumes: Arc<dyn VolumeStore>,
     pub(crate) router: Arc<dyn Router>,
+    pub(crate) authority: Arc<dyn CertificateAuthority>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
@@ -77,6 +82,8 @@ pub struct Settings {
     pub base_domain: String,
     /// Port of the proxy, for addresses shown to users.
     pub proxy_port: u16,
+    /// Port of the proxy for TLS; `None` where it speaks none.
+    pub proxy_tls_port: Option<u16>,
     /// The token that may do everything.
     pub admin_token: AdminToken,
     /// The names under which the built-in registry is reached.
@@ -93,7 +100,8 @@ impl Parts {
     }
 
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
-        let Ports { registry, images, engine, volumes, router, clock, random, machine, pack } = ports;
+        let Ports { registry, images, engine, volumes, router, authority, clock, random, machine, pack } =
+            ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
@@ -104,6 +112,7 @@ impl Parts {
             engine,
             volumes,
             router,
+            authority,
             clock,
             random,
             machine,

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use mirage_core::port::PullProgress;
 use mirage_core::{
-    Code, CredentialOwner, Deployment, DeploymentId, Environment, Error, Instance, InstanceState, Project,
-    Result, Revision, Service, Verdict,
+    Code, CredentialOwner, Deployment, DeploymentId, Domain, Environment, Error, Instance, InstanceState,
+    Project, Result, Revision, Service, Verdict,
 };
 use mirage_store::{Page, ServiceFilter};
 
@@ -36,6 +36,8 @@ pub struct ServiceView {
     pub instances: Vec<InstanceView>,
     /// Where it answers; `None` for a worker.
     pub url: Option<String>,
+    /// Domains of its own.
+    pub domains: Vec<Domain>,
     /// Whose credential of its own it pulls with.
     pub credential: Option<CredentialOwner>,
 }
@@ -195,6 +197,8 @@ impl Control {
         let routed = revision.as_ref().is_none_or(|revision| revision.routed_port().is_some());
         let url = routed.then(|| self.parts.settings.url_of(&service));
         let credential = store.own_credential(service.id).await?.map(|own| own.owner);
+        let domains =
+            store.domains(Some(service.id)).await?.into_iter().map(|record| record.domain).collect();
         let status = status(&service, active.as_ref(), candidate.is_some(), &instances);
         Ok(ServiceView {
             service,
@@ -207,6 +211,7 @@ impl Control {
             revision,
             instances,
             url,
+            domains,
             credential,
         })
     }

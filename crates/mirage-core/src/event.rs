@@ -91,6 +91,30 @@ pub enum EventKind {
         /// The user.
         username: String,
     },
+    /// A domain was given to a service.
+    DomainAdded {
+        /// Which.
+        domain: String,
+    },
+    /// A domain was taken away from its service.
+    DomainRemoved {
+        /// Which.
+        domain: String,
+    },
+    /// A domain has a new certificate.
+    CertificateInstalled {
+        /// The domain.
+        domain: String,
+        /// When it stops being valid.
+        expires_at: Timestamp,
+    },
+    /// No certificate was to be had for a domain.
+    CertificateFailed {
+        /// The domain.
+        domain: String,
+        /// Why.
+        reason: String,
+    },
     /// Variables that the services of an environment share were set or taken away.
     SharedVariablesChanged {
         /// The names of those variables.
@@ -102,6 +126,9 @@ pub enum EventKind {
         credentials: u64,
         /// Variables.
         variables: u64,
+        /// Certificates and the accounts by which they are had.
+        #[serde(default)]
+        certificates: u64,
     },
     /// A push could not be followed by a deploy.
     PushNotDeployed {
@@ -235,6 +262,10 @@ impl EventKind {
             Self::VolumeFilled { .. } => "volumeFilled",
             Self::VolumePurged { .. } => "volumePurged",
             Self::BackedUp { .. } => "backedUp",
+            Self::DomainAdded { .. } => "domainAdded",
+            Self::DomainRemoved { .. } => "domainRemoved",
+            Self::CertificateInstalled { .. } => "certificateInstalled",
+            Self::CertificateFailed { .. } => "certificateFailed",
             Self::TokenCreated { .. } => "tokenCreated",
             Self::TokenRemoved { .. } => "tokenRemoved",
             Self::VaultRotated { .. } => "vaultRotated",

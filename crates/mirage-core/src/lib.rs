@@ -9,9 +9,11 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod certificate;
 mod check;
 mod credential;
 mod deployment;
+mod domain;
 mod error;
 mod event;
 mod exec;
@@ -40,11 +42,15 @@ mod usage;
 mod variable;
 mod volume;
 
+pub use certificate::{
+    CertificateSet, CertificateStatus, Challenge, ChallengeMethod, ServedCertificate, Validity, retry_pause,
+};
 pub use check::{Check, HttpCheck, Timing};
 pub use credential::{
     Credential, CredentialChange, CredentialOutcome, CredentialOwner, CredentialScope, Login, check_rollback,
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
+pub use domain::{CHALLENGE_PATH, CertificateSource, Domain, DomainRecord};
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind, SettingChange};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
@@ -74,7 +80,7 @@ pub use rollout::{
     Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Remains, RestartPolicy, Rollout,
     Step, plan,
 };
-pub use route::{Backend, NameRecord, Route, RouteTable, Zone};
+pub use route::{Backend, DomainRoute, NameRecord, Route, RouteTable, Zone};
 pub use sealed::Sealed;
 pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};

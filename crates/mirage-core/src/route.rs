@@ -31,6 +31,16 @@ pub struct Route {
     /// Milliseconds that a request waits for somebody where there is none, before it gets its 503.
     #[serde(default)]
     pub hold_millis: u64,
+    /// Set where the host is a domain of the user's own.
+    #[serde(default)]
+    pub domain: Option<DomainRoute>,
+}
+
+/// What holds for a domain of a user's own alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRoute {
+    /// Whether plain HTTP is answered with the way to HTTPS, once there is a certificate.
+    pub redirect_https: bool,
 }
 
 /// An instance that takes requests.

@@ -17,6 +17,8 @@ pub struct ProxyConfig {
     pub listen: Vec<SocketAddr>,
     /// Listening sockets on some of these addresses that somebody else opened, and holds while proxies come and go.
     pub handed: Vec<Arc<TcpListener>>,
+    /// Addresses on which services are reached over TLS.
+    pub listen_tls: Vec<SocketAddr>,
     /// Folder of the control socket, the route table and the process record; made with mode 0700.
     pub run: PathBuf,
     /// Threads that move requests; `None` for one per core, at most [`MOST_WORKERS`].
@@ -40,6 +42,7 @@ impl ProxyConfig {
         Self {
             listen,
             handed: Vec::new(),
+            listen_tls: Vec::new(),
             run,
             workers: None,
             trusted: Vec::new(),
@@ -54,6 +57,7 @@ impl fmt::Debug for ProxyConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyConfig")
             .field("listen", &self.listen)
+            .field("listen_tls", &self.listen_tls)
             .field("run", &self.run)
             .finish_non_exhaustive()
     }
@@ -68,6 +72,10 @@ pub struct Limits {
     pub header_fields: usize,
     /// From the first byte of a request head to its last; also from the opening of a connection to its first request.
     pub head_time: Duration,
+    /// How long a TLS handshake may take, from the opening of the connection.
+    pub handshake_time: Duration,
+    /// Most handshakes at once on one thread. Where there are more, the one that has lasted longest goes.
+    pub handshakes: usize,
     /// How long a client's connection may rest between two requests.
     pub idle_time: Duration,
     /// How long a backend may take to accept a connection.
@@ -92,6 +100,8 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             header_fields: 100,
             head_time: Duration::from_secs(15),
+            handshake_time: Duration::from_secs(10),
+            handshakes: 512,
             idle_time: Duration::from_secs(60),
             connect_time: Duration::from_secs(5),
             response_time: Duration::from_secs(60),

@@ -5,6 +5,7 @@
 //! the unix socket and the name service, and one worker thread per core, each with its own
 //! listeners, connections and copy of the route table: nothing of a request crosses threads.
 
+mod acme;
 mod backend;
 mod config;
 mod control;
@@ -21,8 +22,10 @@ mod sockets;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod worker;
 
+pub use acme::{Acme, LETS_ENCRYPT};
 pub use config::{Limits, MOST_WORKERS, NameConfig, ProxyConfig};
 pub use control::{ProxyHandle, Status, receive_sockets, send_sockets};
 pub use load::Open;

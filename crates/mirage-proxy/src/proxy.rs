@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mirage_core::{
-    Backend, Code, Error, InstanceId, ProcessTraffic, ProxyProcess, Result, RouteTable, ServiceId,
-    ServiceTraffic, TrafficMark,
+    Backend, CertificateSet, Code, Error, InstanceId, ProcessTraffic, ProxyProcess, Result, RouteTable,
+    ServiceId, ServiceTraffic, TrafficMark,
 };
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
@@ -22,6 +22,8 @@ use crate::load::{Load, Open};
 use crate::names::Names;
 use crate::published::Published;
 use crate::record;
+use crate::sockets::Door;
+use crate::tls::Tls;
 use crate::worker::{Leave, Order, WorkerThread};
 
 /// The state of the process, on its control thread.
@@ -32,9 +34,10 @@ pub(crate) struct Proxy {
     process: ProxyProcess,
     workers: Vec<WorkerThread>,
     names: Names,
+    tls: Arc<Tls>,
     table: Mutex<Table>,
     /// Copies of the listeners, for a successor.
-    listeners: RefCell<Vec<(SocketAddr, TcpListener)>>,
+    listeners: RefCell<Vec<Door>>,
     predecessor: RefCell<Option<PredecessorHandle>>,
     handing_over: Rc<Cell<bool>>,
     ended: watch::Sender<bool>,
@@ -75,12 +78,13 @@ pub(crate) struct Parts {
     pub(crate) linger: Duration,
     pub(crate) workers: Vec<WorkerThread>,
     pub(crate) names: Names,
-    pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
+    pub(crate) tls: Arc<Tls>,
+    pub(crate) listeners: Vec<Door>,
 }
 
 impl Proxy {
     pub(crate) fn new(parts: Parts) -> Rc<Self> {
-        let Parts { run, socket, nonce, linger, workers, names, listeners } = parts;
+        let Parts { run, socket, nonce, linger, workers, names, tls, listeners } = parts;
         let empty = Published::new(RouteTable::default(), &HashMap::new(), &HashMap::new(), workers.len());
         let published = Arc::new(empty);
         let process = ProxyProcess { pid: std::process::id(), nonce };
@@ -91,6 +95,7 @@ impl Proxy {
             process,
             workers,
             names,
+            tls,
             table: Mutex::new(Table { published, loads: HashMap::new(), mark: 0, read: HashMap::new() }),
             listeners: RefCell::new(listeners),
             predecessor: RefCell::new(None),
@@ -134,6 +139,17 @@ impl Proxy {
         self.put_in_force(&mut current, table).await
     }
 
+    /// Serves TLS with exactly these certificates from now on. A process that this one has replaced keeps its own for
+    /// the connections that it still has: it accepts no others.
+    pub(crate) async fn install(&self, certificates: CertificateSet) -> Result<()> {
+        let _in_turn = self.table.lock().await;
+        if self.handing_over.get() {
+            return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE).hint("ask again in a moment"));
+        }
+        self.tls.install(certificates);
+        Ok(())
+    }
+
     /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in a process that
     /// this one has replaced.
     /// Its address is not asked for: whoever lets go of an instance may have forgotten its port.
@@ -172,7 +188,8 @@ impl Proxy {
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            listen: self.addresses(),
+            listen: self.addresses(false),
+            listen_tls: self.addresses(true),
             generation: current.published.table.generation,
             connections: self.connections(),
             open,
@@ -203,10 +220,11 @@ impl Proxy {
         self.workers.iter().map(|worker| worker.stats.connections.load(Relaxed) as u64).sum()
     }
 
-    /// Where it accepts connections.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+    /// Where it accepts connections, over TLS or without.
+    pub(crate) fn addresses(&self, tls: bool) -> Vec<SocketAddr> {
+        let doors = self.listeners.borrow();
         let mut addresses: Vec<SocketAddr> =
-            self.listeners.borrow().iter().map(|(address, _)| *address).collect();
+            doors.iter().filter(|door| door.tls == tls).map(|door| door.address).collect();
         addresses.dedup();
         addresses
     }
@@ -219,9 +237,13 @@ impl Proxy {
         }
         let mut sockets = Vec::new();
         let mut descriptors = Vec::new();
-        for (address, listener) in &*self.listeners.borrow() {
+        for Door { address, tls, listener } in &*self.listeners.borrow() {
             if let Ok(copy) = listener.as_fd().try_clone_to_owned() {
-                sockets.push(SocketUse::Services(*address));
+                sockets.push(if *tls {
+                    SocketUse::ServicesTls(*address)
+                } else {
+                    SocketUse::Services(*address)
+                });
                 descriptors.push(copy);
             }
         }
@@ -230,7 +252,8 @@ impl Proxy {
             descriptors.push(copy);
         }
         let table = current.published.table.clone();
-        let inheritance = Inheritance { sockets, table, socket: self.socket.clone() };
+        let certificates = self.tls.set().into();
+        let inheritance = Inheritance { sockets, table, certificates, socket: self.socket.clone() };
         Ok(HandOver { inheritance, descriptors, flag: self.handing_over.clone(), finished: false })
     }
 
@@ -287,7 +310,7 @@ impl Proxy {
     }
 
     /// Starts accepting.
-    pub(crate) fn listen(&self, shares: Vec<Vec<TcpListener>>) {
+    pub(crate) fn listen(&self, shares: Vec<Vec<Door>>) {
         for (worker, share) in self.workers.iter().zip(shares) {
             worker.tell(Order::Listen(share));
         }

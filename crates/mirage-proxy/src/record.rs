@@ -30,6 +30,9 @@ pub struct ProxyRecord {
     pub start_ticks: u64,
     /// Where it accepts connections.
     pub listen: Vec<SocketAddr>,
+    /// Where it accepts connections over TLS.
+    #[serde(default)]
+    pub listen_tls: Vec<SocketAddr>,
     /// Version of Mirage.
     pub version: String,
 }
@@ -46,12 +49,13 @@ impl ProxyRecord {
     }
 
     /// The record of this process.
-    pub(crate) fn of_this_process(listen: Vec<SocketAddr>) -> Self {
+    pub(crate) fn of_this_process(listen: Vec<SocketAddr>, listen_tls: Vec<SocketAddr>) -> Self {
         let pid = std::process::id();
         Self {
             pid,
             start_ticks: start_ticks(pid).unwrap_or_default(),
             listen,
+            listen_tls,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -131,7 +135,7 @@ mod tests {
     fn a_record_knows_its_process_from_another_with_the_same_number() {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(ProxyRecord::read(run.path()), None);
-        let record = ProxyRecord::of_this_process(vec!["127.0.0.1:8080".parse().unwrap()]);
+        let record = ProxyRecord::of_this_process(vec!["127.0.0.1:8080".parse().unwrap()], Vec::new());
         record.write(run.path()).unwrap();
         let read = ProxyRecord::read(run.path()).unwrap();
         assert_eq!(read, record);

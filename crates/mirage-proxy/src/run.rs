@@ -18,7 +18,8 @@ use crate::control::{self, ControlSocket, InheritedSocket, SocketUse, Succession
 use crate::names::Names;
 use crate::proxy::{Parts, Proxy};
 use crate::record::{self, ProxyRecord};
-use crate::sockets;
+use crate::sockets::{self, Door};
+use crate::tls::Tls;
 use crate::worker::{Settings, WorkerThread};
 
 /// Open files that are not connections.
@@ -88,9 +89,15 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     let table = succession.as_ref().map_or_else(|| record::read_routes(&config.run), |it| it.table.clone());
 
     let count = worker_count(&config);
-    let (services, names): (Vec<_>, Vec<_>) =
-        inherited.into_iter().partition(|socket| matches!(socket.purpose, SocketUse::Services(_)));
+    let (services, names): (Vec<_>, Vec<_>) = inherited
+        .into_iter()
+        .partition(|socket| matches!(socket.purpose, SocketUse::Services(_) | SocketUse::ServicesTls(_)));
     let listeners = listeners(&config, services, count)?;
+    let tls = Arc::new(Tls::new()?);
+    if let Some(succession) = &succession {
+        tls.install(succession.certificates.clone());
+    }
+    let tls_port = listeners.iter().find(|door| door.tls).map(|door| door.address.port());
     let [a, b, c, d, e, f, g, h, name @ ..] = config.randomness.bytes16();
     let socket_name = format!("proxy-{}.sock", hex(&name[..6]));
     let (socket, inbox) = ControlSocket::bind(&config.run, socket_name.clone()).map_err(folder)?;
@@ -99,14 +106,17 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
         socket: socket_name,
         nonce: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
         linger: config.limits.linger,
-        workers: workers(&config, count, files)?,
+        workers: workers(&config, count, files, &tls, tls_port)?,
         names: Names::new(config.names.clone(), config.randomness.clone(), names),
+        tls,
         listeners: copies(&listeners)?,
     });
     proxy.follow(table).await?;
     proxy.listen(shares(listeners, count));
     tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
-    ProxyRecord::of_this_process(proxy.addresses()).write(&config.run).map_err(folder)?;
+    ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true))
+        .write(&config.run)
+        .map_err(folder)?;
     if let Some(succession) = &succession {
         proxy.succeed(succession.asked());
     }
@@ -114,7 +124,7 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     if let Some(succession) = succession {
         relieve(&proxy, succession).await;
     }
-    tracing::info!(listen = ?proxy.addresses(), run = %config.run.display(), "the proxy serves");
+    tracing::info!(listen = ?proxy.addresses(false), tls = ?proxy.addresses(true), run = %config.run.display(), "the proxy serves");
     Ok((proxy, socket))
 }
 
@@ -128,9 +138,9 @@ async fn relieve(proxy: &Rc<Proxy>, succession: Succession) {
 }
 
 /// Deals the listeners out to the workers.
-fn shares(listeners: Vec<(SocketAddr, TcpListener)>, count: usize) -> Vec<Vec<TcpListener>> {
-    let mut shares: Vec<Vec<TcpListener>> = (0..count).map(|_| Vec::new()).collect();
-    for (turn, (_, listener)) in listeners.into_iter().enumerate() {
+fn shares(listeners: Vec<Door>, count: usize) -> Vec<Vec<Door>> {
+    let mut shares: Vec<Vec<Door>> = (0..count).map(|_| Vec::new()).collect();
+    for (turn, listener) in listeners.into_iter().enumerate() {
         shares[turn % count].push(listener);
     }
     shares
@@ -138,61 +148,75 @@ fn shares(listeners: Vec<(SocketAddr, TcpListener)>, count: usize) -> Vec<Vec<Tc
 
 /// One listener per worker and address: those of the process before and those that were handed over, and as many new
 /// ones as lack.
-fn listeners(
-    config: &ProxyConfig,
-    inherited: Vec<InheritedSocket>,
-    count: usize,
-) -> Result<Vec<(SocketAddr, TcpListener)>> {
-    let mut inherited: Vec<(SocketAddr, TcpListener)> = inherited
+fn listeners(config: &ProxyConfig, inherited: Vec<InheritedSocket>, count: usize) -> Result<Vec<Door>> {
+    let mut inherited: Vec<Door> = inherited
         .into_iter()
-        .filter_map(|socket| match socket.purpose {
-            SocketUse::Services(address) => Some((address, TcpListener::from(socket.descriptor))),
-            _ => None,
+        .filter_map(|socket| {
+            let (address, tls) = match socket.purpose {
+                SocketUse::Services(address) => (address, false),
+                SocketUse::ServicesTls(address) => (address, true),
+                _ => return None,
+            };
+            Some(Door { address, tls, listener: TcpListener::from(socket.descriptor) })
         })
         .collect();
     let mut listeners = Vec::new();
-    for &address in &config.listen {
+    let plain = config.listen.iter().map(|address| (*address, false));
+    for (address, tls) in plain.chain(config.listen_tls.iter().map(|address| (*address, true))) {
         let (mut of_address, rest): (Vec<_>, Vec<_>) =
-            inherited.into_iter().partition(|(bound, _)| *bound == address);
+            inherited.into_iter().partition(|door| door.address == address && door.tls == tls);
         inherited = rest;
         let cannot = |error| cannot_listen(address, error);
         for handed in &config.handed {
             let is_here = handed.local_addr().is_ok_and(|bound| bound == address);
-            if is_here && !of_address.iter().any(|(_, known)| sockets::are_one(known, handed)) {
+            if is_here && !of_address.iter().any(|door| sockets::are_one(&door.listener, handed)) {
                 handed.set_nonblocking(true).map_err(cannot)?;
-                of_address.push((address, handed.try_clone().map_err(cannot)?));
+                let listener = handed.try_clone().map_err(cannot)?;
+                of_address.push(Door { address, tls, listener });
             }
         }
         if of_address.is_empty() {
             for listener in sockets::listeners(address, count).map_err(cannot)? {
-                listeners.push((listener.local_addr().map_err(cannot)?, listener));
+                let address = listener.local_addr().map_err(cannot)?;
+                listeners.push(Door { address, tls, listener });
             }
             continue;
         }
         for turn in of_address.len()..count {
-            let beside = &of_address[turn % of_address.len()].1;
-            of_address.push((address, sockets::another(beside).map_err(cannot)?));
+            let beside = &of_address[turn % of_address.len()].listener;
+            let listener = sockets::another(beside).map_err(cannot)?;
+            of_address.push(Door { address, tls, listener });
         }
         listeners.extend(of_address);
     }
     Ok(listeners)
 }
 
-fn copies(listeners: &[(SocketAddr, TcpListener)]) -> Result<Vec<(SocketAddr, TcpListener)>> {
-    let copy = |(address, listener): &(SocketAddr, TcpListener)| Ok((*address, listener.try_clone()?));
+fn copies(listeners: &[Door]) -> Result<Vec<Door>> {
     listeners
         .iter()
-        .map(copy)
+        .map(Door::try_clone)
         .collect::<io::Result<_>>()
         .map_err(|error| Error::internal("copy a listener", error))
 }
 
-fn workers(config: &ProxyConfig, count: usize, files: u64) -> Result<Vec<WorkerThread>> {
+fn workers(
+    config: &ProxyConfig,
+    count: usize,
+    files: u64,
+    tls: &Arc<Tls>,
+    tls_port: Option<u16>,
+) -> Result<Vec<WorkerThread>> {
     // A request holds two connections, the client's and the backend's.
     let most = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX);
     let seats = (config.limits.connections.min(most) / count).max(1);
-    let settings =
-        Arc::new(Settings { limits: config.limits.clone(), trusted: config.trusted.clone(), seats });
+    let settings = Arc::new(Settings {
+        limits: config.limits.clone(),
+        trusted: config.trusted.clone(),
+        seats,
+        tls: tls.clone(),
+        tls_port,
+    });
     (0..count)
         .map(|index| WorkerThread::start(index, settings.clone()))
         .collect::<io::Result<_>>()
@@ -228,7 +252,7 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> Error {
             format!("`ss -ltnp 'sport = :{}'` names the program that has it", address.port())
         }
         io::ErrorKind::PermissionDenied => "ports below 1024 need root".to_owned(),
-        _ => "`--proxy-listen` takes another address".to_owned(),
+        _ => "`--proxy-listen` and `--proxy-tls-listen` take another address".to_owned(),
     };
     Error::new(Code::TargetUnavailable, format!("the proxy cannot listen on `{address}`"))
         .hint(hint)

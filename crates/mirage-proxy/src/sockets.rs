@@ -21,6 +21,21 @@ const KEEPALIVE_IDLE: u32 = 60;
 const KEEPALIVE_INTERVAL: u32 = 15;
 const KEEPALIVE_COUNT: u32 = 4;
 
+/// A listener for clients.
+pub(crate) struct Door {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// Whether TLS is spoken there.
+    pub(crate) tls: bool,
+    pub(crate) listener: TcpListener,
+}
+
+impl Door {
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { address: self.address, tls: self.tls, listener: self.listener.try_clone()? })
+    }
+}
+
 /// Listeners on one address, one for each worker thread: the kernel spreads connections among them.
 pub(crate) fn listeners(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     claim(address)?;

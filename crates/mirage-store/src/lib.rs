@@ -4,10 +4,12 @@
 //! decision is one transaction: the rows and the events that tell of them, or neither. Secrets are sealed
 //! by the [`Vault`], whose key is kept elsewhere.
 
+mod certificate;
 mod column;
 mod copy;
 mod credential;
 mod deployment;
+mod domain;
 mod event;
 mod grant;
 mod instance;
@@ -25,6 +27,7 @@ mod variable;
 mod vault;
 mod volume;
 
+pub use certificate::CertificateRecord;
 pub use copy::CopyFacts;
 pub use deployment::NewDeployment;
 pub use event::EventFilter;

@@ -24,12 +24,16 @@ pub(crate) struct ProxyArgs {
     /// Some of them are open already, and come by a socket that is standard input
     #[arg(long)]
     sockets_on_stdin: bool,
+    /// Addresses at which services answer over TLS
+    #[arg(long)]
+    listen_tls: Vec<SocketAddr>,
 }
 
 pub(crate) fn run(args: ProxyArgs) -> Result<ExitCode> {
     crate::memory::keep_private()?;
     crate::logging::start();
     let mut config = ProxyConfig::new(args.listen, args.run, Arc::new(SystemRandomness));
+    config.listen_tls = args.listen_tls;
     if args.sockets_on_stdin {
         let sockets = mirage_proxy::receive_sockets(std::io::stdin().as_fd());
         let sockets = sockets.map_err(|error| Error::internal("receive the sockets of the proxy", error))?;

@@ -9,7 +9,7 @@ use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::{Authority, Mirror, Platform, PlatformOptions, Url, authority};
+use crate::platform::{Acme, Authority, LETS_ENCRYPT, Mirror, Platform, PlatformOptions, Url, authority};
 use crate::systemd::{Handed, Manager};
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
@@ -26,6 +26,18 @@ pub(crate) struct ServeArgs {
     /// Address at which services answer
     #[arg(long, env = env::PROXY_LISTEN, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) proxy_listen: SocketAddr,
+    /// Address at which services answer over TLS, for domains that have a certificate (default: none)
+    #[arg(long, env = env::PROXY_TLS_LISTEN, value_name = "ADDRESS")]
+    pub(crate) proxy_tls_listen: Option<SocketAddr>,
+    /// Directory of the certificate authority that is asked by ACME; by using one you agree to its terms
+    #[arg(long, env = env::ACME_DIRECTORY, value_name = "URL", default_value = LETS_ENCRYPT, value_parser = directory)]
+    pub(crate) acme_directory: String,
+    /// Where that authority may write to about certificates
+    #[arg(long, env = env::ACME_EMAIL, value_name = "ADDRESS")]
+    pub(crate) acme_email: Option<String>,
+    /// PEM file with the authorities that the directory's own address is checked against (default: the system's)
+    #[arg(long, env = env::ACME_CA, value_name = "FILE")]
+    pub(crate) acme_ca: Option<PathBuf>,
     /// Services answer at SERVICE-ENVIRONMENT and this
     #[arg(long, env = env::BASE_DOMAIN, value_name = "DOMAIN", default_value = "localhost")]
     pub(crate) base_domain: String,
@@ -60,6 +72,12 @@ impl ServeArgs {
             data: global.data_dir(),
             listen: handed.api_address().unwrap_or(self.listen),
             proxy_listen: handed.proxy_address().unwrap_or(self.proxy_listen),
+            proxy_tls_listen: self.proxy_tls_listen,
+            acme: Acme {
+                directory: self.acme_directory.clone(),
+                email: self.acme_email.clone(),
+                roots: self.acme_ca.clone(),
+            },
             base_domain: self.base_domain.clone(),
             network: self.network,
             runtime: self.runtime.clone(),
@@ -90,6 +108,9 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
             args.base_domain,
             platform.proxy_listen.port()
         ));
+        if let Some(tls) = platform.proxy_tls_listen {
+            printer.note(&format!("domains   https://DOMAIN:{}", tls.port()));
+        }
         printer.note(&format!("token     {}", data.join("admin.token").display()));
         printer.note("ready; Ctrl-C stops deciding, services go on (`mirage down` stops them)");
         manager.ready(&format!("API on {}, services on {}", platform.listen, platform.proxy_listen));
@@ -156,6 +177,13 @@ pub(crate) fn needs_root(verb: &str) -> Result<()> {
 
 fn subnet(text: &str) -> Result<Subnet, String> {
     text.parse().map_err(|error: Error| error.message().to_owned())
+}
+
+/// Accounts and orders go there: in plain text anybody on the way could answer instead.
+fn directory(text: &str) -> Result<String, String> {
+    let rest =
+        text.strip_prefix("https://").filter(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace));
+    rest.map(|_| text.to_owned()).ok_or_else(|| "it must begin with `https://`".to_owned())
 }
 
 fn registry_host(text: &str) -> Result<RegistryHost, String> {

@@ -30,7 +30,7 @@ enum Verb {
     /// The whole thing, offline, with a sample image; stays until Ctrl-C
     Demo(crate::demo::DemoArgs),
     /// Run the platform on this machine
-    Serve(crate::serve::ServeArgs),
+    Serve(Box<crate::serve::ServeArgs>),
     /// Stop the platform of a data folder with everything it runs
     Down(crate::down::DownArgs),
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 fn dispatch(Cli { verb, global }: Cli, printer: &Printer) -> Result<ExitCode> {
     match verb {
         Verb::Demo(args) => crate::demo::run(args, printer),
-        Verb::Serve(args) => crate::serve::run(args, &global),
+        Verb::Serve(args) => crate::serve::run(*args, &global),
         Verb::Down(args) => crate::down::run(args, &global, printer),
         Verb::Cli(verb) => {
             let surroundings = Surroundings {

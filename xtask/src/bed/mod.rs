@@ -4,6 +4,7 @@
 //! machine, and skopeo pushes them, so that bytes and registry are somebody else's; [`Platform`]
 //! is `mirage serve` as a user starts it.
 
+mod authority;
 mod canary;
 mod certificate;
 mod containers;
@@ -23,6 +24,7 @@ mod skip;
 mod wait;
 mod web;
 
+pub use authority::Authority;
 pub use canary::{CANARY_USER, Canary};
 pub use containers::{Container, containers};
 pub use docker::{Docker, until_200};

@@ -12,6 +12,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
+    ("pebble", "pebble"),
     ("runc", "runc"),
     ("busybox", "busybox-static"),
     ("ip", "iproute2"),

@@ -23,6 +23,8 @@ const WRITTEN: &[(&str, &str)] = &[
     ("VariableText", "a plain variable of a revision in the database"),
     ("VariableValue", "a revision in the database, where it is sealed or plain"),
     ("ServiceSpec", "a revision in the database"),
+    ("WireCertificate", "the control socket of the proxy, which its owner alone can open"),
+    ("OwnCertificate", "the command line's request to the platform"),
     ("RegistryCredentials", "the command line's request to the platform"),
     ("NewCredential", "the command line's request to the platform"),
     ("SharedVariables", "the command line's request to the platform"),

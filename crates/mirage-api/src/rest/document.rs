@@ -24,6 +24,7 @@ use utoipa::{Modify, OpenApi};
         (name = "services", description = "What runs"),
         (name = "deployments", description = "Attempts to make a revision live"),
         (name = "credentials", description = "Who pulls from which registry"),
+        (name = "domains", description = "Where services answer beside their own address, and with which certificates"),
         (name = "tokens", description = "Who may use the images of a project"),
         (name = "variables", description = "What the services of an environment share"),
         (name = "platform", description = "The platform itself")

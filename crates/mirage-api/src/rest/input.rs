@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use jiff::Timestamp;
 use mirage_control::{Control, ServiceRef, VolumeRef};
-use mirage_core::{Code, CredentialId, DeploymentId, Error, TokenId};
+use mirage_core::{Code, CredentialId, DeploymentId, Domain, Error, TokenId};
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
@@ -17,7 +17,7 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_REPEATED: usize = 100;
 
 /// Fields whose values are never quoted, and those below and around them.
-const SECRET_FIELDS: [&str; 4] = ["registryCredentials", "password", "variables", "Variables"];
+const SECRET_FIELDS: [&str; 5] = ["registryCredentials", "password", "key", "variables", "Variables"];
 
 /// A JSON body; an empty one counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -44,6 +44,8 @@ pub(crate) struct WantedToken(pub(crate) TokenId);
 
 /// The volume that the path names.
 pub(crate) struct WantedVolume(pub(crate) VolumeRef);
+/// The domain that the path names.
+pub(crate) struct WantedDomain(pub(crate) Domain);
 
 /// The deployment that the path names.
 pub(crate) struct WantedDeployment(pub(crate) DeploymentId);
@@ -142,6 +144,14 @@ impl FromRequestParts<Control> for WantedToken {
 }
 
 impl FromRequestParts<Control> for WantedVolume {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedDomain {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {

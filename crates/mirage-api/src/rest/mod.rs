@@ -71,6 +71,11 @@ fn endpoints() -> OpenApiRouter<Control> {
             endpoint::shared_variables::list_shared_variables,
             endpoint::shared_variables::change_shared_variables
         ))
+        .routes(routes!(endpoint::domains::list_domains))
+        .routes(routes!(endpoint::domains::list_service_domains, endpoint::domains::add_domain))
+        .routes(routes!(endpoint::remove_domain::remove_domain))
+        .routes(routes!(endpoint::certificate::set_certificate))
+        .routes(routes!(endpoint::certificate::renew_certificate))
         .routes(routes!(endpoint::list_tokens::list_tokens, endpoint::create_token::create_token))
         .routes(routes!(endpoint::remove_token::remove_token))
         .routes(routes!(endpoint::list_volumes::list_volumes, endpoint::create_volume::create_volume))

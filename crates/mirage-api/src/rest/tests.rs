@@ -3,6 +3,7 @@
 mod app;
 mod credentials;
 mod deployments;
+mod domains;
 mod metrics;
 mod requests;
 mod services;

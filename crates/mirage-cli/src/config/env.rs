@@ -10,6 +10,14 @@ pub const DATA_DIR: &str = "MIRAGE_DATA_DIR";
 pub const LISTEN: &str = "MIRAGE_LISTEN";
 /// Address at which services answer.
 pub const PROXY_LISTEN: &str = "MIRAGE_PROXY_LISTEN";
+/// Address at which services answer over TLS.
+pub const PROXY_TLS_LISTEN: &str = "MIRAGE_PROXY_TLS_LISTEN";
+/// Directory of the certificate authority.
+pub const ACME_DIRECTORY: &str = "MIRAGE_ACME_DIRECTORY";
+/// Where the certificate authority may write to.
+pub const ACME_EMAIL: &str = "MIRAGE_ACME_EMAIL";
+/// What the directory's own address is checked against.
+pub const ACME_CA: &str = "MIRAGE_ACME_CA";
 /// Services answer below this domain.
 pub const BASE_DOMAIN: &str = "MIRAGE_BASE_DOMAIN";
 /// Addresses of services.
@@ -60,6 +68,22 @@ pub const ALL: &[(&str, &str, &str)] = &[
     ),
     (LISTEN, "`127.0.0.1:7070`", "Address of API and registry"),
     (PROXY_LISTEN, "`127.0.0.1:8080`", "Address at which services answer"),
+    (
+        PROXY_TLS_LISTEN,
+        "none",
+        "Address at which services answer over TLS, for domains that have a certificate",
+    ),
+    (
+        ACME_DIRECTORY,
+        "Let's Encrypt",
+        "Directory of the certificate authority that is asked by ACME; by using one you agree to its terms",
+    ),
+    (ACME_EMAIL, "none", "Where that authority may write to about certificates"),
+    (
+        ACME_CA,
+        "the system's",
+        "PEM file with the authorities that the directory's own address is checked against",
+    ),
     (BASE_DOMAIN, "`localhost`", "Services answer at `<service>-<environment>.` and this"),
     (NETWORK, "a free block, chosen once", "Addresses of services, such as `10.210.0.0/16`"),
     (

@@ -43,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) replicas: u32,
     pub(crate) status: String,
     pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) domains: Vec<String>,
     pub(crate) revision: Option<u32>,
     #[serde(default)]
     pub(crate) healthcheck: Healthcheck,

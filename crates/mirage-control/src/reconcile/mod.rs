@@ -101,6 +101,11 @@ impl Reconciler {
         self.routes.publish().await
     }
 
+    /// Routes every domain to its service, and none else.
+    pub(crate) async fn follow_domains(&self) -> Result<()> {
+        self.routes.follow_domains().await
+    }
+
     /// Says that something about a service may be different.
     pub(crate) fn ring(self: &Arc<Self>, service: ServiceId) {
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);

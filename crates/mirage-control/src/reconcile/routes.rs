@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mirage_core::{
-    Backend, InstanceId, NameRecord, Port, Result, Revision, Route, RouteTable, Service, ServiceId, Zone,
+    Backend, DomainRecord, DomainRoute, InstanceId, NameRecord, Port, Result, Revision, Route, RouteTable,
+    Service, ServiceId, Zone,
 };
 
 use super::deadline;
@@ -97,8 +98,10 @@ impl RouteBook {
                 service_name: service.name.to_string(),
                 hold_millis: u64::try_from(reach.hold.as_millis()).unwrap_or(u64::MAX),
                 backends: entries.iter().filter_map(backend).collect(),
+                domain: None,
             });
         }
+        with_domains(&mut next.routes, &self.parts.store.domains(Some(service.id)).await?, Some(service.id));
         set_name(&mut next.zones, resolver, service, entries);
         self.parts.router.publish(&next).await?;
         *table = next;
@@ -125,6 +128,20 @@ impl RouteBook {
         self.parts.router.publish(&next).await?;
         *table = next;
         self.lock().remove(&service.id);
+        Ok(())
+    }
+
+    /// Routes every domain to where its service is routed already, and none else.
+    pub(super) async fn follow_domains(&self) -> Result<()> {
+        let mut table = self.table.lock().await;
+        let mut next = table.clone();
+        with_domains(&mut next.routes, &self.parts.store.domains(None).await?, None);
+        if next.routes == table.routes {
+            return Ok(());
+        }
+        next.generation += 1;
+        self.parts.router.publish(&next).await?;
+        *table = next;
         Ok(())
     }
 
@@ -156,6 +173,22 @@ impl RouteBook {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServiceId, BTreeSet<InstanceId>>> {
         self.routed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Gives the domains of a service, or of all, the backends of that service's own address.
+fn with_domains(routes: &mut Vec<Route>, domains: &[DomainRecord], service: Option<ServiceId>) {
+    routes.retain(|route| route.domain.is_none() || service.is_some_and(|service| service != route.service));
+    let own: HashMap<ServiceId, &Route> =
+        routes.iter().filter(|route| route.domain.is_none()).map(|route| (route.service, route)).collect();
+    let routed: Vec<Route> = domains
+        .iter()
+        .filter_map(|record| {
+            let own = *own.get(&record.service)?;
+            let domain = Some(DomainRoute { redirect_https: record.redirect_https });
+            Some(Route { host: record.domain.to_string(), domain, ..own.clone() })
+        })
+        .collect();
+    routes.extend(routed);
 }
 
 /// Writes a service's name into the zone of its environment. A name without addresses goes; the

@@ -68,9 +68,10 @@ pub(super) struct World {
     pub(super) pull_gate: Mutex<Option<Arc<Notify>>>,
     running: Mutex<BTreeMap<InstanceId, (InstanceReport, Digest)>>,
     pub(super) table: Mutex<RouteTable>,
+    pub(super) authority: super::domains::FakeAuthority,
     pub(super) tables: Mutex<Vec<RouteTable>>,
     changed: Notify,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     addresses: AtomicU64,
     pub(super) refuse_starts: Mutex<Option<Error>>,
     /// So many more stops fail, and leave everything as it is.
@@ -112,6 +113,7 @@ impl World {
             pull_gate: Mutex::default(),
             running: Mutex::default(),
             table: Mutex::default(),
+            authority: super::domains::FakeAuthority::default(),
             tables: Mutex::default(),
             changed: Notify::new(),
             clock,
@@ -421,6 +423,10 @@ impl LogReader for World {
 
 #[async_trait]
 impl Router for World {
+    async fn install(&self, certificates: &CertificateSet) -> Result<()> {
+        self.authority.installed(certificates)
+    }
+
     async fn publish(&self, table: &RouteTable) -> Result<()> {
         assert!(
             table.generation > self.table.lock().unwrap().generation,

@@ -3,6 +3,7 @@
 
 mod commands;
 mod credentials;
+mod domains;
 mod fakes;
 mod metrics;
 mod preflight;
@@ -139,6 +140,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         engine: world.clone(),
         volumes: world.clone(),
         router: world.clone(),
+        authority: world.clone(),
         clock: Arc::clone(clock),
         random: random.clone(),
         machine: Arc::new(Vec::new),
@@ -148,6 +150,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         platform: Platform::linux("x86_64"),
         base_domain: "localhost".into(),
         proxy_port: 8080,
+        proxy_tls_port: Some(8443),
         admin_token: AdminToken::new(TOKEN),
         registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
     };

@@ -1,12 +1,14 @@
 //! The few traits behind which the world may differ: where services run, where images come from,
 //! how traffic is moved, what time it is.
 
+mod certificates;
 mod clock;
 mod engine;
 mod images;
 mod router;
 mod volumes;
 
+pub use certificates::{CertificateAuthority, CertificateOrder, ChallengeStage};
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::certificate::CertificateSet;
 use crate::check::HttpCheck;
 use crate::error::Result;
 use crate::probe::ProbeFailure;
@@ -19,6 +20,13 @@ pub trait Router: Send + Sync {
 
     /// The table in force, so that a control plane that starts again changes nothing that serves.
     async fn table(&self) -> Result<RouteTable>;
+
+    /// Serves TLS with exactly these certificates from now on, and answers these challenges. Connections that
+    /// are open stay. A router that does not speak TLS has no use for them.
+    async fn install(&self, certificates: &CertificateSet) -> Result<()> {
+        let _ = certificates;
+        Ok(())
+    }
 
     /// Waits until nobody is being served by this backend, or `limit` has passed; answers with the
     /// number of requests still open.

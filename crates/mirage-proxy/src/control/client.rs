@@ -8,11 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mirage_core::port::Router;
 use mirage_core::{
-    Backend, Code, Error, HttpCheck, ProbeFailure, ProcessTraffic, Result, RouteTable, TrafficMark,
+    Backend, CertificateSet, Code, Error, HttpCheck, ProbeFailure, ProcessTraffic, Result, RouteTable,
+    TrafficMark,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
+use zeroize::Zeroizing;
 
 use super::wire::{Command, LONGEST_LINE, Reply, Status};
 use crate::load::Open;
@@ -90,10 +92,14 @@ impl ProxyHandle {
     }
 
     async fn publish_as(&self, table: &RouteTable, new_epoch: bool) -> Result<()> {
-        let command = Command::Publish { table: table.clone(), new_epoch };
+        self.insist(&Command::Publish { table: table.clone(), new_epoch }).await
+    }
+
+    /// Asks again while a proxy hands over to another one, which then takes it.
+    async fn insist(&self, command: &Command) -> Result<()> {
         let deadline = Instant::now() + SUCCESSION;
         loop {
-            match self.call(&command, PROMPT).await.and_then(done) {
+            match self.call(command, PROMPT).await.and_then(done) {
                 Err(error) if is_succession(&error) && Instant::now() < deadline => {
                     sleep(SUCCESSION_PAUSE).await
                 }
@@ -117,7 +123,8 @@ impl ProxyHandle {
     }
 
     async fn exchange(&self, command: &Command) -> io::Result<Reply> {
-        let mut line = serde_json::to_vec(command)?;
+        // Certificates come with their keys.
+        let mut line = Zeroizing::new(serde_json::to_vec(command)?);
         line.push(b'\n');
         let mut stream = UnixStream::connect(&self.socket).await?;
         stream.write_all(&line).await?;
@@ -150,6 +157,10 @@ impl Router for ProxyHandle {
             Reply::Table { table } => Ok(table),
             other => Err(surprised(&other)),
         }
+    }
+
+    async fn install(&self, certificates: &CertificateSet) -> Result<()> {
+        self.insist(&Command::Install { certificates: certificates.clone().into() }).await
     }
 
     async fn drain(&self, backend: &Backend, limit: Duration) -> Result<u64> {

@@ -136,6 +136,7 @@ async fn obey(proxy: &Rc<Proxy>, command: Command, hand_over: &mut Option<HandOv
     match command {
         Command::Publish { table, new_epoch } => proxy.publish(table, new_epoch).await.map(|()| Reply::Done),
         Command::Follow { table } => proxy.follow(table).await.map(|()| Reply::Done),
+        Command::Install { certificates } => proxy.install(certificates.into()).await.map(|()| Reply::Done),
         Command::Drain { backend, limit_millis } => {
             let open = proxy.drain(&backend, Duration::from_millis(limit_millis)).await;
             Ok(Reply::Drained { open })

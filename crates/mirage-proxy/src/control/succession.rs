@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mirage_core::port::Router;
-use mirage_core::{Backend, Code, Error, ProcessTraffic, Result, RouteTable, TrafficMark};
+use mirage_core::{Backend, CertificateSet, Code, Error, ProcessTraffic, Result, RouteTable, TrafficMark};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -28,6 +28,7 @@ const STEP: Duration = Duration::from_secs(10);
 pub(crate) struct Succession {
     pub(crate) sockets: Vec<InheritedSocket>,
     pub(crate) table: RouteTable,
+    pub(crate) certificates: CertificateSet,
     line: Line,
     socket: PathBuf,
 }
@@ -54,7 +55,8 @@ pub(crate) async fn take_over(run: &Path) -> Result<Option<Succession>> {
     };
     let sockets = line.receive(&inheritance).await.map_err(refused)?;
     let socket = run.join(&inheritance.socket);
-    Ok(Some(Succession { sockets, table: inheritance.table, line, socket }))
+    let Inheritance { table, certificates, .. } = inheritance;
+    Ok(Some(Succession { sockets, table, certificates: certificates.into(), line, socket }))
 }
 
 impl Succession {

@@ -6,6 +6,7 @@ use mirage_core::{Backend, Code, Error, ProcessTraffic, RouteTable, TrafficMark}
 use serde::{Deserialize, Serialize};
 
 use crate::load::Open;
+use crate::tls::wire::WireSet;
 
 /// The longest line, either way: room for about 50,000 routes.
 pub(super) const LONGEST_LINE: u64 = 32 * 1024 * 1024;
@@ -18,6 +19,8 @@ pub(super) enum Command {
     Publish { table: RouteTable, new_epoch: bool },
     /// The same, from the process that has taken over: nothing is written to disk.
     Follow { table: RouteTable },
+    /// Serve TLS with these certificates, and answer these challenges.
+    Install { certificates: WireSet },
     /// Wait until nobody is being served by this backend.
     Drain { backend: Backend, limit_millis: u64 },
     /// Tell the table in force.
@@ -59,6 +62,9 @@ pub struct Status {
     pub version: String,
     /// Where it accepts connections.
     pub listen: Vec<SocketAddr>,
+    /// Where it accepts connections over TLS.
+    #[serde(default)]
+    pub listen_tls: Vec<SocketAddr>,
     /// Generation of the table in force.
     pub generation: u64,
     /// Client connections, upgraded ones included.
@@ -79,6 +85,9 @@ pub(crate) struct Inheritance {
     pub(crate) sockets: Vec<SocketUse>,
     /// The table in force.
     pub(crate) table: RouteTable,
+    /// The certificates in use.
+    #[serde(default)]
+    pub(crate) certificates: WireSet,
     /// Where the old process can still be reached.
     pub(crate) socket: String,
 }
@@ -89,6 +98,8 @@ pub(crate) struct Inheritance {
 pub(crate) enum SocketUse {
     /// Services are reached here.
     Services(SocketAddr),
+    /// Services are reached here over TLS.
+    ServicesTls(SocketAddr),
     /// Names are asked here, over UDP.
     NamesUdp(SocketAddr),
     /// Names are asked here, over TCP.

@@ -7,6 +7,7 @@ mod grpc;
 mod headers;
 mod host;
 mod origin;
+mod own;
 mod page;
 mod upgrade;
 mod websocket;
@@ -25,6 +26,7 @@ use crate::worker::{Busy, RoutedService, Seat};
 pub(crate) use body::ProxyBody;
 use failure::Failure;
 pub(crate) use origin::Origin;
+use own::OwnAnswer;
 use page::Format;
 
 /// Answers a client's request. Never fails: what goes wrong becomes a page.
@@ -46,7 +48,8 @@ pub(crate) async fn handle(
             };
             (Some(destination.service), answered)
         }
-        Err(failure) => (None, Err((failure, busy))),
+        Err(Declined::Failed(failure)) => (None, Err((failure, busy))),
+        Err(Declined::Answered(own)) => (None, Ok(own.respond(busy))),
     };
     let own = answered.is_err();
     let status = match &answered {
@@ -104,15 +107,31 @@ async fn held(seat: &Seat, destination: Destination) -> Destination {
     }
 }
 
+/// Why a request is not passed on.
+enum Declined {
+    Failed(Failure),
+    Answered(OwnAnswer),
+}
+
+impl From<Failure> for Declined {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Finds the service and makes the head of the request fit for a backend.
-fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Destination, Failure> {
+fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Destination, Declined> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Failure::Method);
+        return Err(Failure::Method.into());
     }
     let host = host::authority(request)?;
     let name = host::name(&host)?;
-    let Some(service) = seat.worker.routes().find(name) else {
-        return Err(Failure::UnknownHost(name.to_owned()));
+    let found = seat.worker.routes().find(name);
+    if let Some(answer) = OwnAnswer::of(seat, request, name, &host, found.as_deref()) {
+        return Err(Declined::Answered(answer));
+    }
+    let Some(service) = found else {
+        return Err(Failure::UnknownHost(name.to_owned()).into());
     };
     let origin = &seat.client.origin;
     let is_said = headers::to_backend(request, origin, &host, is_upgrade)?;

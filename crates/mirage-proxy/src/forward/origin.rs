@@ -21,6 +21,8 @@ pub(crate) struct Origin {
     pub(super) trusted: bool,
     /// Its address.
     pub(super) address: HeaderValue,
+    /// Whether it came over TLS.
+    pub(super) tls: bool,
     /// The port at which it reached the proxy.
     port: HeaderValue,
     /// Its address as RFC 7239 writes it.
@@ -30,24 +32,29 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn new(peer: IpAddr, port: u16, trusted: bool) -> Self {
+    pub(crate) fn new(peer: IpAddr, port: u16, trusted: bool, tls: bool) -> Self {
         let peer = peer.to_canonical();
         let node = match peer {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        Self { trusted, address: value(&peer.to_string()), port: port.into(), node, last: RefCell::new(None) }
+        let address = value(&peer.to_string());
+        Self { trusted, address, tls, port: port.into(), node, last: RefCell::new(None) }
     }
 
     /// The fields for a request to this host.
     pub(super) fn fields(&self, host: &HeaderValue) -> [(HeaderName, HeaderValue); 5] {
         [
             (X_FORWARDED_FOR, self.address.clone()),
-            (X_FORWARDED_PROTO, HeaderValue::from_static("http")),
+            (X_FORWARDED_PROTO, HeaderValue::from_static(self.scheme())),
             (X_FORWARDED_HOST, host.clone()),
             (X_FORWARDED_PORT, self.port.clone()),
             (FORWARDED, self.forwarded(host)),
         ]
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 
     /// The same, as they are written in HTTP/1.
@@ -69,7 +76,8 @@ impl Origin {
     /// The `Forwarded` element (RFC 7239). A host that got here has no quotation mark:
     /// `host::name` has looked at it.
     pub(super) fn forwarded(&self, host: &HeaderValue) -> HeaderValue {
-        value(&format!("for={};host=\"{}\";proto=http", self.node, host.to_str().unwrap_or_default()))
+        let host = host.to_str().unwrap_or_default();
+        value(&format!("for={};host=\"{host}\";proto={}", self.node, self.scheme()))
     }
 }
 

@@ -295,6 +295,7 @@ pub(super) fn route(host: &str, name: &str, backends: &[Backend]) -> Route {
         service_name: name.to_owned(),
         backends: backends.to_vec(),
         hold_millis: 0,
+        domain: None,
     }
 }
 

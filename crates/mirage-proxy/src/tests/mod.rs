@@ -10,4 +10,6 @@ mod probes;
 mod protocols;
 mod routing;
 mod succession;
+mod tls;
+mod tls_hostile;
 mod traffic;

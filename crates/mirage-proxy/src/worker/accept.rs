@@ -17,7 +17,12 @@ use crate::sockets;
 const LAST_CALL: usize = 4096;
 
 /// Accepts until the worker leaves, then takes what is still queued: the kernel would reset it.
-pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut leaving: watch::Receiver<bool>) {
+pub(super) async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    tls: bool,
+    mut leaving: watch::Receiver<bool>,
+) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     loop {
         let next = async {
@@ -28,25 +33,25 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener, mut leavin
             biased;
             _ = leaving.wait_for(|leaving| *leaving) => break,
             accepted = next => match accepted {
-                Ok((stream, peer)) => worker.seat(stream, peer, port),
+                Ok((stream, peer)) => worker.seat(stream, peer, port, tls),
                 Err(error) => rest_after(&error).await,
             }
         }
     }
     for _ in 0..LAST_CALL {
         match listener.accept().now_or_never() {
-            Some(Ok((stream, peer))) => worker.seat(stream, peer, port),
+            Some(Ok((stream, peer))) => worker.seat(stream, peer, port, tls),
             _ => break,
         }
     }
 }
 
 impl Worker {
-    fn seat(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: u16) {
+    fn seat(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, port: u16, tls: bool) {
         sockets::prepare_stream(&stream, self.limits().unacknowledged);
-        let seat = Seat::take(self, peer, port);
+        let seat = Seat::take(self, peer, port, tls);
         self.keep_time();
-        tokio::task::spawn_local(serve::serve(seat, stream));
+        tokio::task::spawn_local(serve::serve(seat, stream, tls));
     }
 }
 

@@ -65,10 +65,10 @@ pub(crate) struct Busy {
 
 impl Seat {
     /// Takes a place for a new connection.
-    pub(super) fn take(worker: &Rc<Worker>, peer: SocketAddr, port: u16) -> Rc<Self> {
+    pub(super) fn take(worker: &Rc<Worker>, peer: SocketAddr, port: u16, tls: bool) -> Rc<Self> {
         let trusted = is_trusted(worker, peer.ip());
         let client = Rc::new(Client {
-            origin: Origin::new(peer.ip(), port, trusted),
+            origin: Origin::new(peer.ip(), port, trusted, tls),
             heard: Arc::default(),
             busy: Cell::new(0),
             quiet_since: Cell::new(worker.beat()),
@@ -140,7 +140,7 @@ impl Client {
         }
     }
 
-    fn tell(&self, order: ClientOrder) {
+    pub(super) fn tell(&self, order: ClientOrder) {
         if order > self.order.get() {
             self.order.set(order);
             if let Some(waker) = &*self.waker.borrow() {
@@ -153,6 +153,12 @@ impl Client {
     pub(super) fn set_http2(&self) {
         self.is_http2.set(true);
         self.head_since.set(None);
+    }
+
+    /// The handshake is over: from now on the first request is waited for.
+    pub(super) fn expect_head(&self, now: u32) {
+        self.quiet_since.set(now);
+        self.head_since.set(Some(now));
     }
 
     /// Applies the limits of time; called once a beat.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod client;
+mod handshakes;
 mod routes;
 mod serve;
 mod thread;
@@ -22,8 +23,10 @@ use tokio::sync::Notify;
 use crate::backend::Pool;
 use crate::config::Limits;
 use crate::peers::PeerNetwork;
+use crate::tls::Tls;
 
 pub(crate) use client::{Busy, Clients, Seat};
+use handshakes::Handshakes;
 pub(crate) use routes::{RoutedService, Routes};
 pub(crate) use serve::LocalExecutor;
 pub(crate) use thread::{Leave, Order, WorkerThread};
@@ -39,6 +42,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<Stats>,
     pub(crate) clients: Clients,
     waits: Waits,
+    handshakes: Handshakes,
     routes: RefCell<Rc<Routes>>,
     changed: Notify,
     pools: RefCell<HashMap<Backend, Rc<Pool>>>,
@@ -54,6 +58,10 @@ pub(crate) struct Settings {
     pub(crate) trusted: Vec<PeerNetwork>,
     /// Most client connections of one worker.
     pub(crate) seats: usize,
+    /// Certificates.
+    pub(crate) tls: Arc<Tls>,
+    /// The port at which TLS is spoken; `None` where it is not.
+    pub(crate) tls_port: Option<u16>,
 }
 
 /// What a worker lets others see.

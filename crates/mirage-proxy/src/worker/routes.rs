@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use mirage_core::Backend;
+use mirage_core::{Backend, DomainRoute};
 
 use crate::backend::Pool;
 use crate::published::Published;
@@ -20,6 +20,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(300);
 #[derive(Default)]
 pub(crate) struct Routes {
     hosts: HashMap<Box<str>, Rc<RoutedService>>,
+    /// By what follows the `*`.
+    wildcards: HashMap<Box<str>, Rc<RoutedService>>,
 }
 
 /// A service that answers for a host.
@@ -28,6 +30,8 @@ pub(crate) struct RoutedService {
     pub(crate) name: String,
     /// How long a request waits for an instance where there is none.
     pub(crate) hold: Duration,
+    /// Set where the host is a domain of a user's own.
+    pub(crate) domain: Option<DomainRoute>,
     pools: Vec<Rc<Pool>>,
     turn: Cell<usize>,
     tally: Arc<Tally>,
@@ -38,7 +42,7 @@ impl Routes {
     /// The table for this worker; `pools` is brought up to date and what left it is retired.
     pub(super) fn new(published: &Published, worker: usize, pools: &mut HashMap<Backend, Rc<Pool>>) -> Self {
         let mut kept = HashMap::new();
-        let mut hosts = HashMap::new();
+        let (mut hosts, mut wildcards) = (HashMap::new(), HashMap::new());
         for route in &published.table.routes {
             let Some(tally) = published.tallies.get(&route.service) else { continue };
             let backends = route.backends.iter().filter_map(|backend| {
@@ -52,26 +56,42 @@ impl Routes {
             let service = RoutedService {
                 name: route.service_name.clone(),
                 hold: Duration::from_millis(route.hold_millis).min(LONGEST_HOLD),
+                domain: route.domain,
                 pools: backends.collect(),
                 turn: Cell::new(worker),
                 tally: tally.clone(),
                 worker,
             };
-            hosts.insert(host_key(&route.host), Rc::new(service));
+            let key = host_key(&route.host);
+            match key.strip_prefix('*') {
+                Some(rest) => wildcards.insert(rest.into(), Rc::new(service)),
+                None => hosts.insert(key, Rc::new(service)),
+            };
         }
         for (_, gone) in pools.drain() {
             gone.retire();
         }
         *pools = kept;
-        Self { hosts }
+        Self { hosts, wildcards }
     }
 
     /// Who answers for this host name, in whatever case it is written.
     pub(crate) fn find(&self, host: &str) -> Option<Rc<RoutedService>> {
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.hosts.get(host.to_ascii_lowercase().as_str()).cloned();
+            return self.find_key(&host.to_ascii_lowercase()).cloned();
         }
-        self.hosts.get(host).cloned()
+        self.find_key(host).cloned()
+    }
+
+    /// A name of its own counts more than a wildcard.
+    fn find_key(&self, host: &str) -> Option<&Rc<RoutedService>> {
+        let above = || {
+            if self.wildcards.is_empty() {
+                return None;
+            }
+            self.wildcards.get(&host[host.find('.').filter(|dot| *dot > 0)?..])
+        };
+        self.hosts.get(host).or_else(above)
     }
 }
 

@@ -14,10 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::client::{Client, ClientOrder, Seat};
 use crate::config::Limits;
 use crate::forward;
+use crate::tls::{self, Handshake};
 
 /// How an HTTP/2 connection begins; no HTTP/1 method starts like it.
 const PREFACE: &[u8] = b"PRI";
@@ -71,9 +73,10 @@ pub(super) fn http2(limits: &Limits) -> http2::Builder<LocalExecutor> {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(seat: Rc<Seat>, stream: TcpStream) {
+pub(super) async fn serve(seat: Rc<Seat>, stream: TcpStream, tls: bool) {
     let client = seat.client.clone();
-    let mut serving = pin!(speak(seat, stream));
+    let mut serving =
+        pin!(async { if tls { speak_tls(seat, stream).await } else { speak(seat, stream).await } });
     poll_fn(|cx| {
         client.attend(cx.waker());
         match client.order() {
@@ -86,6 +89,30 @@ pub(super) async fn serve(seat: Rc<Seat>, stream: TcpStream) {
 
 async fn speak(seat: Rc<Seat>, stream: TcpStream) {
     let Ok(is_http2) = starts_http2(&stream).await else { return };
+    converse(seat, stream, is_http2).await;
+}
+
+async fn speak_tls(seat: Rc<Seat>, stream: TcpStream) {
+    let worker = seat.worker.clone();
+    let place = worker.begin_handshake(&seat.client);
+    // A handshake costs far more than a timer.
+    let shaken = timeout(worker.limits().handshake_time, tls::shake(&worker.settings.tls, stream)).await;
+    drop(place);
+    match shaken {
+        Ok(Ok(Handshake::Done(stream, is_http2))) => {
+            seat.client.expect_head(worker.beat());
+            converse(seat, stream, is_http2).await;
+        }
+        Ok(Ok(Handshake::Over)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS handshake"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn converse<S>(seat: Rc<Seat>, stream: S, is_http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let client = seat.client.clone();
     let worker = seat.worker.clone();
     let io = TokioIo::new(Heard { stream, heard: client.heard.clone() });
@@ -147,12 +174,12 @@ async fn until_closed<C>(
 }
 
 /// A socket that notes when bytes come in.
-struct Heard {
-    stream: TcpStream,
+struct Heard<S> {
+    stream: S,
     heard: Arc<AtomicBool>,
 }
 
-impl AsyncRead for Heard {
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -167,7 +194,7 @@ impl AsyncRead for Heard {
     }
 }
 
-impl AsyncWrite for Heard {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

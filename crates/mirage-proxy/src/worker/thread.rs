@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,17 +14,19 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::client::{ClientOrder, Clients};
+use super::handshakes::Handshakes;
 use super::routes::Routes;
 use super::waits::Waits;
 use super::{BEAT, Settings, Stats, Worker, accept, beats, serve};
 use crate::published::Published;
+use crate::sockets::Door;
 
 /// What a worker is told.
 pub(crate) enum Order {
     /// Follow this table from now on, and say so.
     Publish(Arc<Published>, oneshot::Sender<()>),
     /// Accept connections here.
-    Listen(Vec<StdListener>),
+    Listen(Vec<Door>),
     /// Accept nothing more, finish what has begun, and end at the latest then.
     Leave(Leave),
 }
@@ -95,6 +96,7 @@ impl Worker {
             stats,
             clients: Clients::default(),
             waits: Waits::default(),
+            handshakes: Handshakes::default(),
             routes: RefCell::default(),
             changed: Notify::new(),
             pools: RefCell::new(HashMap::new()),
@@ -132,11 +134,11 @@ impl Worker {
         let _ = done.send(());
     }
 
-    fn listen(self: &Rc<Self>, listeners: Vec<StdListener>, leaving: &watch::Receiver<bool>) {
-        for listener in listeners {
+    fn listen(self: &Rc<Self>, doors: Vec<Door>, leaving: &watch::Receiver<bool>) {
+        for Door { listener, tls, .. } in doors {
             match TcpListener::from_std(listener) {
                 Ok(listener) => {
-                    tokio::task::spawn_local(accept::accept(self.clone(), listener, leaving.clone()));
+                    tokio::task::spawn_local(accept::accept(self.clone(), listener, tls, leaving.clone()));
                 }
                 Err(error) => tracing::error!(%error, "cannot watch a listener"),
             }

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use jiff::Timestamp;
 use mirage_core::{Code, Error, Result, ServiceSpec, VariableValue};
 use zeroize::Zeroizing;
 
@@ -17,6 +18,8 @@ pub struct GivenUp {
     pub credentials: u64,
     /// Sealed variables of services and environments.
     pub variables: u64,
+    /// Keys of certificates, and accounts at certificate authorities.
+    pub certificates: u64,
 }
 
 impl Vault {
@@ -26,7 +29,7 @@ impl Vault {
     ///
     /// # Errors
     /// `CONFLICT` where the vault is open; the reason why keys that are there cannot be used.
-    pub async fn reset(&self, store: &Store) -> Result<GivenUp> {
+    pub async fn reset(&self, store: &Store, now: Timestamp) -> Result<GivenUp> {
         if self.locked().is_none() {
             return Err(Error::new(Code::Conflict, "the vault is open, so nothing has to be given up")
                 .hint("`mirage vault rotate` changes its key"));
@@ -41,8 +44,11 @@ impl Vault {
             }
             Err(reason) => return Err(reason.into_error(&self.inner.source)),
         };
-        let given_up =
-            GivenUp { credentials: credentials(&mut tx).await?, variables: variables(&mut tx).await? };
+        let given_up = GivenUp {
+            credentials: credentials(&mut tx).await?,
+            variables: variables(&mut tx).await?,
+            certificates: tx.give_up_certificates(now).await?,
+        };
         tx.set_setting(SETTING, &keys[0].name().to_string()).await?;
         tx.commit().await?;
         *self.inner.state.write().unwrap_or_else(PoisonError::into_inner) = State::Open(keys);

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::key::{KEY_NAME_BYTES, Key};
 use super::key_file::KeySource;
 use super::{SETTING, State, Vault};
+use crate::certificate::CertificateRecord;
 use crate::column::{Columns, to_json};
 use crate::credential::credential;
 use crate::store::{Store, Tx, failed};
@@ -82,7 +83,8 @@ impl Vault {
     }
 
     async fn seal_anew(&self, tx: &mut Tx) -> Result<usize> {
-        Ok(self.credentials(tx).await? + self.specs(tx).await? + self.shared(tx).await?)
+        let variables = self.specs(tx).await? + self.shared(tx).await?;
+        Ok(variables + self.credentials(tx).await? + self.certificates(tx).await?)
     }
 
     async fn credentials(&self, tx: &mut Tx) -> Result<usize> {
@@ -144,6 +146,33 @@ impl Vault {
                 records += changed;
                 tx.set_shared_variable(&one).await?;
             }
+        }
+        Ok(records)
+    }
+
+    /// The keys of certificates and of orders, and the accounts by which they are had.
+    async fn certificates(&self, tx: &mut Tx) -> Result<usize> {
+        let mut records = 0;
+        for mut one in tx.certificates().await? {
+            let domain = one.domain.clone();
+            let mut changed = 0;
+            if let Some((_, key)) = &mut one.kept {
+                *key = self.again(&CertificateRecord::key_binding(&domain), key)?;
+                changed += 1;
+            }
+            if let Some((key, _)) = &mut one.order {
+                *key = self.again(&CertificateRecord::order_binding(&domain), key)?;
+                changed += 1;
+            }
+            if changed > 0 {
+                records += changed;
+                tx.set_certificate(&one).await?;
+            }
+        }
+        for (directory, account) in tx.acme_accounts().await? {
+            let account = self.again(&CertificateRecord::account_binding(&directory), &account)?;
+            tx.reseal_acme_account(&directory, &account).await?;
+            records += 1;
         }
         Ok(records)
     }

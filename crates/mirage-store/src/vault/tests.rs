@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use jiff::Timestamp;
 use mirage_core::{
-    Credential, CredentialId, CredentialOwner, CredentialScope, Environment, EnvironmentId, Project,
-    ProjectId, Revision, Service, ServiceId, ServiceSpec, SharedVariable,
+    CertificateSource, Credential, CredentialId, CredentialOwner, CredentialScope, Domain, DomainRecord,
+    Environment, EnvironmentId, Project, ProjectId, Revision, Service, ServiceId, ServiceSpec,
+    SharedVariable,
 };
 
 use super::*;
+use crate::CertificateRecord;
 
 /// Other bytes with each call.
 #[derive(Default)]
@@ -254,7 +256,7 @@ async fn a_key_that_is_lost_for_good_is_given_up_with_what_it_sealed_and_nothing
     let open_one = open(&store, &source).await;
     open_one.rotate(&store).await.unwrap();
     assert_eq!(
-        open_one.reset(&store).await.unwrap_err().code(),
+        open_one.reset(&store, Timestamp::UNIX_EPOCH).await.unwrap_err().code(),
         Code::Conflict,
         "an open vault is not emptied"
     );
@@ -276,7 +278,10 @@ async fn a_key_that_is_lost_for_good_is_given_up_with_what_it_sealed_and_nothing
     let locked = Vault::open(&store, source.clone(), dice).await.unwrap();
     let hint = locked.seal("eve", "x").unwrap_err();
     assert!(hint.next_step().unwrap().contains("`mirage vault reset`"), "{hint:?}");
-    assert_eq!(locked.reset(&store).await.unwrap(), GivenUp { credentials: 1, variables: 2 });
+    assert_eq!(
+        locked.reset(&store, Timestamp::UNIX_EPOCH).await.unwrap(),
+        GivenUp { credentials: 1, variables: 2, certificates: 0 }
+    );
     assert_eq!(mode(&path), 0o600);
     assert!(store.sealed_credential(credential.id).await.unwrap().is_none());
     let left = store.service(service.id).await.unwrap().unwrap().spec.variables;
@@ -286,4 +291,75 @@ async fn a_key_that_is_lost_for_good_is_given_up_with_what_it_sealed_and_nothing
     assert_eq!(store.revision(service.id, 1).await.unwrap(), Some(old));
     let sealed = locked.seal("eve", "anew").unwrap();
     assert_eq!(open(&store, &source).await.unseal("eve", &sealed).unwrap().reveal(), "anew");
+}
+
+#[tokio::test]
+async fn the_keys_of_certificates_are_sealed_anew_and_given_up_like_any_other_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vault.key");
+    let source = KeySource::File(path.clone());
+    let vault = open(&Store::in_memory().await.unwrap(), &source).await;
+    let (store, _, service, _) = furnished(&vault).await;
+    let now = service.created_at;
+    let directory = "https://ca.example/directory";
+    let mut tx = store.begin().await.unwrap();
+    for (name, certificate) in
+        [("own.example.com", CertificateSource::Own), ("acme.example.com", CertificateSource::Acme)]
+    {
+        let domain: Domain = name.parse().unwrap();
+        let record = DomainRecord {
+            domain: domain.clone(),
+            service: service.id,
+            redirect_https: true,
+            certificate,
+            created_at: now,
+        };
+        tx.set_domain(&record).await.unwrap();
+        let key = vault.seal(&CertificateRecord::key_binding(&domain), "a key").unwrap();
+        let order = vault.seal(&CertificateRecord::order_binding(&domain), "another key").unwrap();
+        let record = CertificateRecord {
+            kept: Some(("a chain".into(), key)),
+            order: Some((order, Some("https://ca.example/order/1".into()))),
+            ..CertificateRecord::none(domain)
+        };
+        tx.set_certificate(&record).await.unwrap();
+    }
+    let account = vault.seal(&CertificateRecord::account_binding(directory), "an account").unwrap();
+    tx.set_acme_account(directory, &account, now).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!(vault.rotate(&store).await.unwrap(), 3 + 4 + 1);
+    let after = open(&store, &source).await;
+    for record in store.certificates().await.unwrap() {
+        let (chain, key) = record.kept.unwrap();
+        assert_eq!(chain, "a chain");
+        assert_eq!(
+            after.unseal(&CertificateRecord::key_binding(&record.domain), &key).unwrap().reveal(),
+            "a key"
+        );
+        let (key, url) = record.order.unwrap();
+        let opened = after.unseal(&CertificateRecord::order_binding(&record.domain), &key).unwrap();
+        assert_eq!((opened.reveal(), url.as_deref()), ("another key", Some("https://ca.example/order/1")));
+    }
+    let kept = store.acme_account(directory).await.unwrap().unwrap();
+    assert_eq!(
+        after.unseal(&CertificateRecord::account_binding(directory), &kept).unwrap().reveal(),
+        "an account"
+    );
+    assert!(
+        after.unseal(&CertificateRecord::account_binding(directory), &account).is_err(),
+        "sealed with the old key"
+    );
+
+    fs::remove_file(&path).unwrap();
+    let dice = Arc::new(Dice(AtomicU8::new(100)));
+    let locked = Vault::open(&store, source.clone(), dice).await.unwrap();
+    assert_eq!(locked.reset(&store, now).await.unwrap().certificates, 3);
+    assert!(store.acme_account(directory).await.unwrap().is_none());
+    let left = store.certificates().await.unwrap();
+    assert!(left.iter().all(|record| record.kept.is_none() && record.order.is_none()));
+    assert!(left.iter().all(|record| record.status.last_error.as_deref().unwrap().contains("given up")));
+    let next: Vec<_> = left.iter().map(|record| record.status.next_renewal_at).collect();
+    assert_eq!(next, [Some(now), None], "what an authority gave is asked for again, what a user gave is not");
+    assert_eq!(store.domains(Some(service.id)).await.unwrap().len(), 2, "the domains stay");
 }

@@ -34,7 +34,7 @@ pub(crate) use backup::{Key, RestoreOptions, Restored, restore};
 pub(crate) use images::seed;
 use machine::findings as machine_findings;
 pub(crate) use node::{Node, lock_data_dir};
-pub(crate) use options::{Authority, Mirror, PlatformOptions, Url, authority};
+pub(crate) use options::{Acme, Authority, LETS_ENCRYPT, Mirror, PlatformOptions, Url, authority};
 pub(crate) use token::admin_token;
 use vault::vault_keys;
 
@@ -59,6 +59,8 @@ pub(crate) struct Platform {
     pub(crate) listen: SocketAddr,
     /// Where services answer.
     pub(crate) proxy_listen: SocketAddr,
+    /// Where they do over TLS, if they do.
+    pub(crate) proxy_tls_listen: Option<SocketAddr>,
     _lock: nix::fcntl::Flock<std::fs::File>,
 }
 
@@ -106,13 +108,16 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let router = proxy::start(&node.run, options.proxy_listen, &options.handed.proxy).await?;
-        let proxy_listen = router.listen;
+        let router =
+            proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &options.handed.proxy)
+                .await?;
+        let (proxy_listen, proxy_tls_listen) = (router.listen, router.tls);
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
             platform: ImagePlatform::linux(std::env::consts::ARCH),
             base_domain: options.base_domain.clone(),
             proxy_port: proxy_listen.port(),
+            proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
         };
@@ -122,6 +127,7 @@ impl Platform {
             engine: Arc::clone(&engine) as Arc<dyn InstanceEngine>,
             volumes: Arc::new(LocalVolumes::open(&options.data)?),
             router: Arc::clone(&router.handle),
+            authority: Arc::new(options.acme.clone()),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             machine,
@@ -166,6 +172,7 @@ impl Platform {
             housekeeping,
             listen,
             proxy_listen,
+            proxy_tls_listen,
             _lock: node.lock,
         })
     }

@@ -7,6 +7,7 @@ use crate::systemd::Handed;
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
 pub(crate) use mirage_oci::client::{Authority, Mirror, Url};
+pub(crate) use mirage_proxy::{Acme, LETS_ENCRYPT};
 
 /// An authority as it is written: `FILE`, or `HOST=FILE` for one registry.
 pub(crate) fn authority(text: &str) -> Result<Authority, String> {
@@ -26,6 +27,10 @@ pub(crate) struct PlatformOptions {
     pub(crate) listen: SocketAddr,
     /// Address at which services answer.
     pub(crate) proxy_listen: SocketAddr,
+    /// Address at which services answer over TLS.
+    pub(crate) proxy_tls_listen: Option<SocketAddr>,
+    /// Who is asked for certificates.
+    pub(crate) acme: Acme,
     /// Services answer below this domain.
     pub(crate) base_domain: String,
     /// Addresses of services; a free block where none is named.
@@ -54,6 +59,8 @@ impl PlatformOptions {
             data,
             listen: any,
             proxy_listen: any,
+            proxy_tls_listen: None,
+            acme: Acme { directory: LETS_ENCRYPT.into(), email: None, roots: None },
             base_domain: "localhost".into(),
             network: None,
             runtime: None,

@@ -30,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Proxy {
     pub(crate) handle: Arc<dyn Router>,
     pub(crate) listen: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub(crate) tls: Option<SocketAddr>,
     /// Heard of when its process has ended.
     ended: oneshot::Receiver<()>,
 }
@@ -40,7 +42,7 @@ pub(crate) async fn keep(run: PathBuf, mut proxy: Proxy, handed: Vec<Arc<TcpList
         let _ = proxy.ended.await;
         tracing::error!("the proxy ended; another one is started");
         proxy = loop {
-            match start(&run, proxy.listen, &handed).await {
+            match start(&run, proxy.listen, proxy.tls, &handed).await {
                 Ok(next) => break next,
                 Err(error) => tracing::error!(?error, "the proxy could not be started again"),
             }
@@ -87,39 +89,46 @@ fn watch(process: OwnedFd, child: Option<Child>) -> oneshot::Receiver<()> {
 
 /// Takes up the proxy that runs, if it listens where it should, on the sockets that were handed over, and is of this
 /// very binary; otherwise starts one, which takes over. Where that fails, the one that runs goes on, if it can.
-pub(crate) async fn start(run: &Path, listen: SocketAddr, handed: &[Arc<TcpListener>]) -> Result<Proxy> {
+pub(crate) async fn start(
+    run: &Path,
+    listen: SocketAddr,
+    tls: Option<SocketAddr>,
+    handed: &[Arc<TcpListener>],
+) -> Result<Proxy> {
     let handle = ProxyHandle::new(run);
-    let running = running(&handle, listen).await;
-    if let Some((pid, found)) = running
+    let running = handle.status().await.ok();
+    let suits = running.as_ref().and_then(|status| {
+        let found = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)?;
+        Some((status.pid, *found, same_tls(&status.listen_tls, tls)?))
+    });
+    if let Some((pid, listen, tls)) = suits
         && is_this_binary(pid)
         && has_all(pid, handed)
         && let Ok(process) = hold(&handle, pid).await
     {
-        return Ok(Proxy { listen: found, ended: watch(process, None), handle: Arc::new(handle) });
+        return Ok(Proxy { listen, tls, ended: watch(process, None), handle: Arc::new(handle) });
     }
-    if running.is_none() && handed.is_empty() {
-        mirage_proxy::check_address(listen)?;
+    // What the proxy that runs has, it hands over; what was handed to this process is open already.
+    let held = |address: &SocketAddr| {
+        running.iter().any(|it| it.listen.contains(address) || it.listen_tls.contains(address))
+            || handed.iter().any(|socket| socket.local_addr().is_ok_and(|bound| bound == *address))
+    };
+    for address in [Some(listen), tls].into_iter().flatten().filter(|address| !held(address)) {
+        mirage_proxy::check_address(address)?;
     }
-    let mut child = spawn(run, listen, handed)?;
+    let mut child = spawn(run, listen, tls, handed)?;
     let error = match come_up(run, listen, &handle, &mut child).await {
-        Ok((process, found)) => {
-            return Ok(Proxy { listen: found, ended: watch(process, Some(child)), handle: Arc::new(handle) });
+        Ok((process, listen, tls)) => {
+            return Ok(Proxy { listen, tls, ended: watch(process, Some(child)), handle: Arc::new(handle) });
         }
         Err(error) => error,
     };
     // Nobody would look after it.
     let _ = child.kill().and_then(|()| child.wait());
-    let Some((pid, found)) = running else { return Err(error) };
+    let Some((pid, listen, tls)) = suits else { return Err(error) };
     let process = hold(&handle, pid).await.map_err(|_| error.clone())?;
     tracing::error!(?error, "the proxy of another version goes on, as no new one could take over");
-    Ok(Proxy { listen: found, ended: watch(process, None), handle: Arc::new(handle) })
-}
-
-/// The proxy that answers and listens where it should: its process and its address.
-async fn running(handle: &ProxyHandle, listen: SocketAddr) -> Option<(u32, SocketAddr)> {
-    let status = handle.status().await.ok()?;
-    let found = status.listen.iter().find(|found| listen.port() == 0 || **found == listen)?;
-    Some((status.pid, *found))
+    Ok(Proxy { listen, tls, ended: watch(process, None), handle: Arc::new(handle) })
 }
 
 /// Whether a process executes the very file that this one does. A file that was replaced is another one, whatever its
@@ -150,13 +159,22 @@ fn has_all(pid: u32, sockets: &[Arc<TcpListener>]) -> bool {
     })
 }
 
+/// The address at which a proxy speaks TLS, where that is what is wanted; `None` where it is not.
+fn same_tls(found: &[SocketAddr], wanted: Option<SocketAddr>) -> Option<Option<SocketAddr>> {
+    match (found, wanted) {
+        ([], None) => Some(None),
+        ([found, ..], Some(wanted)) if wanted.port() == 0 || *found == wanted => Some(Some(*found)),
+        _ => None,
+    }
+}
+
 /// Waits until a proxy answers that was just started.
 async fn come_up(
     run: &Path,
     listen: SocketAddr,
     handle: &ProxyHandle,
     child: &mut Child,
-) -> Result<(OwnedFd, SocketAddr)> {
+) -> Result<(OwnedFd, SocketAddr, Option<SocketAddr>)> {
     let process = open(child.id())?;
     let start = std::time::Instant::now();
     loop {
@@ -169,7 +187,7 @@ async fn come_up(
             && status.pid == child.id()
             && let Some(found) = status.listen.first()
         {
-            return Ok((process, *found));
+            return Ok((process, *found, status.listen_tls.first().copied()));
         }
         if start.elapsed() > START_LIMIT {
             return Err(not_started(run, listen, "it does not answer"));
@@ -187,7 +205,12 @@ pub(crate) async fn shut_down(run: &Path) -> Result<()> {
     }
 }
 
-fn spawn(run: &Path, listen: SocketAddr, handed: &[Arc<TcpListener>]) -> Result<std::process::Child> {
+fn spawn(
+    run: &Path,
+    listen: SocketAddr,
+    tls: Option<SocketAddr>,
+    handed: &[Arc<TcpListener>],
+) -> Result<std::process::Child> {
     let log = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -197,6 +220,9 @@ fn spawn(run: &Path, listen: SocketAddr, handed: &[Arc<TcpListener>]) -> Result<
     // No variable but the one that says what to log: others may be secret, and strangers talk to it.
     command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
     command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
+    if let Some(tls) = tls {
+        command.arg("--listen-tls").arg(tls.to_string());
+    }
     // A group of its own: Ctrl-C on the control plane's terminal is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let cannot = |error| Error::internal("start the proxy", error);

@@ -13,6 +13,7 @@ mod canary;
 mod chaos;
 mod credential_table;
 mod demo;
+mod domains;
 mod first_deploy;
 mod fuzz_minute;
 mod health;

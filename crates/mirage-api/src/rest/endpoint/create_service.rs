@@ -17,6 +17,7 @@ use crate::rest::input::Body;
 use crate::rest::wire::change::distinct;
 use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::deployment::Deployment;
+use crate::rest::wire::domain::NewDomain;
 use crate::rest::wire::reference::ImageFields;
 use crate::rest::wire::service::Service;
 use crate::rest::wire::settings::{HealthcheckChange, ResourcesChange, RestartPolicy, RolloutChange};
@@ -71,6 +72,9 @@ pub(crate) struct NewService {
     resources: Option<ResourcesChange>,
     /// What happens when the process exits; `ON_FAILURE` by default.
     restart_policy: Option<RestartPolicy>,
+    /// Domains at which it answers beside its own address.
+    #[serde(default)]
+    domains: Vec<NewDomain>,
     /// Whether programs may gain privileges by setuid bits and file capabilities; false by default.
     #[serde(default)]
     allow_new_privileges: bool,
@@ -164,6 +168,7 @@ impl TryFrom<NewService> for CreateService {
                 .collect(),
             credentials: credential_change(request.registry_credentials),
             replicas: request.replicas.unwrap_or(1),
+            domains: request.domains.into_iter().map(TryInto::try_into).collect::<Result<_>>()?,
         })
     }
 }

@@ -2,11 +2,13 @@
 
 pub(super) mod backup;
 pub(super) mod cancel_deployment;
+pub(super) mod certificate;
 pub(super) mod create_service;
 pub(super) mod create_token;
 pub(super) mod create_volume;
 pub(super) mod deploy;
 pub(super) mod doctor;
+pub(super) mod domains;
 pub(super) mod events;
 pub(super) mod exposition;
 pub(super) mod get_deployment;
@@ -24,6 +26,7 @@ pub(super) mod metrics;
 pub(super) mod readyz;
 pub(super) mod redeploy;
 pub(super) mod remove_credential;
+pub(super) mod remove_domain;
 pub(super) mod remove_service;
 pub(super) mod remove_token;
 pub(super) mod reset_vault;

@@ -17,12 +17,14 @@ pub(crate) struct GivenUp {
     credentials: u64,
     /// Sealed variables of services and environments.
     variables: u64,
+    /// Keys of certificates, and accounts at certificate authorities.
+    certificates: u64,
 }
 
 /// Begin anew without the vault's key
 ///
-/// For a key that is lost for good: removes every credential and every sealed variable. Refused while the
-/// vault is open.
+/// For a key that is lost for good: removes every credential, every sealed variable and the keys of certificates,
+/// which are asked for again where they came from an authority. Refused while the vault is open.
 #[utoipa::path(
     post,
     path = "/api/vault/reset",
@@ -38,5 +40,6 @@ pub(crate) async fn reset_vault(
     Caller(actor): Caller,
 ) -> Result<Json<GivenUp>, Problem> {
     let given_up = control.reset_vault(&actor).await?;
-    Ok(Json(GivenUp { credentials: given_up.credentials, variables: given_up.variables }))
+    let mirage_control::GivenUp { credentials, variables, certificates } = given_up;
+    Ok(Json(GivenUp { credentials, variables, certificates }))
 }

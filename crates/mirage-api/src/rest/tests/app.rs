@@ -32,6 +32,7 @@ impl TestApp {
             engine: world.clone(),
             volumes: Arc::new(Shelf::default()),
             router: world.clone(),
+            authority: world.clone(),
             clock: world.clone(),
             random: world.clone(),
             machine: Arc::new(Vec::new),
@@ -41,6 +42,7 @@ impl TestApp {
             platform: Platform::linux("x86_64"),
             base_domain: "localhost".into(),
             proxy_port: 8080,
+            proxy_tls_port: None,
             admin_token: AdminToken::new(TOKEN),
             registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
         };

@@ -25,7 +25,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 39);
+    assert_eq!(closed, 45);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
@@ -293,6 +293,10 @@ async fn the_face_describes_itself() {
     GET /api/deployments/{deployment}
     POST /api/deployments/{deployment}/cancel
     GET /api/doctor
+    GET /api/domains
+    DELETE /api/domains/{domain}
+    PUT /api/domains/{domain}/certificate
+    POST /api/domains/{domain}/certificate/renew
     GET /api/events
     POST /api/images/inspect
     GET /api/logs
@@ -305,6 +309,8 @@ async fn the_face_describes_itself() {
     PATCH /api/services/{service}
     POST /api/services/{service}/deploy
     GET /api/services/{service}/deployments
+    GET /api/services/{service}/domains
+    POST /api/services/{service}/domains
     GET /api/services/{service}/image-config
     GET /api/services/{service}/logs
     GET /api/services/{service}/metrics

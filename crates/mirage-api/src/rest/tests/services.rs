@@ -80,6 +80,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       "createdAt": "[time]",
       "deploymentType": "docker_image",
       "dockerImage": "registry.test/acme/web:1",
+      "domains": [],
       "environment": "production",
       "environmentVariables": {
         "GREETING": "hello"

@@ -12,13 +12,13 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
-    Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry,
-    Router, Sighting,
+    CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore, InstanceEngine, LogReader,
+    LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
 };
 use mirage_core::{
-    Attachments, Backend, Code, Digest, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
+    Attachments, Backend, Code, Digest, Domain, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
-    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, ServiceId,
+    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, Validity,
 };
 use tokio::sync::{Notify, watch};
 
@@ -265,4 +265,35 @@ fn wanted(line: &LogLine, query: &LogQuery) -> bool {
         && query.test.as_ref().is_none_or(|test| test.passes(&line.text))
         && query.since.is_none_or(|since| line.time >= since)
         && query.after.iter().all(|(id, place)| line.instance != *id || line.next > *place)
+}
+
+/// Takes one chain and one key, and gives none.
+#[async_trait]
+impl CertificateAuthority for World {
+    fn directory(&self) -> &str {
+        "https://ca.test/directory"
+    }
+
+    fn check(&self, chain: &str, key: &Secret, _: &Domain) -> Result<Validity> {
+        if chain != "a chain" || key.reveal() != "its key" {
+            let message = "the private key does not belong to the certificate";
+            return Err(Error::new(Code::InvalidRequest, message).field("key"));
+        }
+        Ok(Validity {
+            from: "2026-11-01T00:00:00Z".parse().unwrap(),
+            until: "2027-11-01T00:00:00Z".parse().unwrap(),
+        })
+    }
+
+    fn new_key(&self) -> Result<Secret> {
+        Ok("a key".to_owned().into())
+    }
+
+    async fn register(&self) -> Result<Secret> {
+        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed").hint("wait"))
+    }
+
+    async fn obtain(&self, _: &CertificateOrder<'_>, _: &dyn ChallengeStage) -> Result<String> {
+        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed"))
+    }
 }

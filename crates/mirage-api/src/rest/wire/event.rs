@@ -85,6 +85,31 @@ enum Kind {
         /// The user.
         username: String,
     },
+    /// A domain was given to a service.
+    DomainAdded {
+        /// Which.
+        domain: String,
+    },
+    /// A domain was taken away from its service.
+    DomainRemoved {
+        /// Which.
+        domain: String,
+    },
+    /// A domain has a new certificate.
+    CertificateInstalled {
+        /// The domain.
+        domain: String,
+        /// When it stops being valid.
+        #[schema(value_type = String, format = DateTime)]
+        expires_at: Timestamp,
+    },
+    /// No certificate was to be had for a domain.
+    CertificateFailed {
+        /// The domain.
+        domain: String,
+        /// Why.
+        reason: String,
+    },
     /// Variables that the services of an environment share were set or taken away.
     SharedVariablesChanged {
         /// The names of those variables.
@@ -96,6 +121,8 @@ enum Kind {
         credentials: u64,
         /// Variables.
         variables: u64,
+        /// Keys of certificates, and accounts at certificate authorities.
+        certificates: u64,
     },
     /// A push could not be followed by a deploy.
     PushNotDeployed {
@@ -269,7 +296,15 @@ impl From<EventKind> for Kind {
                 Self::CredentialRemoved { registry, username }
             }
             EventKind::SharedVariablesChanged { names } => Self::SharedVariablesChanged { names },
-            EventKind::VaultReset { credentials, variables } => Self::VaultReset { credentials, variables },
+            EventKind::VaultReset { credentials, variables, certificates } => {
+                Self::VaultReset { credentials, variables, certificates }
+            }
+            EventKind::DomainAdded { domain } => Self::DomainAdded { domain },
+            EventKind::DomainRemoved { domain } => Self::DomainRemoved { domain },
+            EventKind::CertificateInstalled { domain, expires_at } => {
+                Self::CertificateInstalled { domain, expires_at }
+            }
+            EventKind::CertificateFailed { domain, reason } => Self::CertificateFailed { domain, reason },
             EventKind::PushNotDeployed { image, reason } => Self::PushNotDeployed { image, reason },
             EventKind::AutoDeployPaused { revision } => Self::AutoDeployPaused { revision },
             EventKind::AutoDeployResumed => Self::AutoDeployResumed,

@@ -3,6 +3,7 @@
 pub(super) mod change;
 pub(super) mod credential;
 pub(super) mod deployment;
+pub(super) mod domain;
 pub(super) mod event;
 pub(super) mod exposition;
 pub(super) mod image;

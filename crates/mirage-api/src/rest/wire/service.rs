@@ -49,6 +49,8 @@ pub(crate) struct Service {
     status: Status,
     /// Where it answers; null for a worker.
     url: Option<String>,
+    /// Domains at which it answers beside that.
+    domains: Vec<String>,
     /// Number of the revision that serves, else of the one on its way, else of the newest.
     revision: Option<u32>,
     /// Variables that were set for the service.
@@ -188,6 +190,7 @@ impl From<ServiceView> for Service {
             revision,
             instances,
             url,
+            domains,
             credential,
         } = view;
         let Source::Image(reference) = &service.spec.source;
@@ -213,6 +216,7 @@ impl From<ServiceView> for Service {
             replicas: service.replicas,
             status: status.into(),
             url,
+            domains: domains.iter().map(ToString::to_string).collect(),
             revision: revision.map(|revision| revision.number),
             environment_variables: shown(&service.spec),
             sealed_variables: sealed(&service.spec),

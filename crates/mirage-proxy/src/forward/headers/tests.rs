@@ -3,7 +3,7 @@ use http::header::{HOST, UPGRADE};
 use super::*;
 
 fn origin(trusted: bool) -> Origin {
-    Origin::new("203.0.113.9".parse().unwrap(), 8080, trusted)
+    Origin::new("203.0.113.9".parse().unwrap(), 8080, trusted, false)
 }
 
 /// The head as a backend sees it, one `name: value` a line.
@@ -85,10 +85,10 @@ fn what_a_trusted_proxy_says_is_continued() {
 
 #[test]
 fn an_ipv6_client_is_quoted_as_the_standard_wants_it() {
-    let origin = Origin::new("2001:db8::1".parse().unwrap(), 80, false);
+    let origin = Origin::new("2001:db8::1".parse().unwrap(), 80, false, false);
     let value = origin.forwarded(&HeaderValue::from_static("a"));
     assert_eq!(value, "for=\"[2001:db8::1]\";host=\"a\";proto=http");
-    let mapped = Origin::new("::ffff:10.0.0.1".parse().unwrap(), 80, false);
+    let mapped = Origin::new("::ffff:10.0.0.1".parse().unwrap(), 80, false, false);
     assert_eq!(mapped.address, "10.0.0.1");
 }
 

@@ -1,0 +1,229 @@
+//! `mirage domain`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use mirage_core::{Code, Error, Result, Secret};
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use super::api::segment;
+use super::wire::{Password, Told};
+
+/// The largest file that is sent, in bytes.
+const LARGEST: u64 = 256 * 1024;
+
+/// Manage the domains of services and their certificates
+#[derive(Debug, Subcommand)]
+pub enum DomainVerb {
+    /// List domains and how their certificates stand
+    List(ListArgs),
+    /// Give a domain to a service
+    Add(AddArgs),
+    /// Take a domain away from its service
+    Remove(RemoveArgs),
+    /// Bring a certificate instead of having one asked for
+    Certificate(CertificateArgs),
+    /// Ask for a certificate now, after a failure whose reason is gone
+    Renew(RenewArgs),
+}
+
+/// List domains and how their certificates stand
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mirage domain list\n  mirage domain list web --json")]
+pub struct ListArgs {
+    /// The service: a name, an id, or project/environment/name (default: all)
+    name: Option<String>,
+}
+
+/// Give a domain to a service
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage domain add web shop.example.com\n  mirage domain add web intern.example.com --no-certificate"
+)]
+pub struct AddArgs {
+    /// The service: a name, an id, or project/environment/name
+    name: String,
+    /// The domain, which must lead to this machine
+    domain: String,
+    /// Answer over plain HTTP too, instead of leading to HTTPS
+    #[arg(long)]
+    no_redirect: bool,
+    /// Ask no authority for a certificate
+    #[arg(long)]
+    no_certificate: bool,
+}
+
+/// Take a domain away from its service
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage domain remove shop.example.com\n  mirage domain remove shop.example.com --json"
+)]
+pub struct RemoveArgs {
+    /// The domain
+    domain: String,
+}
+
+/// Bring a certificate instead of having one asked for
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage domain certificate shop.example.com --cert chain.pem --key key.pem\n  mirage domain certificate '*.example.com' --cert chain.pem --key key.pem"
+)]
+pub struct CertificateArgs {
+    /// The domain
+    domain: String,
+    /// PEM file with the certificate, then those that signed it
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+    /// PEM file with the private key
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+/// Ask for a certificate now, after a failure whose reason is gone
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mirage domain renew shop.example.com\n  mirage domain renew shop.example.com --json"
+)]
+pub struct RenewArgs {
+    /// The domain
+    domain: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewDomain {
+    domain: String,
+    redirect_https: bool,
+    certificate: bool,
+}
+
+#[derive(Serialize)]
+struct OwnCertificate {
+    certificate: String,
+    key: Password,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Domain {
+    domain: String,
+    service: String,
+    project: String,
+    environment: String,
+    certificate: Certificate,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Certificate {
+    source: String,
+    issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    next_renewal_at: Option<Timestamp>,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Domains {
+    domains: Vec<Told<Domain>>,
+}
+
+pub(crate) async fn run(verb: DomainVerb, context: Context) -> Result<()> {
+    match verb {
+        DomainVerb::List(args) => list(args, &context).await,
+        DomainVerb::Add(args) => add(args, &context).await,
+        DomainVerb::Remove(args) => {
+            let gone: Told<Domain> =
+                context.api.delete(&format!("/api/domains/{}", segment(&args.domain))).await?;
+            told(&context, "Removed", &gone, &format!("{} from {}", gone.domain, gone.service));
+            Ok(())
+        }
+        DomainVerb::Certificate(args) => certificate(args, &context).await,
+        DomainVerb::Renew(args) => {
+            let path = format!("/api/domains/{}/certificate/renew", segment(&args.domain));
+            let asked: Told<Domain> = context.api.post(&path, &serde_json::json!({})).await?;
+            told(&context, "Asked", &asked, &format!("for a certificate for {}", asked.domain));
+            Ok(())
+        }
+    }
+}
+
+async fn add(args: AddArgs, context: &Context) -> Result<()> {
+    let AddArgs { name, domain, no_redirect, no_certificate } = args;
+    let new = NewDomain { domain, redirect_https: !no_redirect, certificate: !no_certificate };
+    let path = format!("/api/services/{}/domains", segment(&name));
+    let added: Told<Domain> = context.api.post(&path, &new).await?;
+    told(context, "Added", &added, &format!("{} to {}", added.domain, added.service));
+    if added.certificate.source == "acme" && added.certificate.issued_at.is_none() {
+        context.printer.note("a certificate is asked for; `mirage domain list` shows how that goes");
+    }
+    Ok(())
+}
+
+async fn certificate(args: CertificateArgs, context: &Context) -> Result<()> {
+    let certificate = read(&args.cert, "--cert")?;
+    let key = Password(Secret::from(read(&args.key, "--key")?));
+    let path = format!("/api/domains/{}/certificate", segment(&args.domain));
+    let kept: Told<Domain> = context.api.put(&path, &OwnCertificate { certificate, key }).await?;
+    let until = kept.certificate.expires_at.map(|time| format!(", until {}", day(time))).unwrap_or_default();
+    told(context, "Installed", &kept, &format!("the certificate of {}{until}", kept.domain));
+    Ok(())
+}
+
+async fn list(args: ListArgs, context: &Context) -> Result<()> {
+    let path = match &args.name {
+        Some(name) => format!("/api/services/{}/domains", segment(name)),
+        None => "/api/domains".to_owned(),
+    };
+    let all: Domains = context.api.get(&path).await?;
+    if context.printer.json {
+        context.printer.json(&all.domains);
+        return Ok(());
+    }
+    if all.domains.is_empty() {
+        context.printer.note("no domains; `mirage domain add NAME DOMAIN` gives one to a service");
+        return Ok(());
+    }
+    let heading = ["DOMAIN", "SERVICE", "CERTIFICATE", "UNTIL", "NEXT", "LAST ERROR"].map(str::to_owned);
+    let mut rows = vec![heading.to_vec()];
+    rows.extend(all.domains.iter().map(|one| {
+        let certificate = &one.certificate;
+        let state = match (certificate.source.as_str(), certificate.issued_at) {
+            ("acme", None) => "waiting".to_owned(),
+            (source, _) => source.to_owned(),
+        };
+        let service = format!("{}/{}/{}", one.project, one.environment, one.service);
+        let (until, next) = (certificate.expires_at, certificate.next_renewal_at);
+        let time = |time: Option<Timestamp>| time.map(day).unwrap_or_default();
+        let error = certificate.last_error.clone().unwrap_or_default();
+        vec![one.domain.clone(), service, state, time(until), time(next), error]
+    }));
+    context.printer.table(&rows);
+    Ok(())
+}
+
+fn told(context: &Context, verb: &str, domain: &Told<Domain>, text: &str) {
+    if context.printer.json {
+        context.printer.json(domain);
+    }
+    context.printer.step(verb, text, None);
+}
+
+/// `2027-02-19 08:15Z`.
+fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+fn read(path: &Path, option: &str) -> Result<String> {
+    let unreadable = |why: String| {
+        Error::new(Code::InvalidRequest, format!("`{}` cannot be read: {why}", path.display()))
+            .hint(format!("`{option}` takes a PEM file"))
+    };
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() > LARGEST => Err(unreadable(format!("it is larger than {LARGEST} bytes"))),
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string())),
+        Err(error) => Err(unreadable(error.to_string())),
+    }
+}

@@ -1,0 +1,284 @@
+//! Domains of users' own: which service answers at which, and with which certificate.
+
+use mirage_core::{
+    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, Event, EventKind,
+    Name, Project, Result, Secret, Service, ServiceId,
+};
+use mirage_store::{CertificateRecord, Tx};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::find::ServiceRef;
+
+/// The most domains of one service.
+const MOST: u32 = 100;
+
+/// A domain that a service is to have.
+#[derive(Clone, Debug)]
+pub struct NewDomain {
+    /// The name.
+    pub domain: Domain,
+    /// Whether plain HTTP is led to HTTPS, once there is a certificate.
+    pub redirect_https: bool,
+    /// Whether it is to have a certificate. One of the user's own stays.
+    pub certificate: bool,
+}
+
+/// A domain with what is known of it right now.
+#[derive(Clone, Debug)]
+pub struct DomainView {
+    /// The domain.
+    pub record: DomainRecord,
+    /// Its service.
+    pub service: Name,
+    /// The project of the service.
+    pub project: Name,
+    /// The environment of the service.
+    pub environment: Name,
+    /// How its certificate stands.
+    pub certificate: CertificateStatus,
+}
+
+impl Control {
+    /// Gives a domain to a service, or changes what holds for one that it has. Nothing is asked of anybody: a
+    /// certificate is had later, and until then the domain answers over plain HTTP.
+    ///
+    /// # Errors
+    /// `ROUTE_CONFLICT` where another service has the domain, `INVALID_REQUEST` where it cannot be had.
+    pub async fn add_domain(
+        &self,
+        actor: &Actor,
+        service: &ServiceRef,
+        new: NewDomain,
+    ) -> Result<DomainView> {
+        self.allow(actor, Action::ManageDomains)?;
+        self.check_domain(&new)?;
+        let service = self.find(service).await?;
+        let mut tx = self.parts.store.begin().await?;
+        self.keep_domain(&mut tx, actor, &service, &new).await?;
+        self.parts.announce(tx.commit().await?);
+        self.domains_changed().await;
+        self.domain(&new.domain).await
+    }
+
+    /// Every domain, or those of one service; by name.
+    pub async fn domains(&self, actor: &Actor, service: Option<&ServiceRef>) -> Result<Vec<DomainView>> {
+        self.allow(actor, Action::Read)?;
+        let service = match service {
+            Some(wanted) => Some(self.find(wanted).await?.id),
+            None => None,
+        };
+        let mut views = Vec::new();
+        for record in self.parts.store.domains(service).await? {
+            views.extend(self.domain_view(record).await?);
+        }
+        Ok(views)
+    }
+
+    /// Takes a domain away from its service, with its certificate.
+    pub async fn remove_domain(&self, actor: &Actor, domain: &Domain) -> Result<DomainView> {
+        self.allow(actor, Action::ManageDomains)?;
+        let view = self.domain(domain).await?;
+        let mut tx = self.parts.store.begin().await?;
+        if !tx.remove_domain(domain).await? {
+            return Err(unknown(domain));
+        }
+        let kind = EventKind::DomainRemoved { domain: domain.to_string() };
+        tx.append(self.domain_event(actor, view.record.service, kind)).await?;
+        self.parts.announce(tx.commit().await?);
+        self.domains_changed().await;
+        Ok(view)
+    }
+
+    /// Gives a domain a certificate of the user's own, which nobody renews. Both are PEM.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where they cannot be used for this domain, at the field that is at fault.
+    pub async fn set_certificate(
+        &self,
+        actor: &Actor,
+        domain: &Domain,
+        chain: &str,
+        key: &Secret,
+    ) -> Result<DomainView> {
+        self.allow(actor, Action::ManageDomains)?;
+        let view = self.domain(domain).await?;
+        let validity = self.parts.authority.check(chain, key, domain)?;
+        let now = self.parts.clock.now();
+        if validity.until <= now {
+            let what = format!("the certificate has expired on {}", validity.until);
+            return Err(at_certificate(what).hint("ask whoever signed it for a new one"));
+        }
+        if validity.from > now {
+            let what = format!("the certificate is valid from {} on, and not yet", validity.from);
+            return Err(at_certificate(what).hint("check the clock of this machine with `date`"));
+        }
+        let mut tx = self.parts.store.begin().await?;
+        let Some(record) = tx.domain(domain).await? else { return Err(unknown(domain)) };
+        let sealed = self.parts.vault.seal(&CertificateRecord::key_binding(domain), key.reveal())?;
+        tx.set_domain(&DomainRecord { certificate: CertificateSource::Own, ..record }).await?;
+        let status = CertificateStatus {
+            issued_at: Some(validity.from),
+            expires_at: Some(validity.until),
+            ..CertificateStatus::default()
+        };
+        let kept = Some((chain.to_owned(), sealed));
+        tx.set_certificate(&CertificateRecord { kept, status, ..CertificateRecord::none(domain.clone()) })
+            .await?;
+        let kind = EventKind::CertificateInstalled { domain: domain.to_string(), expires_at: validity.until };
+        tx.append(self.domain_event(actor, view.record.service, kind)).await?;
+        self.parts.announce(tx.commit().await?);
+        self.certificates.install_now().await?;
+        self.domain(domain).await
+    }
+
+    /// Asks for the certificate of a domain now instead of when it is due.
+    ///
+    /// # Errors
+    /// `CONFLICT` where its certificate does not come from an authority.
+    pub async fn renew_certificate(&self, actor: &Actor, domain: &Domain) -> Result<DomainView> {
+        self.allow(actor, Action::ManageDomains)?;
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin().await?;
+        let Some(record) = tx.domain(domain).await? else { return Err(unknown(domain)) };
+        if record.certificate != CertificateSource::Acme {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("the certificate of `{domain}` is not asked for by Mirage"),
+            )
+            .hint(format!(
+                "`mirage domain certificate {domain} --cert FILE --key FILE` brings another one"
+            )));
+        }
+        let found = tx.certificate(domain).await?;
+        let mut certificate = found.unwrap_or_else(|| CertificateRecord::none(domain.clone()));
+        certificate.status.next_renewal_at = Some(now);
+        tx.set_certificate(&certificate).await?;
+        self.parts.announce(tx.commit().await?);
+        self.certificates.ring();
+        self.domain(domain).await
+    }
+
+    /// What can be said against a domain before anything is read.
+    pub(crate) fn check_domain(&self, new: &NewDomain) -> Result<()> {
+        new.domain.check_outside(&self.parts.settings.base_domain)?;
+        if new.certificate && new.domain.is_wildcard() {
+            let what = format!(
+                "no authority gives a certificate for `{}` to whoever can show files alone",
+                new.domain
+            );
+            return Err(Error::new(Code::InvalidRequest, what)
+                .field("certificate")
+                .hint("add it with `--no-certificate`, then bring one with `mirage domain certificate`"));
+        }
+        Ok(())
+    }
+
+    /// Writes a domain and the event that tells of it.
+    pub(crate) async fn keep_domain(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        service: &Service,
+        new: &NewDomain,
+    ) -> Result<()> {
+        let NewDomain { domain, redirect_https, certificate } = new;
+        if service.removed {
+            return Err(Error::new(Code::Conflict, format!("`{}` is being removed", service.name))
+                .hint("give the domain to another service"));
+        }
+        let before = tx.domain(domain).await?;
+        if before.as_ref().is_some_and(|before| before.service != service.id) {
+            return Err(Error::new(
+                Code::RouteConflict,
+                format!("another service has the domain `{domain}`"),
+            )
+            .field("domain")
+            .hint(format!(
+                "`mirage domain list` says which; `mirage domain remove {domain}` takes it away"
+            )));
+        }
+        if before.is_none() && tx.domain_count(service.id).await? >= MOST {
+            let what =
+                format!("`{}` has {MOST} domains already, the most that a service can have", service.name);
+            return Err(Error::new(Code::InvalidRequest, what).field("domain").hint("remove one first"));
+        }
+        let now = self.parts.clock.now();
+        let source_before = before.as_ref().map(|before| before.certificate);
+        let source = match (certificate, source_before) {
+            (false, _) => CertificateSource::None,
+            (true, Some(CertificateSource::Own)) => CertificateSource::Own,
+            (true, _) => CertificateSource::Acme,
+        };
+        tx.set_domain(&DomainRecord {
+            domain: domain.clone(),
+            service: service.id,
+            redirect_https: *redirect_https,
+            certificate: source,
+            created_at: before.as_ref().map_or(now, |before| before.created_at),
+        })
+        .await?;
+        if source_before != Some(source) {
+            let mut certificate = CertificateRecord::none(domain.clone());
+            certificate.status.next_renewal_at = (source == CertificateSource::Acme).then_some(now);
+            tx.set_certificate(&certificate).await?;
+        }
+        if before.is_none() {
+            let kind = EventKind::DomainAdded { domain: domain.to_string() };
+            tx.append(self.domain_event(actor, service.id, kind)).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings what was written about domains to the proxy. What fails now is made up for by the next round.
+    pub(crate) async fn domains_changed(&self) {
+        if let Err(error) = self.reconciler.follow_domains().await {
+            tracing::warn!(?error, "the proxy does not know of a domain yet");
+        }
+        self.certificates.ring();
+    }
+
+    async fn domain(&self, domain: &Domain) -> Result<DomainView> {
+        let record = self.parts.store.domain(domain).await?;
+        let view = match record {
+            Some(record) => self.domain_view(record).await?,
+            None => None,
+        };
+        view.ok_or_else(|| unknown(domain))
+    }
+
+    /// `None` where its service went a moment ago.
+    async fn domain_view(&self, record: DomainRecord) -> Result<Option<DomainView>> {
+        let store = &self.parts.store;
+        let Some(service) = store.service(record.service).await? else { return Ok(None) };
+        let Some((project, environment)): Option<(Project, Environment)> =
+            store.environment(service.environment).await?
+        else {
+            return Ok(None);
+        };
+        let certificate =
+            store.certificate(&record.domain).await?.map(|found| found.status).unwrap_or_default();
+        let (service, project, environment) = (service.name, project.name, environment.name);
+        Ok(Some(DomainView { record, service, project, environment, certificate }))
+    }
+
+    fn domain_event(&self, actor: &Actor, service: ServiceId, kind: EventKind) -> Event {
+        Event {
+            number: 0,
+            time: self.parts.clock.now(),
+            actor: actor.name().to_owned(),
+            service: Some(service),
+            deployment: None,
+            kind,
+        }
+    }
+}
+
+fn at_certificate(what: String) -> Error {
+    Error::new(Code::InvalidRequest, what).field("certificate")
+}
+
+fn unknown(domain: &Domain) -> Error {
+    Error::new(Code::NotFound, format!("no service has the domain `{domain}`"))
+        .hint("`mirage domain list` shows those there are")
+}
