@@ -135,11 +135,11 @@ async fn once_the_deletion_has_begun_nobody_finds_the_volume() {
     let mut tx = store.begin().await.unwrap();
     tx.insert_volume(&gone).await.unwrap();
     tx.insert_volume(&kept).await.unwrap();
-    assert_eq!(tx.begin_purge(now()).await.unwrap(), [gone.clone()]);
+    assert_eq!(tx.begin_purge(now()).await.unwrap(), std::slice::from_ref(&gone));
     assert_eq!(tx.begin_purge(now()).await.unwrap(), []);
     tx.commit().await.unwrap();
     assert_eq!(store.volume(gone.id).await.unwrap(), None);
-    assert_eq!(store.purging_volumes().await.unwrap(), [gone.clone()]);
+    assert_eq!(store.purging_volumes().await.unwrap(), std::slice::from_ref(&gone));
     let mut tx = store.begin().await.unwrap();
     tx.delete_volume(gone.id).await.unwrap();
     tx.delete_volume(kept.id).await.unwrap();
