@@ -163,7 +163,7 @@ async fn a_deleted_service_takes_its_records_along_but_not_its_events() {
     tx.delete_service(web.id).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(store.deployment(deployment).await.unwrap(), None);
-    let about = EventFilter { service: Some(web.id), deployment: None };
+    let about = EventFilter { service: Some(web.id), ..EventFilter::default() };
     assert_eq!(store.events(&about, 0, 10).await.unwrap().len(), 1);
 }
 
@@ -183,7 +183,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_does_not_stop_the_next_ones()
         tx.append(event(EventKind::ServiceCreated)).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let all = EventFilter { service: None, deployment: None };
+    let all = EventFilter::default();
     assert_eq!(store.events(&all, 0, 10).await.unwrap().len(), 2);
 }
 
