@@ -89,7 +89,7 @@ pub enum Verb {
     /// Bring images in from files, and out into files
     Image(image::ImageArgs),
     /// Deploy an image and wait until it serves
-    Deploy(deploy::DeployArgs),
+    Deploy(Box<deploy::DeployArgs>),
     /// List services
     Services(services::ServicesArgs),
     /// Show one service
@@ -164,7 +164,7 @@ async fn call(verb: Verb, context: Context) -> Result<()> {
     match verb {
         Verb::Inspect(args) => inspect::run(args, context).await,
         Verb::Image(args) => image::run(args, context).await,
-        Verb::Deploy(args) => deploy::run(args, context).await,
+        Verb::Deploy(args) => deploy::run(*args, context).await,
         Verb::Services(args) => services::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
         Verb::Deployments(args) => deployments::run(args, context).await,
