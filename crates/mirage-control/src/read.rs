@@ -7,7 +7,7 @@ use mirage_core::{
     Code, CredentialOwner, Deployment, DeploymentId, Domain, Environment, Error, Instance, InstanceState,
     Project, Result, Revision, Service, Verdict,
 };
-use mirage_store::{Page, ServiceFilter};
+use mirage_store::{Page, ServiceFacts, ServiceFilter};
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -129,11 +129,7 @@ impl Control {
         let mut found = self.parts.store.services(filter, &wanted).await?;
         let more = found.len() > page.limit as usize;
         found.truncate(page.limit as usize);
-        let mut services = Vec::with_capacity(found.len());
-        for service in found {
-            services.push(self.view(service).await?);
-        }
-        Ok(ServiceListing { services, more })
+        Ok(ServiceListing { services: self.views(found).await?, more })
     }
 
     /// One service.
@@ -182,38 +178,41 @@ impl Control {
     }
 
     pub(crate) async fn view(&self, service: Service) -> Result<ServiceView> {
-        let store = &self.parts.store;
-        let (active, candidate) = store.current_deployments(service.id).await?;
-        let newest = store.deployments(service.id, 1).await?.pop();
-        let shown = active.as_ref().or(candidate.as_ref()).or(newest.as_ref()).map(|d| d.revision);
-        let revision = match shown {
-            Some(number) => store.revision(service.id, number).await?,
-            None => None,
-        };
-        let (project, environment) = store.environment(service.environment).await?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("the environment of `{}` is gone", service.name))
-        })?;
-        let instances = self.reconciler.instances(service.id).await?;
-        let routed = revision.as_ref().is_none_or(|revision| revision.routed_port().is_some());
-        let url = routed.then(|| self.parts.settings.url_of(&service));
-        let credential = store.own_credential(service.id).await?.map(|own| own.owner);
-        let domains =
-            store.domains(Some(service.id)).await?.into_iter().map(|record| record.domain).collect();
-        let status = status(&service, active.as_ref(), candidate.is_some(), &instances);
-        Ok(ServiceView {
-            service,
-            project,
-            environment,
-            status,
-            active,
-            candidate,
-            newest,
-            revision,
-            instances,
-            url,
-            domains,
-            credential,
-        })
+        let name = service.name.clone();
+        let view = self.views(vec![service]).await?.pop();
+        view.ok_or_else(|| Error::new(Code::NotFound, format!("the environment of `{name}` is gone")))
+    }
+
+    /// The services with what is shown of them; one whose environment has just gone is left out.
+    async fn views(&self, services: Vec<Service>) -> Result<Vec<ServiceView>> {
+        let mut facts = self.parts.store.facts(&services).await?;
+        let mut views = Vec::with_capacity(services.len());
+        for service in services {
+            let Some((project, environment)) = facts.places.get(&service.environment).cloned() else {
+                continue;
+            };
+            let own = facts.services.remove(&service.id).unwrap_or_default();
+            let ServiceFacts { active, candidate, newest, revision, instances, credential, domains } = own;
+            let instances = self.reconciler.views_of(instances).await?;
+            let routed = revision.as_ref().is_none_or(|revision| revision.routed_port().is_some());
+            let url = routed.then(|| self.parts.settings.url_of(&service));
+            let status = status(&service, active.as_ref(), candidate.is_some(), &instances);
+            views.push(ServiceView {
+                service,
+                project,
+                environment,
+                status,
+                active,
+                candidate,
+                newest,
+                revision,
+                instances,
+                url,
+                domains,
+                credential,
+            });
+        }
+        Ok(views)
     }
 
     async fn deployment_view(&self, deployment: Deployment) -> Result<DeploymentView> {

@@ -103,7 +103,7 @@ impl Store {
         .map_err(|error| failed("read the deployments", error))
     }
 
-    async fn with_steps(&self, mut all: Vec<Deployment>) -> Result<Vec<Deployment>> {
+    pub(crate) async fn with_steps(&self, mut all: Vec<Deployment>) -> Result<Vec<Deployment>> {
         let mut places: HashMap<DeploymentId, usize> = HashMap::new();
         for (place, deployment) in all.iter().enumerate() {
             places.insert(deployment.id, place);
@@ -279,7 +279,7 @@ impl Tx {
     }
 }
 
-fn deployment(row: &SqliteRow) -> Result<Deployment> {
+pub(crate) fn deployment(row: &SqliteRow) -> Result<Deployment> {
     Ok(Deployment {
         id: row.parsed("id")?,
         service: row.parsed("service_id")?,

@@ -86,7 +86,7 @@ impl Tx {
     }
 }
 
-fn instance(row: &SqliteRow) -> Result<Instance> {
+pub(crate) fn instance(row: &SqliteRow) -> Result<Instance> {
     Ok(Instance {
         id: row.parsed("id")?,
         service: row.parsed("service_id")?,

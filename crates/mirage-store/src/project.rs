@@ -138,11 +138,11 @@ impl Tx {
     }
 }
 
-fn project(row: &SqliteRow) -> Result<Project> {
+pub(crate) fn project(row: &SqliteRow) -> Result<Project> {
     Ok(Project { id: row.parsed("id")?, name: row.parsed("name")?, created_at: row.time("created_at")? })
 }
 
-fn environment(row: &SqliteRow) -> Result<Environment> {
+pub(crate) fn environment(row: &SqliteRow) -> Result<Environment> {
     Ok(Environment {
         id: row.parsed("id")?,
         project: row.parsed("project_id")?,

@@ -84,7 +84,7 @@ impl Tx {
     }
 }
 
-fn revision(row: &SqliteRow) -> Result<Revision> {
+pub(crate) fn revision(row: &SqliteRow) -> Result<Revision> {
     Ok(Revision {
         service: row.parsed("service_id")?,
         number: row.number("number")?,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mirage_core::port::PullProgress;
-use mirage_core::{DeploymentId, Failure, InstanceId, InstanceReport, Result, ServiceId, plan};
+use mirage_core::{DeploymentId, Failure, Instance, InstanceId, InstanceReport, Result, ServiceId, plan};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
@@ -30,6 +30,8 @@ use routes::RouteBook;
 
 /// Asked again after this long even if nothing was heard: no lost wake-up lasts.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// The same for a service of which nothing is wanted but that it goes on.
+const REST: Duration = Duration::from_secs(300);
 /// After an error of the database or the engine.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Images that nobody needs are looked for this often.
@@ -56,6 +58,8 @@ enum Round {
     Again,
     /// Nothing to do before this time.
     Wait(Option<Timestamp>),
+    /// Nothing to do: everything that is wanted runs and is well.
+    Rest,
     /// The service is no more.
     Gone,
 }
@@ -123,10 +127,10 @@ impl Reconciler {
         self.pulls.progress(deployment)
     }
 
-    /// The instances of a service that are not gone.
-    pub(crate) async fn instances(&self, service: ServiceId) -> Result<Vec<InstanceView>> {
-        let mut views = Vec::new();
-        for instance in self.parts.store.instances(service).await?.into_iter().filter(|i| i.exit.is_none()) {
+    /// These instances with how they are right now.
+    pub(crate) async fn views_of(&self, instances: Vec<Instance>) -> Result<Vec<InstanceView>> {
+        let mut views = Vec::with_capacity(instances.len());
+        for instance in instances {
             let report = self.parts.engine.get(instance.id).await?;
             let state = self.state_of(&instance, report.as_ref());
             let (address, pid) = report.map_or((None, None), |report| (report.address, report.pid));
@@ -152,6 +156,7 @@ impl Reconciler {
                     PAUSE
                 }
                 Ok(Round::Wait(at)) => self.until(at),
+                Ok(Round::Rest) => REST,
                 Ok(Round::Gone) => {
                     self.bells.lock().unwrap_or_else(PoisonError::into_inner).remove(&service);
                     self.collect.notify_one();
@@ -179,7 +184,10 @@ impl Reconciler {
         if plan.steps.is_empty() {
             self.settle(&view).await?;
             last.clear();
-            return Ok(Round::Wait(earlier(plan.wake_at, view.wake_at)));
+            return Ok(match earlier(plan.wake_at, view.wake_at) {
+                None if view.is_at_rest() => Round::Rest,
+                at => Round::Wait(at),
+            });
         }
         let gone = self.execute(&view, &plan.steps).await?;
         *last = plan.steps;

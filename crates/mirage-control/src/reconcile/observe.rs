@@ -39,6 +39,15 @@ impl View {
         [&self.candidate, &self.active].into_iter().flatten().find(|(deployment, _)| deployment.id == id)
     }
 
+    /// Whether everything that is wanted runs and is well, and there is nothing else.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let mut alive =
+            self.observed.instances.iter().filter(|i| !matches!(i.state, InstanceState::Exited(_)));
+        self.desired.candidate.is_none()
+            && self.observed.remains.is_empty()
+            && alive.all(|i| i.verdict == Verdict::Healthy && i.routed)
+    }
+
     pub(super) fn report(&self, id: mirage_core::InstanceId) -> Option<&InstanceReport> {
         self.reports.iter().find(|report| report.id == id)
     }
@@ -192,9 +201,8 @@ impl Reconciler {
             observed.is_some_and(|observed| !matches!(observed.state, InstanceState::Exited(_)))
         };
         let in_hand = |id| self.ops.is_running(Op::Start(id)) || self.ops.is_running(Op::Retire(id));
-        let reports = self.parts.engine.list().await?.into_iter();
-        let ended = reports
-            .filter(|report| report.service == view.service.id && !lives(report.id) && !in_hand(report.id));
+        let reports = self.parts.engine.of_service(view.service.id).await?.into_iter();
+        let ended = reports.filter(|report| !lives(report.id) && !in_hand(report.id));
         Ok(ended
             .map(|report| Remains {
                 instance: report.id,

@@ -48,6 +48,11 @@ pub trait InstanceEngine: Send + Sync {
     /// Every instance there is, also those of a previous life of the control plane.
     async fn list(&self) -> Result<Vec<InstanceReport>>;
 
+    /// Those of one service.
+    async fn of_service(&self, service: ServiceId) -> Result<Vec<InstanceReport>> {
+        Ok(self.list().await?.into_iter().filter(|report| report.service == service).collect())
+    }
+
     /// One instance, if there is such.
     async fn get(&self, id: InstanceId) -> Result<Option<InstanceReport>> {
         Ok(self.list().await?.into_iter().find(|report| report.id == id))

@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, LogReader, Progress, PullProgress};
 use mirage_core::{
     Code, Error, ExecCommand, ExecOutcome, InstanceId, InstanceReport, InstanceSpec, InstanceUsage, Login,
-    ResolvedImage, Result, Stock,
+    ResolvedImage, Result, ServiceId, Stock,
 };
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
@@ -242,6 +242,15 @@ impl InstanceEngine for LocalEngine {
     async fn list(&self) -> Result<Vec<InstanceReport>> {
         let instances: Vec<_> = self.inner.lock().values().cloned().collect();
         Ok(instances.iter().map(|instance| self.inner.report(instance)).collect())
+    }
+
+    async fn of_service(&self, service: ServiceId) -> Result<Vec<InstanceReport>> {
+        let own: Vec<_> = self.inner.lock().values().filter(|it| it.service == service).cloned().collect();
+        Ok(own.iter().map(|instance| self.inner.report(instance)).collect())
+    }
+
+    async fn get(&self, id: InstanceId) -> Result<Option<InstanceReport>> {
+        Ok(self.inner.get(id).map(|instance| self.inner.report(&instance)))
     }
 
     async fn changed(&self) {

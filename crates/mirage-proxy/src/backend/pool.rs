@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hyper::client::conn::http2::SendRequest;
 use mirage_core::Backend;
+use tokio::sync::Notify;
 
 use super::http1::Http1;
 use super::upload::Upload;
@@ -35,6 +36,7 @@ pub(crate) struct Pool {
     pub(super) http2: RefCell<Option<SendRequest<Upload>>>,
     avoid_until: Cell<u32>,
     retired: Cell<bool>,
+    gone: Notify,
 }
 
 impl Pool {
@@ -48,6 +50,7 @@ impl Pool {
             http2: RefCell::default(),
             avoid_until: Cell::new(0),
             retired: Cell::new(false),
+            gone: Notify::new(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Pool {
     /// Takes the backend out of service: idle connections close now, the others after their exchange.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
+        self.gone.notify_waiters();
         self.forget_idle();
         self.http2.borrow_mut().take();
     }
@@ -94,6 +98,14 @@ impl Pool {
     /// Whether the backend has left the route table.
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.get()
+    }
+
+    /// Waits until the backend has left the route table.
+    pub(crate) async fn retirement(&self) {
+        let gone = self.gone.notified();
+        if !self.is_retired() {
+            gone.await;
+        }
     }
 
     /// Notes that the backend did not take a connection.

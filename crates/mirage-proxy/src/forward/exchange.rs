@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
 use super::body::ProxyBody;
 use super::failure::Failure;
 use super::upgrade::Upgrade;
-use super::{Answered, Destination, headers};
+use super::{Answered, Destination, headers, host};
 use crate::backend::{
     ConnectError, Http1, Http1Error, InFlight, Pool, Progress, RequestHead, Upload, connect,
 };
@@ -42,7 +43,8 @@ pub(super) async fn forward(
 ) -> Answered {
     let (parts, body) = request.into_parts();
     let (upload, progress) = Upload::of(body, &destination.service);
-    let exchange = Exchange { worker: &seat.worker, service: &destination.service, progress };
+    let exchange =
+        Exchange { worker: &seat.worker, service: &destination.service, host: &destination.host, progress };
     let mut about_client = Cow::Borrowed(&destination.about_client[..]);
     if upgrade.is_some() {
         about_client.to_mut().extend_from_slice(Upgrade::FIELD);
@@ -74,7 +76,8 @@ pub(super) async fn forward(
 /// A request that is being passed on.
 pub(super) struct Exchange<'a> {
     pub(super) worker: &'a Worker,
-    pub(super) service: &'a RoutedService,
+    pub(super) service: &'a Rc<RoutedService>,
+    pub(super) host: &'a HeaderValue,
     pub(super) progress: Option<Rc<Progress>>,
 }
 
@@ -132,7 +135,7 @@ impl Exchange<'_> {
 
     /// Chooses a backend and counts the request, without a pause in between: a drain misses nothing.
     pub(super) fn pick(&self, tried: &[Rc<Pool>]) -> Result<InFlight, Failure> {
-        let pool = self.service.pick(self.worker.beat(), tried);
+        let pool = self.answering(tried).pick(self.worker.beat(), tried);
         let pool = pool.ok_or_else(|| match tried {
             [] => Failure::NoBackend(self.service.name.clone()),
             _ => Failure::Unreachable(self.service.name.clone()),
@@ -140,9 +143,24 @@ impl Exchange<'_> {
         Ok(InFlight::begin(pool, Kind::Request))
     }
 
+    /// Opens a connection, unless the backend leaves the table meanwhile: one whose machine side is gone does not
+    /// even refuse, and somebody else may have taken its place.
     pub(super) async fn dial(&self, pool: &Pool) -> Result<TcpStream, ConnectError> {
         let limits = self.limits();
-        connect(pool.backend.address, limits.connect_time, limits.unacknowledged).await
+        tokio::select! {
+            biased;
+            connected = connect(pool.backend.address, limits.connect_time, limits.unacknowledged) => connected,
+            () = pool.retirement() => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+        }
+    }
+
+    /// Who answers: as it was when the request came, and where that failed as it is now.
+    fn answering(&self, tried: &[Rc<Pool>]) -> Rc<RoutedService> {
+        let now = || self.worker.routes().find(host::name(self.host).ok()?);
+        match tried {
+            [] => self.service.clone(),
+            _ => now().unwrap_or_else(|| self.service.clone()),
+        }
     }
 
     /// Notes a backend that did not take the connection; an error when that was the last try.
@@ -156,7 +174,7 @@ impl Exchange<'_> {
         pool.avoid(self.worker.beat());
         tried.push(pool.clone());
         tracing::debug!(%error, service = self.service.name, address = %pool.backend.address, "no connection");
-        if tried.len() < BACKENDS_TRIED && self.service.pick(self.worker.beat(), tried).is_some() {
+        if tried.len() < BACKENDS_TRIED && self.answering(tried).pick(self.worker.beat(), tried).is_some() {
             return Ok(());
         }
         let name = self.service.name.clone();

@@ -31,7 +31,8 @@ pub(super) async fn forward(
     if !destination.about_client.is_empty() {
         request.headers_mut().extend(seat.client.origin.fields(&destination.host));
     }
-    let exchange = Exchange { worker: &seat.worker, service: &destination.service, progress };
+    let exchange =
+        Exchange { worker: &seat.worker, service: &destination.service, host: &destination.host, progress };
     match run(&exchange, request).await {
         Ok((response, in_flight)) => Ok(response.map(|body| ProxyBody::http2(body, in_flight, busy))),
         Err(failure) => Err((failure, busy)),

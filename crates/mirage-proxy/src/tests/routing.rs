@@ -6,7 +6,9 @@ use http::{Request, StatusCode};
 use mirage_core::port::Router;
 use mirage_core::{Backend, RouteTable};
 
-use super::bed::{Bed, HOST, Instance, empty, full, nowhere, read_head, route, table, until};
+use super::bed::{
+    Bed, HOST, Instance, PATIENCE, backend, empty, full, nowhere, read_head, route, table, until,
+};
 
 #[tokio::test]
 async fn before_the_first_deploy_every_host_is_unknown() {
@@ -244,4 +246,25 @@ async fn a_request_is_held_no_longer_than_the_table_says() {
     assert_eq!(bed.get(HOST, "/").await.status, 503);
     bed.handle.publish(&RouteTable { generation: 2, ..RouteTable::default() }).await.unwrap();
     assert_eq!(bed.get(HOST, "/").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_request_leaves_an_instance_that_does_not_even_refuse_as_soon_as_another_has_its_place() {
+    let bed = Bed::start_with(|config| config.limits.connect_time = PATIENCE * 10).await;
+    // A queue of connections that is full answers nothing.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    nix::sys::socket::listen(&deaf, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+    let address = deaf.local_addr().unwrap();
+    let _queued = std::net::TcpStream::connect(address).unwrap();
+    bed.deploy(1, &[backend(address)]).await;
+    let mut client = bed.connect().await;
+    let asking = tokio::spawn(async move {
+        client.send(Request::get("/").header("host", HOST).body(empty()).unwrap()).await
+    });
+    while bed.handle.status().await.unwrap().open.requests == 0 {
+        tokio::task::yield_now().await;
+    }
+    let next = Instance::saying("next").await;
+    bed.deploy(2, std::slice::from_ref(&next.backend)).await;
+    assert_eq!(asking.await.unwrap().text(), "next");
 }
