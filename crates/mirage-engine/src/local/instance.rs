@@ -121,6 +121,15 @@ impl Instance {
         view.wait_for(|view| view.state != InstanceState::Starting).await.is_ok()
     }
 
+    /// Waits until it does not run, be it that it does not yet or no longer.
+    ///
+    /// # Errors
+    /// Where nobody looks after it any more.
+    pub(super) async fn left_running(&self) -> Result<(), watch::error::RecvError> {
+        let mut view = self.view.clone();
+        view.wait_for(|view| !matches!(view.state, InstanceState::Running { .. })).await.map(drop)
+    }
+
     /// Waits until nobody looks after it any more, because its shim is gone.
     pub(super) async fn gone(&self) {
         let mut view = self.view.clone();

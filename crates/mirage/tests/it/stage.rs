@@ -124,7 +124,8 @@ impl Stage {
             let on_its_way = all[..2].iter().any(|one| one.to_string().contains("\"finishedAt\":null"));
             (!on_its_way).then_some(all)
         };
-        eventually("rest", Duration::from_secs(20), all).unwrap()
+        // Requests that are open on an old instance have half a minute to end.
+        eventually("rest", Duration::from_secs(60), all).unwrap()
     }
 
     /// What `mirage serve` said, for the message of a test that fails.
