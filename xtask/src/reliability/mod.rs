@@ -2,6 +2,7 @@
 //!
 //! Each part is a story that the tests tell too, shorter: `crates/mirage/tests/it/reliability.rs`.
 
+mod held;
 mod killed;
 mod moved;
 mod report;
@@ -16,6 +17,7 @@ use nix::unistd::geteuid;
 
 use crate::load::Counts;
 use crate::workspace::release_binary;
+pub use held::held;
 pub use killed::killed_control;
 pub use moved::moved_tag;
 pub(crate) use report::Document;
@@ -26,6 +28,8 @@ pub use upgraded::upgraded;
 /// Rollouts and rollbacks of all shapes of load together.
 const ROLLOUTS: usize = 200;
 const ROLLBACKS: usize = 50;
+/// Rollouts of a service with a volume.
+const HELD: usize = 25;
 /// Lives of the control process that end in the middle of a rollout.
 const KILLS: usize = 25;
 /// Replacements of the running binary.
@@ -80,6 +84,13 @@ const PARTS: &[Part] = &[
                it is active. `wrk` runs beside the clients of the first shape and counts for itself. A container is \
                stopped with SIGKILL: whatever it had not finished by then would be lost, and counted.",
         run: |binary, wish| rollouts(binary, wish.rollouts, wish.rollbacks),
+    },
+    Part {
+        name: "held",
+        heading: "Requests lost in rollouts of a service with a volume",
+        told: "The old instance is drained and stopped before the new one starts, as both would write to the volume; requests \
+               that come in between wait at the proxy. How many containers run is looked at in `/proc` all the time: never two.",
+        run: |binary, _| Ok(vec![held(binary, HELD)?]),
     },
     Part {
         name: "killed",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bed::{Container, Platform, PlatformOptions, Registry, Temper, containers, eventually, web};
 use crate::load::Target;
@@ -26,10 +26,18 @@ impl Site {
     /// # Errors
     /// Where a part does not come up, or the service does not become active.
     pub fn start(binary: &Path, replicas: u32) -> Result<Self> {
+        Self::start_with(binary, json!({"replicas": replicas}))
+    }
+
+    /// The same with these settings of the service.
+    ///
+    /// # Errors
+    /// Where a part does not come up, or the service does not become active.
+    pub fn start_with(binary: &Path, mut settings: Value) -> Result<Self> {
         let registry = Registry::start()?;
         let platform = Platform::start(binary, PlatformOptions::default())?;
         let site = Self { registry, platform };
-        let settings = json!({"replicas": replicas, "healthcheck": {"path": "/", "intervalSeconds": 1}});
+        settings["healthcheck"] = json!({"path": "/", "intervalSeconds": 1});
         site.platform.create(Self::SERVICE, &site.push(0)?, settings)?;
         site.platform.until_served("web-production")?;
         Ok(site)

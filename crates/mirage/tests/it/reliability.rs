@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use xtask::bed::may_run_as_root;
-use xtask::reliability::{Trial, killed_control, moved_tag, rollouts, upgraded};
+use xtask::reliability::{Trial, held, killed_control, moved_tag, rollouts, upgraded};
 
 use crate::stage::BINARY;
 
@@ -21,6 +21,14 @@ fn rollouts_and_rollbacks_lose_no_request_in_any_shape_of_load() {
         return;
     }
     rollouts(Path::new(BINARY), 12, 4).unwrap().iter().for_each(nothing_was_lost);
+}
+
+#[test]
+fn requests_to_a_service_with_a_volume_wait_while_its_instance_is_replaced() {
+    if !may_run_as_root("requests to a service with a volume wait while its instance is replaced") {
+        return;
+    }
+    nothing_was_lost(&held(Path::new(BINARY), 4).unwrap());
 }
 
 #[test]
