@@ -73,11 +73,15 @@ fn told_by_its_own_command(stage: &Stage) {
         eventually(status, PATIENCE, || Some(()).filter(|()| service(stage, "checked")["status"] == status))
     };
     status_of("unhealthy").unwrap();
-    assert_eq!(stage.platform.visit("checked-production").unwrap().status, 503);
+    let turned_away =
+        || Some(()).filter(|()| stage.platform.visit("checked-production").unwrap().status == 503);
+    eventually("no route to it", PATIENCE, turned_away).unwrap();
     let shown = stage.done(&["status", "checked"]).stdout;
     assert!(shown.contains("unhealthy: exit code 3: the file is gone"), "{shown}");
     std::fs::write(&well, "").unwrap();
     status_of("active").unwrap();
+    let served = || Some(()).filter(|()| stage.platform.visit("checked-production").unwrap().status == 200);
+    eventually("a route to it again", PATIENCE, served).unwrap();
     assert_eq!(stage.served("checked"), "it runs");
 }
 
