@@ -143,6 +143,10 @@ impl Reconciler {
         self.end_step(tx, view, id, StepKind::Route, &self.parts.settings.host_of(&view.service), true)
             .await?;
         if let Some((old, _)) = &view.active {
+            // Its own predecessor may still drain; that is no longer its business.
+            for kind in tx.open_steps(old.id).await? {
+                self.end_step(tx, view, old.id, kind, "the next deployment goes on with it", true).await?;
+            }
             tx.set_phase(old.id, Phase::Superseded, now).await?;
             tx.append(self.event_of(view, old.id, EventKind::PhaseChanged { phase: Phase::Superseded }))
                 .await?;
