@@ -19,7 +19,8 @@ const MAX_MISSED: u32 = 3;
 /// What to do now, so that the service becomes what is wanted. Pure: the same question always gets
 /// the same answer, and asking again while a step is under way never begins it twice.
 pub fn plan(desired: &Desired, observed: &Observed, now: Timestamp) -> Plan {
-    let mut planner = Planner { desired, observed, now, plan: Plan::default() };
+    let mut planner = Planner { desired, observed, now, places: Places::default(), plan: Plan::default() };
+    planner.places = planner.survey();
     if desired.removed {
         planner.remove();
     } else {
@@ -40,7 +41,19 @@ struct Planner<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
     now: Timestamp,
+    places: Places,
     plan: Plan,
+}
+
+/// Who stands where, found out once a round.
+#[derive(Default)]
+struct Places {
+    /// Where the candidate, taking over in turns, has a healthy instance.
+    taken_over: BTreeSet<u32>,
+    /// Those of them that get requests.
+    relieved: BTreeSet<u32>,
+    /// The places beyond the wanted ones whose active instance stays, because one at a wanted place is not well.
+    standing_in: BTreeSet<u32>,
 }
 
 impl<'a> Planner<'a> {
@@ -291,21 +304,37 @@ impl<'a> Planner<'a> {
         active.exclusive && self.arriving().is_some_and(|candidate| candidate.exclusive)
     }
 
+    fn survey(&self) -> Places {
+        let mut places = Places::default();
+        if let Some(candidate) = self.arriving().filter(|candidate| self.is_rolling(candidate)) {
+            for instance in self.standing(candidate).filter(|i| i.is_healthy()) {
+                places.taken_over.insert(instance.ordinal);
+                if instance.routed {
+                    places.relieved.insert(instance.ordinal);
+                }
+            }
+        }
+        if let Some(active) = &self.desired.active {
+            let replicas = self.desired.replicas;
+            let healthy: BTreeSet<_> =
+                self.of(active.deployment).filter(|i| i.is_healthy()).map(|i| i.ordinal).collect();
+            let is_served = |o: &u32| healthy.contains(o) || places.taken_over.contains(o);
+            let lacking = (0..replicas).filter(|o| !is_served(o)).count();
+            places.standing_in = healthy.range(replicas..).take(lacking).copied().collect();
+        }
+        places
+    }
+
     /// Whether the candidate, taking over in turns, has a healthy instance at this place.
     fn has_successor(&self, ordinal: u32) -> bool {
-        self.arriving()
-            .filter(|candidate| self.is_rolling(candidate))
-            .is_some_and(|candidate| self.standing(candidate).any(|i| i.ordinal == ordinal && i.is_healthy()))
+        self.places.taken_over.contains(&ordinal)
     }
 
     /// Whether the active instance at this place may go for one of the candidate now. The last ones stay until
     /// the candidate is active: it may still fail.
     fn is_relieved(&self, ordinal: u32) -> bool {
-        let Some(candidate) = self.arriving() else { return false };
-        let has = |o: u32, routed: bool| {
-            self.standing(candidate).any(|i| i.ordinal == o && i.is_healthy() && (i.routed || !routed))
-        };
-        self.is_rolling(candidate) && has(ordinal, true) && !(0..self.desired.replicas).all(|o| has(o, false))
+        let is_complete = (0..self.desired.replicas).all(|o| self.has_successor(o));
+        !is_complete && self.places.relieved.contains(&ordinal)
     }
 
     /// Whether a healthy and newer instance stands at the same place.
@@ -314,14 +343,10 @@ impl<'a> Planner<'a> {
         after(old, at_place).any(|i| i.generation >= old.generation && i.is_healthy() && !i.stopped)
     }
 
-    /// Whether a healthy instance of the active deployment that is one too many stays, because those at the wanted
-    /// places are not well.
+    /// Whether a healthy instance of the active deployment that is one too many stays.
     fn stands_in(&self, i: &ObservedInstance) -> bool {
         let is_active = self.desired.active.as_ref().is_some_and(|active| active.deployment == i.deployment);
-        let healthy = |ordinal: u32| self.of(i.deployment).any(|o| o.ordinal == ordinal && o.is_healthy());
-        let lacking = (0..self.desired.replicas).filter(|o| !healthy(*o) && !self.has_successor(*o)).count();
-        let before = (self.desired.replicas..i.ordinal).filter(|ordinal| healthy(*ordinal)).count();
-        is_active && i.is_healthy() && i.ordinal >= self.desired.replicas && before < lacking
+        is_active && i.is_healthy() && self.places.standing_in.contains(&i.ordinal)
     }
 
     /// Whether an instance has to go before one of the wanted generation may start.
