@@ -50,8 +50,8 @@ impl Control {
     ) -> Result<()> {
         match service.spec.auto_deploy && !service.auto_deploy_paused {
             true => {
-                self.turn_auto_deploy(tx, actor, service, true, EventKind::AutoDeployPaused { revision })
-                    .await
+                let kind = EventKind::AutoDeployPaused { revision };
+                self.turn_auto_deploy(tx, actor, service, true, Some(kind)).await
             }
             false => Ok(()),
         }
@@ -65,7 +65,11 @@ impl Control {
         service: &mut Service,
     ) -> Result<()> {
         match service.auto_deploy_paused {
-            true => self.turn_auto_deploy(tx, actor, service, false, EventKind::AutoDeployResumed).await,
+            true => {
+                // Where it was switched off meanwhile, nothing is resumed.
+                let kind = service.spec.auto_deploy.then_some(EventKind::AutoDeployResumed);
+                self.turn_auto_deploy(tx, actor, service, false, kind).await
+            }
             false => Ok(()),
         }
     }
@@ -76,12 +80,15 @@ impl Control {
         actor: &Actor,
         service: &mut Service,
         paused: bool,
-        kind: EventKind,
+        kind: Option<EventKind>,
     ) -> Result<()> {
         service.auto_deploy_paused = paused;
         service.updated_at = self.parts.clock.now();
         tx.update_service(service).await?;
-        tx.append(actor.event(service.updated_at, Some(service.id), kind)).await
+        match kind {
+            Some(kind) => tx.append(actor.event(service.updated_at, Some(service.id), kind)).await,
+            None => Ok(()),
+        }
     }
 
     /// Refuses to wait for pushes that nobody will hear of.

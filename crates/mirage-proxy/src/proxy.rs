@@ -152,9 +152,8 @@ impl Proxy {
 
     /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in a process that
     /// this one has replaced.
-    /// Its address is not asked for: whoever lets go of an instance may have forgotten its port.
-    pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
-        let loads = self.table.lock().await.loads_of(backend.instance);
+    pub(crate) async fn drain(&self, instance: InstanceId, limit: Duration) -> Open {
+        let loads = self.table.lock().await.loads_of(instance);
         let predecessor = self.predecessor.borrow().clone();
         let here = async {
             let deadline = Instant::now() + limit;
@@ -167,7 +166,7 @@ impl Proxy {
         };
         let before = async {
             match predecessor {
-                Some(predecessor) => predecessor.drain(backend, limit).await,
+                Some(predecessor) => predecessor.drain(instance, limit).await,
                 None => Open::default(),
             }
         };

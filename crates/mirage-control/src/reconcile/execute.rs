@@ -230,7 +230,7 @@ impl Reconciler {
                 spec.volumes = crate::volume::mounted(&parts, &service, &revision).await?;
                 deadline::within(deadline::START, "start", parts.engine.start(&spec)).await
             };
-            let introduce = routes.introduce(&service, resolver, Reach::of(&revision));
+            let introduce = routes.introduce(&service, resolver, Reach::of(&revision, &service));
             let (started, introduced) = tokio::join!(start, introduce);
             if let Err(error) = introduced {
                 error!(service = %service.name, ?error, "the proxy did not take the new service");
@@ -247,19 +247,11 @@ impl Reconciler {
     }
 
     fn begin_retire(&self, view: &View, id: InstanceId) {
-        let backend = view.report(id).and_then(|report| {
-            let observed = view.observed.instances.iter().find(|i| i.id == id)?;
-            let port = view.deployment(observed.deployment).and_then(|(_, r)| r.routed_port());
-            let address = std::net::SocketAddr::new(report.address?, port.map_or(0, |port| port.get()));
-            Some(mirage_core::Backend { instance: id, address })
-        });
         let (drain, grace) = (deadline::drain(&view.service.spec), deadline::grace(&view.service.spec));
         let (parts, health) = (self.parts.clone(), self.health.clone());
         let service = view.service.name.clone();
         let work = async move {
-            if let Some(backend) = backend
-                && let Err(error) = parts.router.drain(&backend, drain).await
-            {
+            if let Err(error) = parts.router.drain(id, drain).await {
                 error!(%service, ?error, "the proxy could not say whether requests are open");
             }
             health.forget(id);
@@ -302,7 +294,7 @@ impl Reconciler {
             }
         }
         let revision = view.candidate.as_ref().or(view.active.as_ref()).map(|(_, revision)| revision);
-        let reach = revision.map_or_else(Reach::default, Reach::of);
+        let reach = revision.map_or_else(Reach::default, |revision| Reach::of(revision, &view.service));
         let resolver = self.parts.engine.resolver(view.network);
         let set = self.routes.set(&view.service, resolver, reach, &entries);
         deadline::within(deadline::ROUTE, "change of routes", set).await

@@ -121,8 +121,9 @@ impl Health {
             match self.ask(&subject).await {
                 Ok(()) => {
                     (bad, pause) = (0, interval);
-                    if self.learn(&subject, Verdict::Healthy, proven).await {
+                    if self.learn(&subject, Verdict::Healthy) {
                         bell.notify_one();
+                        self.record(&subject, Verdict::Healthy, proven).await;
                     }
                     proven = true;
                 }
@@ -131,10 +132,11 @@ impl Health {
                     if !proven {
                         pause = (pause * 3 / 2).min(interval).min(longest);
                     }
+                    let verdict = Verdict::Unhealthy(failure);
                     let unhealthy = !proven || bad >= subject.timing.threshold;
-                    if unhealthy && self.learn(&subject, Verdict::Unhealthy(failure), proven).await && proven
-                    {
+                    if unhealthy && self.learn(&subject, verdict.clone()) && proven {
                         bell.notify_one();
+                        self.record(&subject, verdict, proven).await;
                     }
                 }
             }
@@ -160,27 +162,25 @@ impl Health {
         }
     }
 
-    /// Notes a verdict; says whether it changed in kind. A change of an instance that was already
-    /// proven is a fact for the event log.
-    async fn learn(&self, subject: &Subject, verdict: Verdict, proven: bool) -> bool {
-        let changed = {
-            let mut known = self.lock();
-            let Some(entry) = known.get_mut(&subject.instance) else { return false };
-            let was = std::mem::replace(&mut entry.verdict, verdict.clone());
-            match (&was, &verdict) {
-                (_, Verdict::Healthy) => entry.unwell_since = None,
-                (Verdict::Healthy, _) => entry.unwell_since = Some(self.parts.clock.now()),
-                _ => {}
-            }
-            std::mem::discriminant(&was) != std::mem::discriminant(&verdict)
-        };
-        if changed && proven {
-            self.record(subject, verdict).await;
+    /// Notes a verdict; says whether it changed in kind.
+    fn learn(&self, subject: &Subject, verdict: Verdict) -> bool {
+        let mut known = self.lock();
+        let Some(entry) = known.get_mut(&subject.instance) else { return false };
+        let was = std::mem::replace(&mut entry.verdict, verdict);
+        match (&was, &entry.verdict) {
+            (_, Verdict::Healthy) => entry.unwell_since = None,
+            (Verdict::Healthy, _) => entry.unwell_since = Some(self.parts.clock.now()),
+            _ => {}
         }
-        changed
+        std::mem::discriminant(&was) != std::mem::discriminant(&entry.verdict)
     }
 
-    async fn record(&self, subject: &Subject, verdict: Verdict) {
+    /// A change of an instance that was already proven is a fact for the event log. Written after the route was
+    /// told of it, which must not wait for the disk.
+    async fn record(&self, subject: &Subject, verdict: Verdict, proven: bool) {
+        if !proven {
+            return;
+        }
         let instance = subject.instance;
         let kind = match verdict {
             Verdict::Unhealthy(failure) => {

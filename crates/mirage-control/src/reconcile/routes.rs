@@ -46,9 +46,10 @@ impl Default for Reach {
 
 impl Reach {
     /// How a service of this revision is reached. Where the old instance has to be gone before the new one
-    /// starts, requests wait in between.
-    pub(super) fn of(revision: &Revision) -> Self {
-        let hold = if revision.spec.is_exclusive() { deadline::HOLD } else { Duration::ZERO };
+    /// starts, requests wait in between, unless none is to start.
+    pub(super) fn of(revision: &Revision, service: &Service) -> Self {
+        let waits = revision.spec.is_exclusive() && service.replicas > 0;
+        let hold = if waits { deadline::HOLD } else { Duration::ZERO };
         Self { routed: revision.routed_port().is_some(), hold }
     }
 }

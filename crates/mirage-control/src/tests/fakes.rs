@@ -66,6 +66,7 @@ pub(super) struct World {
     pub(super) collected: Mutex<Vec<HashSet<Digest>>>,
     pub(super) pulls: AtomicU64,
     pub(super) pull_gate: Mutex<Option<Arc<Notify>>>,
+    pub(super) drain_gate: Mutex<Option<Arc<Notify>>>,
     running: Mutex<BTreeMap<InstanceId, (InstanceReport, Digest)>>,
     pub(super) table: Mutex<RouteTable>,
     pub(super) authority: super::domains::FakeAuthority,
@@ -111,6 +112,7 @@ impl World {
             collected: Mutex::default(),
             pulls: AtomicU64::new(0),
             pull_gate: Mutex::default(),
+            drain_gate: Mutex::default(),
             running: Mutex::default(),
             table: Mutex::default(),
             authority: super::domains::FakeAuthority::default(),
@@ -445,11 +447,14 @@ impl Router for World {
         Ok(self.traffic.lock().unwrap().clone())
     }
 
-    async fn drain(&self, backend: &Backend, _limit: Duration) -> Result<u64> {
-        let table = self.table.lock().unwrap();
-        let routed =
-            table.routes.iter().flat_map(|route| &route.backends).any(|b| b.instance == backend.instance);
+    async fn drain(&self, instance: InstanceId, _limit: Duration) -> Result<u64> {
+        let table = self.table.lock().unwrap().clone();
+        let routed = table.routes.iter().flat_map(|route| &route.backends).any(|b| b.instance == instance);
         assert!(!routed, "an instance is drained only after its route is gone");
+        let gate = self.drain_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
         Ok(0)
     }
 

@@ -1,6 +1,6 @@
 //! Going forward, back, and not at all: what a rollout may be told, and what ends one.
 
-use mirage_core::{InstanceState, Rollout, Trigger};
+use mirage_core::{InstanceState, Rollout, StepKind, Trigger};
 
 use super::*;
 
@@ -115,6 +115,42 @@ async fn pushes_set_nothing_off_after_a_rollback_until_somebody_deploys() {
     stage.world.publish_image(image, 4, Behaviour::Serves);
     stage.control.pushed(&repository, &tag).await;
     assert_eq!(newest(&stage).await.trigger, Trigger::Push);
+
+    let back = stage.roll_back(1).await.unwrap();
+    stage.ended(back.id).await;
+    let resumed =
+        async || stage.events().await.iter().filter(|e| **e == EventKind::AutoDeployResumed).count();
+    let turn = async |on: bool| {
+        let patch = ServicePatch { auto_deploy: Some(on), ..ServicePatch::default() };
+        stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+    };
+    turn(false).await;
+    assert_eq!(resumed().await, 1, "what is switched off is not resumed");
+    turn(true).await;
+    stage.world.publish_image(image, 5, Behaviour::Serves);
+    stage.control.pushed(&repository, &tag).await;
+    assert_eq!(newest(&stage).await.trigger, Trigger::Push);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_is_overtaken_while_the_one_before_drains_leaves_no_step_open() {
+    let stage = Stage::new().await;
+    for n in 1..=3 {
+        stage.world.publish_image(&format!("docker.io/acme/web:{n}"), n, Behaviour::Serves);
+    }
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    *stage.world.drain_gate.lock().unwrap() = Some(Arc::default());
+    let second = stage.deploy("acme/web:2").await;
+    assert_eq!(stage.ended(second.id).await.phase, Phase::Active);
+    let drain = async |id| {
+        let steps = stage.store.deployment(id).await.unwrap().unwrap().steps;
+        steps.into_iter().find(|step| step.kind == StepKind::Drain).unwrap()
+    };
+    assert_eq!(drain(second.id).await.finished_at, None);
+    let third = stage.deploy("acme/web:3").await;
+    assert_eq!(stage.ended(third.id).await.phase, Phase::Active);
+    assert!(drain(second.id).await.finished_at.is_some(), "the third has taken it over");
+    assert_eq!(stage.world.running().len(), 3, "both still serve what they began");
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,6 +72,20 @@ async fn stage() -> Stage {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_wait_for_an_instance_only_while_one_is_wanted() {
+    let stage = stage().await;
+    stage.ended(stage.create_mounting("web", "data", 1).await.unwrap().id).await;
+    let hold = || stage.world.table.lock().unwrap().routes[0].hold_millis;
+    assert!(hold() > 0);
+    for (replicas, waits) in [(0, false), (1, true)] {
+        let patch = ServicePatch { replicas: Some(replicas), ..ServicePatch::default() };
+        stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+        stage.settle().await;
+        assert_eq!(hold() > 0, waits, "{replicas} wanted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_volume_has_one_service_at_a_time_and_goes_to_the_next_one_when_that_is_gone() {
     let stage = stage().await;
     let first = stage.create_mounting("web", "data", 1).await.unwrap();

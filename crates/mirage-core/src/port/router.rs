@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use crate::certificate::CertificateSet;
 use crate::check::HttpCheck;
 use crate::error::Result;
+use crate::id::InstanceId;
 use crate::probe::ProbeFailure;
-use crate::route::{Backend, RouteTable};
+use crate::route::RouteTable;
 use crate::traffic::{ProcessTraffic, TrafficMark};
 
 /// The proxy, seen from the control plane.
@@ -28,9 +29,9 @@ pub trait Router: Send + Sync {
         Ok(())
     }
 
-    /// Waits until nobody is being served by this backend, or `limit` has passed; answers with the
+    /// Waits until nobody is being served by this instance, or `limit` has passed; answers with the
     /// number of requests still open.
-    async fn drain(&self, backend: &Backend, limit: Duration) -> Result<u64>;
+    async fn drain(&self, instance: InstanceId, limit: Duration) -> Result<u64>;
 
     /// Asks an instance once whether it is well: by this request or, without one, by a connection that it has to
     /// take. `timeout` covers all of it.

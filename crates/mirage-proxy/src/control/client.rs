@@ -1,15 +1,15 @@
 //! The proxy as the control plane sees it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::Router;
 use mirage_core::{
-    Backend, CertificateSet, Code, Error, HttpCheck, ProbeFailure, ProcessTraffic, Result, RouteTable,
-    TrafficMark,
+    Backend, CertificateSet, Code, Error, HttpCheck, InstanceId, ProbeFailure, ProcessTraffic, Result,
+    RouteTable, TrafficMark,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -70,8 +70,9 @@ impl ProxyHandle {
     }
 
     /// Like [`Router::drain`], with requests and upgraded connections told apart.
-    pub async fn drain_open(&self, backend: &Backend, limit: Duration) -> Result<Open> {
-        let command = Command::Drain { backend: backend.clone(), limit_millis: millis(limit) };
+    pub async fn drain_open(&self, instance: InstanceId, limit: Duration) -> Result<Open> {
+        let backend = Backend { instance, address: (Ipv4Addr::UNSPECIFIED, 0).into() };
+        let command = Command::Drain { backend, limit_millis: millis(limit) };
         match self.call(&command, limit + PROMPT).await? {
             Reply::Drained { open } => Ok(open),
             other => Err(surprised(&other)),
@@ -163,8 +164,8 @@ impl Router for ProxyHandle {
         self.insist(&Command::Install { certificates: certificates.clone().into() }).await
     }
 
-    async fn drain(&self, backend: &Backend, limit: Duration) -> Result<u64> {
-        Ok(self.drain_open(backend, limit).await?.total())
+    async fn drain(&self, instance: InstanceId, limit: Duration) -> Result<u64> {
+        Ok(self.drain_open(instance, limit).await?.total())
     }
 
     async fn probe(

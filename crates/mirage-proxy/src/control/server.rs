@@ -138,7 +138,7 @@ async fn obey(proxy: &Rc<Proxy>, command: Command, hand_over: &mut Option<HandOv
         Command::Follow { table } => proxy.follow(table).await.map(|()| Reply::Done),
         Command::Install { certificates } => proxy.install(certificates.into()).await.map(|()| Reply::Done),
         Command::Drain { backend, limit_millis } => {
-            let open = proxy.drain(&backend, Duration::from_millis(limit_millis)).await;
+            let open = proxy.drain(backend.instance, Duration::from_millis(limit_millis)).await;
             Ok(Reply::Drained { open })
         }
         Command::Table => Ok(Reply::Table { table: proxy.table().await }),

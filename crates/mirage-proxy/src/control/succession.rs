@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mirage_core::port::Router;
-use mirage_core::{Backend, CertificateSet, Code, Error, ProcessTraffic, Result, RouteTable, TrafficMark};
+use mirage_core::{CertificateSet, Code, Error, InstanceId, ProcessTraffic, Result, RouteTable, TrafficMark};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -95,8 +95,8 @@ impl PredecessorHandle {
     }
 
     /// Waits for the requests that it still has open; none where it has ended.
-    pub(crate) async fn drain(&self, backend: &Backend, limit: Duration) -> Open {
-        self.0.drain_open(backend, limit).await.unwrap_or_default()
+    pub(crate) async fn drain(&self, instance: InstanceId, limit: Duration) -> Open {
+        self.0.drain_open(instance, limit).await.unwrap_or_default()
     }
 
     /// What it has counted; nothing where it has ended.

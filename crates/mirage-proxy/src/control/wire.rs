@@ -21,7 +21,7 @@ pub(super) enum Command {
     Follow { table: RouteTable },
     /// Serve TLS with these certificates, and answer these challenges.
     Install { certificates: WireSet },
-    /// Wait until nobody is being served by this backend.
+    /// Wait until nobody is being served by this instance; its address does not matter.
     Drain { backend: Backend, limit_millis: u64 },
     /// Tell the table in force.
     Table,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use mirage_core::port::Router;
-use mirage_core::{Backend, Code, RouteTable};
+use mirage_core::{Code, RouteTable};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
@@ -46,12 +46,10 @@ async fn draining_waits_for_what_is_open_and_no_longer_than_it_may() {
 
     let next = Instance::saying("next").await;
     bed.deploy(2, std::slice::from_ref(&next.backend)).await;
-    assert_eq!(bed.handle.drain(&slow.backend, Duration::from_millis(20)).await.unwrap(), 2);
+    assert_eq!(bed.handle.drain(slow.backend.instance, Duration::from_millis(20)).await.unwrap(), 2);
     let draining = tokio::spawn({
-        // Whoever lets go of an instance may not know its port any more.
-        let backend = Backend { address: (slow.backend.address.ip(), 0).into(), ..slow.backend.clone() };
-        let handle = bed.handle.clone();
-        async move { handle.drain(&backend, PATIENCE).await.unwrap() }
+        let (handle, instance) = (bed.handle.clone(), slow.backend.instance);
+        async move { handle.drain(instance, PATIENCE).await.unwrap() }
     });
     assert_eq!(bed.get(HOST, "/").await.text(), "next");
     gate.add_permits(2);
@@ -59,7 +57,7 @@ async fn draining_waits_for_what_is_open_and_no_longer_than_it_may() {
     for answer in [first.await.unwrap(), second.await.unwrap()] {
         assert_eq!(answer.text(), "done");
     }
-    assert_eq!(bed.handle.drain(&next.backend, PATIENCE).await.unwrap(), 0);
+    assert_eq!(bed.handle.drain(next.backend.instance, PATIENCE).await.unwrap(), 0);
 }
 
 #[tokio::test]

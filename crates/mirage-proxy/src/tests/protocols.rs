@@ -210,7 +210,7 @@ async fn a_websocket_is_told_to_close_when_its_backend_is_drained() {
         socket.write_all(&[0x88, 0x82, 1, 2, 3, 4, 0x03 ^ 1, 0xe9 ^ 2]).await.unwrap();
         assert_eq!(socket.read(&mut [0; 8]).await.unwrap(), 0);
     };
-    let (open, ()) = tokio::join!(bed.handle.drain_open(&web.backend, PATIENCE), client);
+    let (open, ()) = tokio::join!(bed.handle.drain_open(web.backend.instance, PATIENCE), client);
     assert_eq!(open.unwrap().total(), 0);
 }
 

@@ -163,7 +163,7 @@ async fn replacing_backends_under_load_loses_no_request() {
         let next = Instance::saying("n").await;
         bed.deploy(generation, std::slice::from_ref(&next.backend)).await;
         let old = instances.pop().unwrap();
-        assert_eq!(bed.handle.drain(&old.backend, super::bed::PATIENCE).await.unwrap(), 0);
+        assert_eq!(bed.handle.drain(old.backend.instance, super::bed::PATIENCE).await.unwrap(), 0);
         drop(old);
         instances.push(next);
     }

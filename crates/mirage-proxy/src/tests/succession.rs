@@ -79,9 +79,9 @@ async fn the_successor_answers_for_requests_that_the_old_process_still_has() {
     let next = Instance::saying("next").await;
     new.deploy(2, std::slice::from_ref(&next.backend)).await;
     assert_eq!(new.get(HOST, "/").await.text(), "next");
-    assert_eq!(new.handle.drain(&slow.backend, Duration::from_millis(20)).await.unwrap(), 1);
+    assert_eq!(new.handle.drain(slow.backend.instance, Duration::from_millis(20)).await.unwrap(), 1);
     gate.add_permits(1);
-    assert_eq!(new.handle.drain(&slow.backend, PATIENCE).await.unwrap(), 0);
+    assert_eq!(new.handle.drain(slow.backend.instance, PATIENCE).await.unwrap(), 0);
     let (first, mut client) = asking.await.unwrap();
     assert_eq!(first.text(), "slow");
     let last = Request::get("/").header("host", HOST).body(empty()).unwrap();

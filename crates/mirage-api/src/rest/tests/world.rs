@@ -16,7 +16,7 @@ use mirage_core::port::{
     LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
 };
 use mirage_core::{
-    Attachments, Backend, Code, Digest, Domain, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
+    Attachments, Code, Digest, Domain, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
     ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, Validity,
 };
@@ -251,7 +251,7 @@ impl Router for World {
         Ok(self.table.lock().unwrap().clone())
     }
 
-    async fn drain(&self, _: &Backend, _: Duration) -> Result<u64> {
+    async fn drain(&self, _: InstanceId, _: Duration) -> Result<u64> {
         Ok(0)
     }
 
