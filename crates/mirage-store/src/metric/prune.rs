@@ -9,9 +9,11 @@ use crate::store::{Tx, failed};
 impl Tx {
     /// Forgets points that are older than their level is kept, then the oldest of each level that do not fit
     /// its part of `bytes_max`: a quarter, and what the coarser levels leave of theirs. So a few services
-    /// have all their minutes, and very many lose minutes first and the six hours last.
+    /// have all their minutes, and very many lose minutes first and the six hours last. As much as came since
+    /// the last time stays free, for what comes until the next.
     pub(super) async fn prune(&mut self, now: i64, bytes_max: u64) -> Result<()> {
-        let share = bytes_max / Level::ALL.len() as u64;
+        let (_, coming) = self.fitting(Level::Minute, now - Level::TenMinutes.seconds(), bytes_max).await?;
+        let share = (bytes_max - coming) / Level::ALL.len() as u64;
         let mut left_over = 0;
         for level in Level::ALL.into_iter().rev() {
             let allowed = share + left_over;

@@ -84,9 +84,7 @@ async fn a_week_of_many_services_stays_within_its_bytes() {
         tx.commit().await.unwrap();
         largest = largest.max(size(&store).await - empty);
     }
-    // SQLite gives whole pages back, each table its own.
-    let pages = 16 * 4096;
-    assert!(largest <= METRICS_BYTES_MAX / SCALE + pages, "{largest} bytes");
+    assert!(largest <= METRICS_BYTES_MAX / SCALE, "{largest} bytes");
     assert!(largest >= METRICS_BYTES_MAX / SCALE / 2, "the room is used: {largest} bytes");
 
     let end = START + WEEK + 21_600;
