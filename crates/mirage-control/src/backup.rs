@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use mirage_core::{Code, Digest, Error, Event, EventKind, Result};
+use mirage_core::{Code, Digest, Error, EventKind, Result};
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -70,15 +70,8 @@ impl Control {
             Error::new(Code::Conflict, "another backup is being made").hint("wait for it, then ask again")
         })?;
         let mut tx = self.parts.store.begin().await?;
-        tx.append(Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service: None,
-            deployment: None,
-            kind: EventKind::BackedUp { images: with_images },
-        })
-        .await?;
+        let kind = EventKind::BackedUp { images: with_images };
+        tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         let images = if with_images { images::kept(&self.parts).await? } else { HashSet::new() };
         let Backup { key, bytes } = (self.parts.pack.0)(ToPack { images }).await?;

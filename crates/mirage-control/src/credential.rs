@@ -4,7 +4,7 @@
 use mirage_core::port::LoginCheck;
 use mirage_core::{
     Code, Credential, CredentialId, CredentialOutcome, CredentialOwner, CredentialScope, Environment, Error,
-    Event, EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
+    EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
 };
 use mirage_store::{GivenUp, Tx};
 
@@ -85,7 +85,7 @@ impl Control {
         }
         let sealed = self.parts.vault.seal(&credential.binding(), login.password.reveal())?;
         tx.set_credential(&credential, &sealed).await?;
-        tx.append(self.credential_event(actor, None, set(&credential.owner))).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, set(&credential.owner))).await?;
         self.parts.announce(tx.commit().await?);
         let environment = environment.map(|environment| environment.name);
         Ok(CredentialView { credential, project: project.name, environment, service: None })
@@ -113,7 +113,7 @@ impl Control {
             CredentialScope::Service(id) => Some(id),
             _ => None,
         };
-        tx.append(self.credential_event(actor, service, removed(&view.credential.owner))).await?;
+        tx.append(actor.event(self.parts.clock.now(), service, removed(&view.credential.owner))).await?;
         self.parts.announce(tx.commit().await?);
         Ok(view)
     }
@@ -147,7 +147,7 @@ impl Control {
         self.allow(actor, Action::ManageVault)?;
         let records = self.parts.vault.rotate(&self.parts.store).await?;
         let mut tx = self.parts.store.begin().await?;
-        tx.append(self.credential_event(actor, None, EventKind::VaultRotated { records })).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, EventKind::VaultRotated { records })).await?;
         self.parts.announce(tx.commit().await?);
         Ok(records)
     }
@@ -161,7 +161,7 @@ impl Control {
         let mut tx = self.parts.store.begin().await?;
         self.certificates.ring();
         let kind = EventKind::VaultReset { credentials, variables, certificates };
-        tx.append(self.credential_event(actor, None, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         Ok(given_up)
     }
@@ -188,7 +188,7 @@ impl Control {
             (CredentialOutcome::Keep, _) | (CredentialOutcome::Remove, None) => return Ok(false),
             (CredentialOutcome::Remove, Some(stored)) => {
                 tx.remove_credential(stored.id).await?;
-                tx.append(self.credential_event(actor, Some(service), removed(&stored.owner))).await?;
+                tx.append(actor.event(self.parts.clock.now(), Some(service), removed(&stored.owner))).await?;
                 return Ok(true);
             }
             (CredentialOutcome::Replace(login), _) => login,
@@ -205,7 +205,7 @@ impl Control {
         };
         let sealed = self.parts.vault.seal(&credential.binding(), login.password.reveal())?;
         tx.set_credential(&credential, &sealed).await?;
-        tx.append(self.credential_event(actor, Some(service), set(&credential.owner))).await?;
+        tx.append(actor.event(self.parts.clock.now(), Some(service), set(&credential.owner))).await?;
         Ok(true)
     }
 
@@ -255,17 +255,6 @@ impl Control {
         let Some((project, environment)) = store.environment(environment).await? else { return Ok(None) };
         let environment = Some(environment.name);
         Ok(Some(CredentialView { credential, project: project.name, environment, service }))
-    }
-
-    fn credential_event(&self, actor: &Actor, service: Option<ServiceId>, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service,
-            deployment: None,
-            kind,
-        }
     }
 }
 

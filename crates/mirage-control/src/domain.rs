@@ -1,8 +1,8 @@
 //! Domains of users' own: which service answers at which, and with which certificate.
 
 use mirage_core::{
-    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, Event, EventKind,
-    Name, Project, Result, Secret, Service, ServiceId,
+    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, EventKind, Name,
+    Project, Result, Secret, Service,
 };
 use mirage_store::{CertificateRecord, Tx};
 
@@ -84,7 +84,7 @@ impl Control {
             return Err(unknown(domain));
         }
         let kind = EventKind::DomainRemoved { domain: domain.to_string() };
-        tx.append(self.domain_event(actor, view.record.service, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), Some(view.record.service), kind)).await?;
         self.parts.announce(tx.commit().await?);
         self.domains_changed().await;
         Ok(view)
@@ -126,7 +126,7 @@ impl Control {
         tx.set_certificate(&CertificateRecord { kept, status, ..CertificateRecord::none(domain.clone()) })
             .await?;
         let kind = EventKind::CertificateInstalled { domain: domain.to_string(), expires_at: validity.until };
-        tx.append(self.domain_event(actor, view.record.service, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), Some(view.record.service), kind)).await?;
         self.parts.announce(tx.commit().await?);
         self.certificates.install_now().await?;
         self.domain(domain).await
@@ -225,7 +225,7 @@ impl Control {
         }
         if before.is_none() {
             let kind = EventKind::DomainAdded { domain: domain.to_string() };
-            tx.append(self.domain_event(actor, service.id, kind)).await?;
+            tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await?;
         }
         Ok(())
     }
@@ -260,17 +260,6 @@ impl Control {
             store.certificate(&record.domain).await?.map(|found| found.status).unwrap_or_default();
         let (service, project, environment) = (service.name, project.name, environment.name);
         Ok(Some(DomainView { record, service, project, environment, certificate }))
-    }
-
-    fn domain_event(&self, actor: &Actor, service: ServiceId, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service: Some(service),
-            deployment: None,
-            kind,
-        }
     }
 }
 

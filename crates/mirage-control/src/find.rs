@@ -33,17 +33,21 @@ impl FromStr for ServiceRef {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts[..] {
-            [name] => Ok(Self::Name(name.parse()?)),
-            [project, environment, name] => Ok(Self::Path {
-                project: project.parse()?,
-                environment: environment.parse()?,
-                name: name.parse()?,
-            }),
-            _ => Err(Error::new(Code::InvalidRequest, format!("`{text}` does not name a service"))
-                .hint("write a name, an id, or `project/environment/name`")),
-        }
+        Ok(match placed(text, "service")? {
+            (None, name) => Self::Name(name),
+            (Some((project, environment)), name) => Self::Path { project, environment, name },
+        })
+    }
+}
+
+/// The name in `name` or `project/environment/name`, and the place that goes before it; `noun` is what is named so.
+pub(crate) fn placed<N: FromStr<Err = Error>>(text: &str, noun: &str) -> Result<(Option<(Name, Name)>, N)> {
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts[..] {
+        [name] => Ok((None, name.parse()?)),
+        [project, environment, name] => Ok((Some((project.parse()?, environment.parse()?)), name.parse()?)),
+        _ => Err(Error::new(Code::InvalidRequest, format!("`{text}` does not name a {noun}"))
+            .hint("write a name, an id, or `project/environment/name`")),
     }
 }
 

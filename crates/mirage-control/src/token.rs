@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mirage_core::{Code, Error, Event, EventKind, Grant, Name, Result, Secret, TokenId};
+use mirage_core::{Code, Error, EventKind, Grant, Name, Result, Secret, TokenId};
 use mirage_store::Tx;
 
 use crate::Control;
@@ -48,7 +48,8 @@ impl Control {
         };
         tx.insert_grant(&grant, &hash(token.reveal())).await?;
         let (project, name) = (grant.project_name.to_string(), grant.name.to_string());
-        tx.append(self.token_event(actor, EventKind::TokenCreated { project, name })).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, EventKind::TokenCreated { project, name }))
+            .await?;
         self.settle_tokens(tx).await?;
         Ok((grant, token))
     }
@@ -73,7 +74,8 @@ impl Control {
             return Err(unknown());
         }
         let (project, name) = (grant.project_name.to_string(), grant.name.to_string());
-        tx.append(self.token_event(actor, EventKind::TokenRemoved { project, name })).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, EventKind::TokenRemoved { project, name }))
+            .await?;
         self.settle_tokens(tx).await?;
         Ok(grant)
     }
@@ -87,9 +89,5 @@ impl Control {
             parts.grants.read(&parts.store).await
         });
         settled.await.map_err(|broken| Error::internal("change the tokens", broken))?
-    }
-
-    fn token_event(&self, actor: &Actor, kind: EventKind) -> Event {
-        actor.event(self.parts.clock.now(), None, kind)
     }
 }

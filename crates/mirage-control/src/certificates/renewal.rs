@@ -5,13 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mirage_core::port::{CertificateOrder, ChallengeStage};
 use mirage_core::{
-    CertificateStatus, Challenge, ChallengeMethod, Code, Domain, Error, Event, EventKind, Result, Secret,
-    ServiceId, Validity, retry_pause,
+    CertificateStatus, Challenge, ChallengeMethod, Code, Domain, Error, EventKind, Result, Secret, Validity,
+    retry_pause,
 };
 use mirage_store::CertificateRecord;
 use tracing::{error, info};
 
 use super::{Certificates, lock};
+use crate::access::Actor;
 
 /// How long asking for one certificate may take in all.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -173,15 +174,10 @@ impl Certificates {
         change(&mut record);
         tx.set_certificate(&record).await?;
         if let Some(kind) = event {
-            tx.append(self.event(wanted.service, kind)).await?;
+            tx.append(Actor::platform().event(self.parts.clock.now(), Some(wanted.service), kind)).await?;
         }
         self.parts.announce(tx.commit().await?);
         Ok(true)
-    }
-
-    fn event(&self, service: ServiceId, kind: EventKind) -> Event {
-        let time = self.parts.clock.now();
-        Event { number: 0, time, actor: "mirage".into(), service: Some(service), deployment: None, kind }
     }
 
     fn chance(&self) -> u32 {

@@ -50,7 +50,7 @@ impl Control {
             volume.service = None;
             tx.update_volume(&volume).await?;
             let kind = EventKind::VolumeRemoved { volume: volume.name.to_string() };
-            tx.append(self.volume_event(actor, found.service, kind)).await?;
+            tx.append(actor.event(self.parts.clock.now(), found.service, kind)).await?;
             self.parts.announce(tx.commit().await?);
         }
         self.volume_view(volume).await
@@ -88,7 +88,7 @@ impl Control {
         }
         tx.update_volume(&volume).await?;
         let kind = EventKind::VolumeRestored { volume: volume.name.to_string() };
-        tx.append(self.volume_event(actor, None, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         self.volume_view(volume).await
     }
@@ -111,7 +111,7 @@ impl Control {
         };
         tx.insert_volume(&volume).await?;
         let kind = EventKind::VolumeCreated { volume: volume.name.to_string() };
-        tx.append(self.volume_event(actor, None, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         Ok(volume)
     }

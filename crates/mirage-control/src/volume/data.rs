@@ -48,7 +48,7 @@ impl Control {
 
     async fn tell(&self, actor: &Actor, volume: &Volume, kind: EventKind) -> Result<()> {
         let mut tx = self.parts.store.begin().await?;
-        tx.append(self.volume_event(actor, volume.service, kind)).await?;
+        tx.append(actor.event(self.parts.clock.now(), volume.service, kind)).await?;
         self.parts.announce(tx.commit().await?);
         Ok(())
     }

@@ -8,13 +8,12 @@ mod purge;
 use std::str::FromStr;
 
 use mirage_core::port::VolumeSize;
-use mirage_core::{
-    Code, Error, Event, EventKind, MountPath, Name, Result, ServiceId, Volume, VolumeId, VolumeName,
-};
+use mirage_core::{Code, Error, MountPath, Name, Result, Volume, VolumeId, VolumeName};
 use mirage_store::VolumePage;
 
 use crate::Control;
 use crate::access::{Action, Actor};
+use crate::find::placed;
 
 pub use change::NewVolume;
 pub(crate) use own::mounted;
@@ -84,17 +83,10 @@ impl FromStr for VolumeRef {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
-        let parts: Vec<&str> = text.split('/').collect();
-        match parts[..] {
-            [name] => Ok(Self::Name(name.parse()?)),
-            [project, environment, name] => Ok(Self::Path {
-                project: project.parse()?,
-                environment: environment.parse()?,
-                name: name.parse()?,
-            }),
-            _ => Err(Error::new(Code::InvalidRequest, format!("`{text}` does not name a volume"))
-                .hint("write a name, an id, or `project/environment/name`")),
-        }
+        Ok(match placed(text, "volume")? {
+            (None, name) => Self::Name(name),
+            (Some((project, environment)), name) => Self::Path { project, environment, name },
+        })
     }
 }
 
@@ -180,17 +172,6 @@ impl Control {
         let path = store.volume_mount(&volume).await?;
         let size = self.parts.volumes.size(volume.id).await?;
         Ok(VolumeView { volume, project: project.name, environment: environment.name, service, path, size })
-    }
-
-    fn volume_event(&self, actor: &Actor, service: Option<ServiceId>, kind: EventKind) -> Event {
-        Event {
-            number: 0,
-            time: self.parts.clock.now(),
-            actor: actor.name().to_owned(),
-            service,
-            deployment: None,
-            kind,
-        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Control {
         volume.service = Some(service.id);
         tx.update_volume(&volume).await?;
         let kind = EventKind::VolumeAdopted { volume: volume.name.to_string() };
-        tx.append(self.volume_event(actor, Some(service.id), kind)).await
+        tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await
     }
 
     async fn make_own(
@@ -108,7 +108,7 @@ impl Control {
         };
         tx.insert_volume(&volume).await?;
         let kind = EventKind::VolumeCreated { volume: volume.name.to_string() };
-        tx.append(self.volume_event(actor, Some(service.id), kind)).await
+        tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await
     }
 }
 

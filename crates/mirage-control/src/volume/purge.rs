@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mirage_core::{Event, EventKind, Result, Volume};
+use mirage_core::{EventKind, Result, Volume};
 use tracing::{error, info};
 
 use crate::access::Actor;
@@ -41,15 +41,8 @@ async fn delete(parts: &Parts, volume: &Volume) -> Result<()> {
     parts.volumes.remove(volume.id).await?;
     let mut tx = parts.store.begin().await?;
     tx.delete_volume(volume.id).await?;
-    tx.append(Event {
-        number: 0,
-        time: parts.clock.now(),
-        actor: Actor::platform().name().to_owned(),
-        service: None,
-        deployment: None,
-        kind: EventKind::VolumePurged { volume: volume.name.to_string() },
-    })
-    .await?;
+    let kind = EventKind::VolumePurged { volume: volume.name.to_string() };
+    tx.append(Actor::platform().event(parts.clock.now(), None, kind)).await?;
     parts.announce(tx.commit().await?);
     info!(volume = %volume.id, name = %volume.name, "a volume was deleted, 48 hours after its removal");
     Ok(())
