@@ -221,7 +221,11 @@ impl Control {
         let id = DeploymentId::from_random(self.parts.random.bytes16());
         let replaces = tx.active_deployment(service).await?;
         let created_at = self.parts.clock.now();
-        tx.insert_deployment(&NewDeployment { id, service, revision, trigger, replaces, created_at }).await?;
+        let new = NewDeployment { id, service, revision, trigger, replaces, created_at };
+        for superseded in tx.insert_deployment(&new).await? {
+            let kind = EventKind::PhaseChanged { phase: Phase::Superseded };
+            tx.append(actor.event_of(created_at, (service, superseded), kind)).await?;
+        }
         let previous = match replaces {
             Some(active) => tx.image_of_deployment(active).await?.map(|image| image.digest.to_string()),
             None => None,

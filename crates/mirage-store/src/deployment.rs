@@ -28,6 +28,10 @@ pub struct NewDeployment {
     pub created_at: Timestamp,
 }
 
+/// Not at an end.
+pub(crate) const CURRENT: &str =
+    "('active', 'queued', 'building', 'preparing', 'starting', 'probing', 'switching')";
+
 /// Not at an end, and not Active.
 pub(crate) const MOVING: &str = "('queued', 'building', 'preparing', 'starting', 'probing', 'switching')";
 
@@ -62,11 +66,7 @@ impl Store {
         &self,
         service: ServiceId,
     ) -> Result<(Option<Deployment>, Option<Deployment>)> {
-        let sql = format!(
-            "SELECT * FROM deployment WHERE service_id = ? AND (phase = 'active' OR phase IN {MOVING})
-             ORDER BY phase = 'queued', rowid"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let rows = sqlx::query(sqlx::AssertSqlSafe(current()))
             .bind(text(service))
             .fetch_all(&self.reader)
             .await
@@ -125,15 +125,26 @@ impl Store {
     }
 }
 
+/// The question for those of a service that are not at an end, in the order in which they get their turn.
+pub(crate) fn current() -> String {
+    format!(
+        "SELECT * FROM deployment WHERE service_id = ? AND phase IN {CURRENT} ORDER BY phase = 'queued', rowid"
+    )
+}
+
 impl Tx {
-    /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it.
-    pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<()> {
-        sqlx::query("UPDATE deployment SET phase = 'superseded', finished_at = ? WHERE service_id = ? AND phase = 'queued'")
-            .bind(micros(new.created_at))
-            .bind(text(new.service))
-            .execute(&mut *self.inner)
-            .await
-            .map_err(|error| failed("supersede a deployment", error))?;
+    /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it; answers
+    /// which those are.
+    pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<Vec<DeploymentId>> {
+        let superseded = sqlx::query(
+            "UPDATE deployment SET phase = 'superseded', finished_at = ?
+             WHERE service_id = ? AND phase = 'queued' RETURNING id",
+        )
+        .bind(micros(new.created_at))
+        .bind(text(new.service))
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(|error| failed("supersede a deployment", error))?;
         sqlx::query(
             "INSERT INTO deployment (id, service_id, revision, phase, reason, replaces, created_at)
              VALUES (?, ?, ?, 'queued', ?, ?, ?)",
@@ -147,7 +158,7 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(|error| failed("write a deployment", error))?;
-        Ok(())
+        superseded.iter().map(|row| row.parsed("id")).collect()
     }
 
     /// The phase of a deployment, read inside the decision.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mirage_core::{DeploymentId, Event, Result, ServiceId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::column::{Columns, micros, text, to_json};
 use crate::store::{Store, Tx, failed};
@@ -25,50 +25,55 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
 }
 
-/// What an event must be to be wanted; its parameters are bound in this order.
-macro_rules! wanted {
-    ($before:literal, $after:literal) => {
-        concat!(
-            "SELECT * FROM event WHERE ",
-            $before,
-            " AND (?2 IS NULL OR service_id = ?2) AND (?3 IS NULL OR deployment_id = ?3)
-              AND (?4 IS NULL OR json_extract(kind, '$.type') = ?4) AND (?5 IS NULL OR actor = ?5)
-              AND (?6 IS NULL OR time >= ?6) AND (?7 IS NULL OR time < ?7) ",
-            $after
-        )
-    };
+impl EventFilter {
+    /// Only what was asked for stands in the question, so that the index that fits it is used.
+    pub(crate) fn question(
+        &self,
+        (bound, number): (&str, i64),
+        order: &str,
+        limit: u32,
+    ) -> QueryBuilder<Sqlite> {
+        let mut query = QueryBuilder::new("SELECT * FROM event WHERE number ");
+        query.push(bound).push_bind(number);
+        if let Some(service) = self.service {
+            query.push(" AND service_id = ").push_bind(text(service));
+        }
+        if let Some(deployment) = self.deployment {
+            query.push(" AND deployment_id = ").push_bind(text(deployment));
+        }
+        if let Some(kind) = &self.kind {
+            query.push(" AND json_extract(kind, '$.type') = ").push_bind(kind.clone());
+        }
+        if let Some(actor) = &self.actor {
+            query.push(" AND actor = ").push_bind(actor.clone());
+        }
+        if let Some(since) = self.since {
+            query.push(" AND time >= ").push_bind(micros(since));
+        }
+        if let Some(until) = self.until {
+            query.push(" AND time < ").push_bind(micros(until));
+        }
+        query.push(" ORDER BY number ").push(order).push(" LIMIT ").push_bind(limit);
+        query
+    }
 }
 
 impl Store {
     /// Events that follow number `after`, oldest first, at most `limit`.
     pub async fn events(&self, filter: &EventFilter, after: i64, limit: u32) -> Result<Vec<Event>> {
-        self.wanted_events(wanted!("number > ?1", "ORDER BY number LIMIT ?8"), filter, after, limit).await
+        self.wanted_events(filter.question(("> ", after), "ASC", limit)).await
     }
 
     /// The newest events before number `before`, oldest first, at most `limit`.
     pub async fn events_before(&self, filter: &EventFilter, before: i64, limit: u32) -> Result<Vec<Event>> {
-        let newest = wanted!("number < ?1", "ORDER BY number DESC LIMIT ?8");
-        let mut events = self.wanted_events(newest, filter, before, limit).await?;
+        let mut events = self.wanted_events(filter.question(("< ", before), "DESC", limit)).await?;
         events.reverse();
         Ok(events)
     }
 
-    async fn wanted_events(
-        &self,
-        query: &'static str,
-        filter: &EventFilter,
-        number: i64,
-        limit: u32,
-    ) -> Result<Vec<Event>> {
-        let rows = sqlx::query(query)
-            .bind(number)
-            .bind(filter.service.map(text))
-            .bind(filter.deployment.map(text))
-            .bind(&filter.kind)
-            .bind(&filter.actor)
-            .bind(filter.since.map(micros))
-            .bind(filter.until.map(micros))
-            .bind(limit)
+    async fn wanted_events(&self, mut question: QueryBuilder<Sqlite>) -> Result<Vec<Event>> {
+        let rows = question
+            .build()
             .fetch_all(&self.reader)
             .await
             .map_err(|error| failed("read the events", error))?;
@@ -85,14 +90,13 @@ impl Store {
 }
 
 impl Tx {
-    /// Takes events out that are older than `before`, at most `limit`, and answers how many. The database
+    /// Takes those of the oldest `limit` events out that are older than `before`, and answers how many. The database
     /// itself refuses to let go of what is not 400 days older than its newest event.
     pub async fn forget_events(&mut self, before: Timestamp, limit: u32) -> Result<u64> {
         let done = sqlx::query(
             "DELETE FROM event WHERE number IN (
-                SELECT number FROM event
-                WHERE time < min(?1, (SELECT time - 400 * 86400000000 FROM event ORDER BY number DESC LIMIT 1))
-                ORDER BY number LIMIT ?2)",
+                SELECT number FROM (SELECT number, time FROM event ORDER BY number LIMIT ?2)
+                WHERE time < min(?1, (SELECT time - 400 * 86400000000 FROM event ORDER BY number DESC LIMIT 1)))",
         )
             .bind(micros(before))
             .bind(limit)

@@ -8,7 +8,7 @@ use mirage_core::{
 };
 
 use crate::column::{Columns, text, to_json};
-use crate::deployment::MOVING;
+use crate::deployment::CURRENT;
 use crate::store::{Store, failed};
 
 /// What belongs to a service.
@@ -97,7 +97,7 @@ impl Store {
     async fn current_of(&self, ids: &str) -> Result<Vec<Deployment>> {
         let sql = format!(
             "SELECT d.* FROM json_each(?) i JOIN deployment d ON d.service_id = i.value
-             WHERE d.phase = 'active' OR d.phase IN {MOVING} ORDER BY d.phase = 'queued', d.rowid"
+             WHERE d.phase IN {CURRENT} ORDER BY d.phase = 'queued', d.rowid"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(ids.to_owned())

@@ -4,6 +4,7 @@ use mirage_core::{Exit, Instance, InstanceId, Result, ServiceId};
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::{Columns, micros, text, to_json};
+use crate::deployment::CURRENT;
 use crate::store::{Store, Tx, failed};
 
 /// Ended instances that are remembered for each service.
@@ -33,7 +34,8 @@ impl Store {
 }
 
 impl Tx {
-    /// Adds an instance, and forgets the oldest ended ones beyond what is remembered.
+    /// Adds an instance, and forgets the oldest ended ones beyond what is remembered. The last one at each place of
+    /// a deployment that serves or is on its way stays: it says whether, and when, the next is started.
     pub async fn insert_instance(&mut self, instance: &Instance) -> Result<()> {
         sqlx::query(
             "INSERT INTO instance (id, service_id, deployment_id, ordinal, generation, attempt, created_at, exit, stopped)
@@ -51,16 +53,20 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(|error| failed("write an instance", error))?;
-        sqlx::query(
+        let forget = format!(
             "DELETE FROM instance WHERE rowid IN (
-                 SELECT rowid FROM instance WHERE service_id = ? AND exit IS NOT NULL
-                 ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
-        )
-        .bind(text(instance.service))
-        .bind(REMEMBERED)
-        .execute(&mut *self.inner)
-        .await
-        .map_err(|error| failed("forget an instance", error))?;
+                 SELECT rowid FROM instance WHERE service_id = ?1 AND exit IS NOT NULL
+                 ORDER BY rowid DESC LIMIT -1 OFFSET ?2)
+             AND rowid NOT IN (
+                 SELECT max(i.rowid) FROM instance i JOIN deployment d ON d.id = i.deployment_id
+                 WHERE i.service_id = ?1 AND d.phase IN {CURRENT} GROUP BY i.deployment_id, i.ordinal)"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(forget))
+            .bind(text(instance.service))
+            .bind(REMEMBERED)
+            .execute(&mut *self.inner)
+            .await
+            .map_err(|error| failed("forget an instance", error))?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The schema of a database file: looked at before anything is written, copied before it is changed.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -16,7 +17,7 @@ use crate::store::failed;
 /// The steps from an empty file to what this Mirage reads and writes.
 static STEPS: Migrator = sqlx::migrate!();
 
-/// Copies made before the schema was changed that are kept.
+/// Copies made before the schema was changed that are kept in any case.
 const KEPT_COPIES: usize = 3;
 /// The setting that names the Mirage that changed the schema last.
 const WRITTEN_BY: &str = "mirage.version";
@@ -158,27 +159,34 @@ async fn keep_copy(
     fs::rename(&draft, &kept)
         .and_then(|()| File::open(&folder)?.sync_all())
         .map_err(|cause| unwritable(&kept, cause))?;
-    if let Err(error) = forget_old_copies(&folder) {
+    if let Err(error) = forget_old_copies(&folder, &kept) {
         tracing::warn!(%error, "old copies of the database stay longer than they should");
     }
     tracing::info!(copy = %kept.display(), "the database was copied before its schema is changed");
     Ok(kept)
 }
 
-/// Keeps the newest copies: by their time, whatever schema they have.
-fn forget_old_copies(folder: &Path) -> io::Result<()> {
+/// Keeps the newest copies, and of each schema the newest: an upgrade that fails half way and is tried again makes
+/// copies that the older `mirage` cannot read. The one just made stays, whatever the clock says.
+fn forget_old_copies(folder: &Path, made: &Path) -> io::Result<()> {
     let mut copies = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let Some(name) = name.to_str() else { continue };
         let parts = name.strip_prefix("mirage-").and_then(|rest| rest.strip_suffix(".db")?.split_once('-'));
-        if let Some((_, time)) = parts {
-            copies.push((time.to_owned(), folder.join(name)));
+        if let Some((schema, time)) = parts {
+            copies.push((time.to_owned(), schema.to_owned(), folder.join(name)));
         }
     }
     copies.sort();
-    let old = copies.len().saturating_sub(KEPT_COPIES);
-    copies.iter().take(old).try_for_each(|(_, path)| fs::remove_file(path))
+    let mut schemas = HashSet::new();
+    for (place, (_, schema, path)) in copies.into_iter().rev().enumerate() {
+        let is_newest = schemas.insert(schema);
+        if !is_newest && place >= KEPT_COPIES && path != made {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 async fn note_version(writer: &SqlitePool, found: &Found) -> Result<()> {

@@ -1,8 +1,11 @@
 //! The store against a real file: what is committed is there after it is opened again, what is not
 //! is not, and a schema from the future is refused.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use mirage_core::*;
+use sqlx::Row as _;
 
 use crate::{EventFilter, NewDeployment, Page, ServiceFilter, Store, VolumePage};
 
@@ -105,7 +108,8 @@ async fn a_newer_deployment_supersedes_a_waiting_one_but_not_a_running_one() {
             replaces: None,
             created_at: now(),
         };
-        tx.insert_deployment(&new).await.unwrap();
+        let superseded = tx.insert_deployment(&new).await.unwrap();
+        assert_eq!(superseded, if n == 3 { vec![id(2)] } else { vec![] });
         if n == 1 {
             assert!(tx.set_phase(id(1), Phase::Preparing, now()).await.unwrap());
         }
@@ -186,6 +190,82 @@ async fn nobody_else_reads_the_database() {
         let mode = file.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", file.path().display());
     }
+}
+
+#[tokio::test]
+async fn the_last_instance_at_each_place_is_remembered_as_long_as_its_deployment_counts() {
+    const PLACES: u32 = 100;
+    let store = Store::in_memory().await.unwrap();
+    let environment = environment(&store).await;
+    let web = service(environment, 3, "web");
+    let deployment = DeploymentId::from_random([9; 16]);
+    let instance = |attempt: u32, ordinal: u32| Instance {
+        id: InstanceId::from_random(
+            [[u8::try_from(attempt).unwrap(); 8], [u8::try_from(ordinal).unwrap(); 8]]
+                .concat()
+                .try_into()
+                .unwrap(),
+        ),
+        service: web.id,
+        deployment,
+        ordinal,
+        generation: 1,
+        attempt,
+        created_at: now(),
+        exit: Some(Exit { code: Some(1), signal: None, oom: false, start_error: None, at: now() }),
+        stopped: false,
+    };
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&web).await.unwrap();
+    tx.insert_deployment(&NewDeployment {
+        id: deployment,
+        service: web.id,
+        revision: 1,
+        trigger: Trigger::Deploy,
+        replaces: None,
+        created_at: now(),
+    })
+    .await
+    .unwrap();
+    for attempt in 0..3 {
+        for ordinal in 0..PLACES {
+            tx.insert_instance(&instance(attempt, ordinal)).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+    let newest: BTreeMap<u32, u32> =
+        store.instances(web.id).await.unwrap().into_iter().map(|i| (i.ordinal, i.attempt)).collect();
+    assert_eq!(newest, (0..PLACES).map(|ordinal| (ordinal, 2)).collect());
+    let mut tx = store.begin().await.unwrap();
+    assert!(tx.set_phase(deployment, Phase::Superseded, now()).await.unwrap());
+    tx.insert_instance(&instance(3, 0)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.instances(web.id).await.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_page_of_events_or_deployments_is_found_by_an_index() {
+    let store = Store::in_memory().await.unwrap();
+    let plan = async |sql: &str| {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+        let rows = rows.fetch_all(&store.reader).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+    };
+    let event = |filter: EventFilter| filter.question(("< ", 1000), "DESC", 100).sql().as_str().to_owned();
+    let service = Some(ServiceId::from_random([1; 16]));
+    let deployment = Some(DeploymentId::from_random([1; 16]));
+    for (filter, index) in [
+        (EventFilter { service, ..EventFilter::default() }, "event_of_service"),
+        (EventFilter { deployment, ..EventFilter::default() }, "event_of_deployment"),
+        (EventFilter { kind: Some("serviceCreated".into()), ..EventFilter::default() }, "event_by_kind"),
+        (EventFilter { actor: Some("admin".into()), ..EventFilter::default() }, "event_of_actor"),
+    ] {
+        let plan = plan(&event(filter)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+    let current = crate::deployment::current();
+    let plan = plan(&current).await;
+    assert!(plan.contains("deployment_by_phase"), "{plan}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Sqlite};
 
 use crate::column::{Columns, micros, text};
-use crate::deployment::MOVING;
+use crate::deployment::CURRENT;
 use crate::store::{Store, Tx, failed};
 
 const READING: &str = "read the volumes";
@@ -211,7 +211,7 @@ async fn mount<'e>(
 fn current_revisions() -> String {
     format!(
         "revision.service_id = ?1 AND revision.number IN (
-             SELECT revision FROM deployment WHERE service_id = ?1 AND (phase = 'active' OR phase IN {MOVING}
+             SELECT revision FROM deployment WHERE service_id = ?1 AND (phase IN {CURRENT}
                  OR id IN (SELECT deployment_id FROM instance WHERE service_id = ?1 AND exit IS NULL)))"
     )
 }

@@ -24,6 +24,9 @@ pub const METRICS_BYTES_MAX: u64 = 50_000_000;
 /// Bytes of a row beside its data: its key and its place on the page.
 const ROW_BYTES: usize = 22;
 
+/// Bytes of the row that says how much there is of one time.
+const TICK_BYTES: usize = 24;
+
 /// Rows written by one statement.
 const ROWS: usize = 1_000;
 
@@ -146,7 +149,7 @@ impl Tx {
         }
         let bytes: usize = rows.iter().map(|(_, data)| data.len() + ROW_BYTES).sum();
         // A third of each page may be free, as rows come in between those of other levels.
-        let bytes = bytes * 3 / 2;
+        let bytes = (TICK_BYTES + bytes) * 3 / 2;
         sqlx::query("INSERT OR REPLACE INTO metric_tick (level, time, bytes) VALUES (?, ?, ?)")
             .bind(level.seconds())
             .bind(time)

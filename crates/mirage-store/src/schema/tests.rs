@@ -105,6 +105,31 @@ async fn the_last_three_copies_are_kept() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_fails_again_and_again_keeps_the_copy_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mirage.db");
+    of_the_first_schema(&file).await;
+    let mut broken = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    // In the way of the fourth migration, which makes a table of this name.
+    sqlx::query("CREATE TABLE volume (x TEXT)").execute(&mut broken).await.unwrap();
+    broken.close().await.unwrap();
+    // The last time the clock was set back.
+    for second in [10, 11, 12, 13, 14, 0] {
+        Store::open(&file, at(second)).await.unwrap_err();
+    }
+    let kept = everything(&folder.path().join("backups"));
+    let names: Vec<_> = kept.keys().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    let expected = [
+        "1-20260921T141330",
+        "3-20260921T141320",
+        "3-20260921T141332",
+        "3-20260921T141333",
+        "3-20260921T141334",
+    ];
+    assert_eq!(names, expected.map(|name| format!("mirage-{name}Z.db")));
+}
+
+#[tokio::test]
 async fn a_migration_that_fails_says_where_the_copy_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mirage.db");
