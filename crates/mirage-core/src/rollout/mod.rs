@@ -153,6 +153,11 @@ pub enum Step {
         /// The deployment.
         deployment: DeploymentId,
     },
+    /// Stops bringing the image of a deployment that is given up.
+    StopPull {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
     /// Begins to start an instance.
     Start {
         /// The deployment.
@@ -222,6 +227,7 @@ impl fmt::Display for Step {
         match self {
             Step::Enter { deployment, phase } => write!(f, "enter {phase} {}", deployment.short()),
             Step::Pull { deployment } => write!(f, "pull {}", deployment.short()),
+            Step::StopPull { deployment } => write!(f, "stop the pull of {}", deployment.short()),
             Step::Start { deployment, ordinal, attempt: 0 } => {
                 write!(f, "start {}/{ordinal}", deployment.short())
             }

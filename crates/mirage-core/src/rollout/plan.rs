@@ -52,6 +52,8 @@ struct Places {
     taken_over: BTreeSet<u32>,
     /// Those of them that get requests.
     relieved: BTreeSet<u32>,
+    /// Whether the candidate has one at every place.
+    complete: bool,
     /// The places beyond the wanted ones whose active instance stays, because one at a wanted place is not well.
     standing_in: BTreeSet<u32>,
 }
@@ -81,6 +83,9 @@ impl<'a> Planner<'a> {
     fn advance_candidate(&mut self) {
         let Some(candidate) = &self.desired.candidate else { return };
         if let Some(end) = candidate.doomed {
+            if self.observed.candidate_image == ImageState::Pulling {
+                return self.step(Step::StopPull { deployment: candidate.deployment });
+            }
             if self.of(candidate.deployment).all(ObservedInstance::is_gone) {
                 self.step(Step::Enter { deployment: candidate.deployment, phase: end });
             }
@@ -314,10 +319,11 @@ impl<'a> Planner<'a> {
                 }
             }
         }
+        let replicas = self.desired.replicas;
+        places.complete = (0..replicas).all(|o| places.taken_over.contains(&o));
         if let Some(active) = &self.desired.active {
-            let replicas = self.desired.replicas;
-            let healthy: BTreeSet<_> =
-                self.of(active.deployment).filter(|i| i.is_healthy()).map(|i| i.ordinal).collect();
+            let healthy = self.of(active.deployment).filter(|i| i.is_healthy() && !i.stopped);
+            let healthy: BTreeSet<_> = healthy.map(|i| i.ordinal).collect();
             let is_served = |o: &u32| healthy.contains(o) || places.taken_over.contains(o);
             let lacking = (0..replicas).filter(|o| !is_served(o)).count();
             places.standing_in = healthy.range(replicas..).take(lacking).copied().collect();
@@ -333,8 +339,7 @@ impl<'a> Planner<'a> {
     /// Whether the active instance at this place may go for one of the candidate now. The last ones stay until
     /// the candidate is active: it may still fail.
     fn is_relieved(&self, ordinal: u32) -> bool {
-        let is_complete = (0..self.desired.replicas).all(|o| self.has_successor(o));
-        !is_complete && self.places.relieved.contains(&ordinal)
+        !self.places.complete && self.places.relieved.contains(&ordinal)
     }
 
     /// Whether a healthy and newer instance stands at the same place.

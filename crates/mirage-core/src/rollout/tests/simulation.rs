@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::rollout::Remains;
 
 /// Histories that are played. Each is a function of its number.
 const HISTORIES: u64 = 100_000;
@@ -75,19 +76,35 @@ struct Actual {
     dies_at: Option<i64>,
     /// Whether the engine has it, whatever the database says.
     exists: bool,
+    /// Whether something of it is left for the engine to clean up once it has ended.
+    left: bool,
+    /// When the cleaning up that is under way ends.
+    sweeping: Option<i64>,
 }
 
 struct World {
     dice: Dice,
     now: i64,
+    /// How far the clock on the wall is off.
+    offset: i64,
     made: u8,
     desired: Desired,
     active: Option<Planned>,
     moving: Vec<Planned>,
     instances: Vec<Actual>,
     routed: BTreeSet<InstanceId>,
-    crashes: bool,
+    forgotten: bool,
     log: Vec<String>,
+}
+
+impl Actual {
+    fn is_left(&self) -> bool {
+        self.left && matches!(self.seen.state, InstanceState::Exited(_))
+    }
+
+    fn remains(&self) -> Remains {
+        Remains { instance: self.seen.id, sweeping: self.sweeping.is_some() }
+    }
 }
 
 fn failure(message: &str) -> Failure {
@@ -102,13 +119,14 @@ impl World {
         Self {
             dice,
             now: 0,
+            offset: 0,
             made: 0,
             desired,
             active: None,
             moving: Vec::new(),
             instances: Vec::new(),
             routed: BTreeSet::new(),
-            crashes: false,
+            forgotten: false,
             log: Vec::new(),
         }
     }
@@ -153,10 +171,10 @@ impl World {
 
     /// Something that a user or the machine does.
     fn happen(&mut self) {
-        let what = self.dice.roll(10);
+        let what = self.dice.roll(24) / 2;
         self.log.push(format!("{:>7} event {what}", self.now));
         match what {
-            0..=3 => self.deploy(),
+            0..=3 if !self.desired.removed => self.deploy(),
             4 => self.desired.replicas = u32::try_from(self.dice.roll(4)).unwrap(),
             5 => self.desired.generation += 1,
             6 => {
@@ -166,6 +184,9 @@ impl World {
             }
             7 => self.lose_control(),
             8 => self.lose_shim(),
+            // A clock that is set, back or forth.
+            9 => self.offset += self.dice.millis(200_000) - 100_000,
+            10 if self.dice.one_in(4) => self.desired.removed = true,
             _ => self.now += self.dice.millis(2_000),
         }
     }
@@ -180,7 +201,7 @@ impl World {
         let hopeless = hopeless.into_iter().filter(|p| p.nature == Nature::CannotBeStarted);
         let hopeless: Vec<_> = hopeless.map(|p| p.attempt.deployment).collect();
         for actual in &mut self.instances {
-            actual.retiring = None;
+            (actual.retiring, actual.sweeping) = (None, None);
             actual.seen.engine_failure = None;
             if actual.starting.take().is_some() {
                 actual.exists = self.dice.one_in(2) && !hopeless.contains(&actual.seen.deployment);
@@ -198,7 +219,7 @@ impl World {
 
     /// What the reconciler sees; what it sees to have ended it writes down.
     fn observe(&mut self) -> Observed {
-        let now = at(self.now);
+        let now = self.clock();
         for planned in self.moving.iter_mut().chain(&mut self.active) {
             if let Some((_, well)) = planned.pull.filter(|(done, _)| *done <= self.now) {
                 planned.pull = None;
@@ -211,6 +232,9 @@ impl World {
         for actual in &mut self.instances {
             let exit = |code| Exit { code, signal: None, oom: false, start_error: None, at: now };
             if matches!(actual.seen.state, InstanceState::Exited(_)) {
+                if actual.sweeping.is_some_and(|done| done <= self.now) {
+                    (actual.left, actual.sweeping) = (false, None);
+                }
                 continue;
             }
             if actual.starting.is_some_and(|done| done <= self.now) {
@@ -264,8 +288,17 @@ impl World {
             candidate_image: image(self.moving.first()),
             active_image: image(self.active.as_ref()),
             instances,
-            remains: Vec::new(),
+            remains: self.instances.iter().filter(|actual| actual.is_left()).map(Actual::remains).collect(),
         }
+    }
+
+    fn clock(&self) -> Timestamp {
+        at(self.now + self.offset)
+    }
+
+    /// Whether what serves is known to fail sooner or later.
+    fn crashes(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.nature != Nature::Serves)
     }
 
     fn wanted(&self) -> Desired {
@@ -285,7 +318,10 @@ impl World {
     fn round(&mut self) -> (bool, Option<Timestamp>) {
         let observed = self.observe();
         let desired = self.wanted();
-        let plan = plan(&desired, &observed, at(self.now));
+        if self.forgotten {
+            return (false, None);
+        }
+        let plan = plan(&desired, &observed, self.clock());
         for step in &plan.steps {
             self.log.push(format!("{:>7} {step}", self.now));
             self.take(step, &observed);
@@ -309,6 +345,10 @@ impl World {
                     planned.pull = Some((done, planned.nature != Nature::CannotBePulled && !hiccup));
                 }
             }
+            Step::StopPull { deployment } => {
+                assert_eq!(self.moving[0].attempt.deployment, *deployment);
+                self.moving[0].pull = None;
+            }
             Step::Start { deployment, ordinal, attempt } => self.start(*deployment, *ordinal, *attempt),
             Step::Route { instances } => {
                 self.check_route(observed, instances);
@@ -327,9 +367,7 @@ impl World {
                 };
                 assert!((0..self.desired.replicas).all(good), "active means running, healthy and routed");
                 planned.attempt.phase = Phase::Active;
-                // With no instance wanted there was nothing to prove.
-                self.crashes |= planned.nature != Nature::Serves;
-                planned.attempt.active_since = Some(at(self.now));
+                planned.attempt.active_since = Some(self.clock());
                 self.active = Some(planned);
             }
             Step::Abandon { .. } => self.moving[0].failed = true,
@@ -341,7 +379,17 @@ impl World {
                 actual.retiring = Some(actual.starting.unwrap_or(done).max(done));
                 actual.seen.stopped = true;
             }
-            Step::Sweep { .. } | Step::Forget => unreachable!("nothing is removed or left behind here"),
+            Step::Sweep { instance } => {
+                let done = self.now + self.dice.millis(RETIRE);
+                let actual = self.instances.iter_mut().find(|actual| actual.seen.id == *instance).unwrap();
+                assert!(actual.is_left(), "only what has ended is cleaned up");
+                actual.sweeping = Some(done);
+            }
+            Step::Forget => {
+                assert!(self.desired.removed && self.routed.is_empty());
+                (self.forgotten, self.active) = (true, None);
+                self.moving.clear();
+            }
         }
     }
 
@@ -365,7 +413,7 @@ impl World {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&(self.instances.len() as u32 + 1).to_be_bytes());
         (seen.id, seen.deployment, seen.ordinal) = (InstanceId::from_random(id), deployment, ordinal);
-        (seen.generation, seen.attempt, seen.created_at) = (self.desired.generation, attempt, at(self.now));
+        (seen.generation, seen.attempt, seen.created_at) = (self.desired.generation, attempt, self.clock());
         (seen.state, seen.verdict, seen.routed) = (InstanceState::Starting, Verdict::Unknown, false);
         self.instances.push(Actual {
             seen,
@@ -379,6 +427,8 @@ impl World {
                 _ => None,
             },
             exists: false,
+            left: self.dice.one_in(3),
+            sweeping: None,
         });
     }
 
@@ -394,7 +444,7 @@ impl World {
             let mut all = self.instances.iter();
             all.any(|a| a.seen.id == **id && a.seen.deployment == active.attempt.deployment)
         };
-        if next.is_empty() && self.desired.replicas > 0 {
+        if next.is_empty() && self.desired.replicas > 0 && !self.desired.removed {
             let serving = self.routed.iter().filter(of_active).any(healthy);
             assert!(!serving, "a service that served was left without instances");
         }
@@ -416,7 +466,8 @@ impl World {
         let pulls = self.moving.iter().chain(&self.active).filter_map(|p| p.pull.map(|(done, _)| done));
         let live = self.instances.iter().filter(|a| !matches!(a.seen.state, InstanceState::Exited(_)));
         let ends = live.flat_map(|a| [a.starting, a.retiring, a.well_at, a.ill_at, a.dies_at]).flatten();
-        let wake = wake.map(|at| at.as_millisecond() - 1_000_000);
+        let ends = ends.chain(self.instances.iter().filter_map(|a| a.sweeping));
+        let wake = wake.map(|at| at.as_millisecond() - 1_000_000 - self.offset);
         pulls.chain(ends).chain(wake).filter(|at| *at > self.now).min()
     }
 
@@ -448,7 +499,7 @@ impl World {
             let wake = self.settle();
             match self.next(wake) {
                 Some(next) if next <= limit => self.now = next,
-                Some(_) if self.crashes => return,
+                Some(_) if self.crashes() => return,
                 Some(next) => panic!("it does not come to rest until {limit}: next {next}"),
                 None => break,
             }
@@ -461,12 +512,15 @@ impl World {
         let turns = i64::from(self.desired.replicas.max(1));
         let tries = 4;
         let one = PULL + turns * (tries * (START + BUDGET) + RETIRE + OVERLAP) + RETIRE;
-        let loops = if self.crashes { CRASH_LOOP } else { 0 };
+        let crashes = self.crashes() || self.moving.iter().any(|planned| planned.nature != Nature::Serves);
+        let loops = if crashes { CRASH_LOOP } else { 0 };
         one * (self.moving.len() as i64 + 2) + loops
     }
 
     fn is_converged(&self) {
         assert!(self.moving.is_empty(), "a deployment is neither active nor at an end");
+        assert_eq!(self.forgotten, self.desired.removed, "a service that was removed is forgotten");
+        assert!(!self.instances.iter().any(Actual::is_left), "something was not cleaned up");
         let Some(active) = &self.active else {
             assert!(self.routed.is_empty(), "requests go to nobody's instance");
             return assert!(self.instances.iter().all(|a| !a.exists), "an orphan runs");
