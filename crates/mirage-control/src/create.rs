@@ -223,7 +223,7 @@ impl Control {
         let created_at = self.parts.clock.now();
         let new = NewDeployment { id, service, revision, trigger, replaces, created_at };
         for superseded in tx.insert_deployment(&new).await? {
-            let kind = EventKind::PhaseChanged { phase: Phase::Superseded };
+            let kind = EventKind::PhaseChanged { phase: mirage_core::Phase::Superseded };
             tx.append(actor.event_of(created_at, (service, superseded), kind)).await?;
         }
         let previous = match replaces {

@@ -196,8 +196,8 @@ impl Control {
         trigger: Trigger,
     ) -> Result<Deployment> {
         let mut tx = self.parts.store.begin().await?;
-        tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
-        self.queue_again(tx, actor, service, revision, trigger).await
+        let service = tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(service))?;
+        self.queue_again(tx, actor, &service, revision, trigger).await
     }
 
     async fn queue_again(

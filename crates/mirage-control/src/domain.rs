@@ -128,7 +128,10 @@ impl Control {
         let kind = EventKind::CertificateInstalled { domain: domain.to_string(), expires_at: validity.until };
         tx.append(actor.event(self.parts.clock.now(), Some(view.record.service), kind)).await?;
         self.parts.announce(tx.commit().await?);
-        self.certificates.install_now().await?;
+        if let Err(error) = self.certificates.install_now().await {
+            tracing::warn!(?error, "the proxy does not have a certificate yet");
+            self.certificates.ring();
+        }
         self.domain(domain).await
     }
 
@@ -183,7 +186,7 @@ impl Control {
         new: &NewDomain,
     ) -> Result<()> {
         let NewDomain { domain, redirect_https, certificate } = new;
-        if service.removed {
+        if tx.service(service.id).await?.is_none_or(|service| service.removed) {
             return Err(Error::new(Code::Conflict, format!("`{}` is being removed", service.name))
                 .hint("give the domain to another service"));
         }

@@ -171,6 +171,16 @@ impl Tx {
         row.map(|row| row.word("phase")).transpose()
     }
 
+    /// Whether a user asked for its end, read inside the decision.
+    pub async fn is_cancelled(&mut self, id: DeploymentId) -> Result<bool> {
+        let answer: Option<bool> = sqlx::query_scalar("SELECT cancelled FROM deployment WHERE id = ?")
+            .bind(text(id))
+            .fetch_optional(&mut *self.inner)
+            .await
+            .map_err(|error| failed("read a deployment", error))?;
+        Ok(answer.unwrap_or(true))
+    }
+
     /// The deployment of a service that is Active.
     pub async fn active_deployment(&mut self, service: ServiceId) -> Result<Option<DeploymentId>> {
         let row = sqlx::query("SELECT id FROM deployment WHERE service_id = ? AND phase = 'active'")

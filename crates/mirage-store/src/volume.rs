@@ -7,7 +7,7 @@ use mirage_core::{
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Sqlite};
 
-use crate::column::{Columns, micros, text};
+use crate::column::{Columns, micros, text, to_json};
 use crate::deployment::CURRENT;
 use crate::store::{Store, Tx, failed};
 
@@ -63,6 +63,16 @@ impl Store {
     /// instance that still runs. `None` where nobody has.
     pub async fn volume_mount(&self, volume: &Volume) -> Result<Option<MountPath>> {
         mount(&self.reader, volume).await
+    }
+
+    /// The volumes that were removed at this time or earlier and can still be taken back.
+    pub async fn volumes_removed_until(&self, time: Timestamp) -> Result<Vec<VolumeId>> {
+        let rows = sqlx::query("SELECT id FROM volume WHERE purging = 0 AND removed_at <= ?")
+            .bind(micros(time))
+            .fetch_all(&self.reader)
+            .await
+            .map_err(|error| failed(READING, error))?;
+        rows.iter().map(|row| row.parsed("id")).collect()
     }
 
     /// The volumes whose deletion has begun.
@@ -138,14 +148,17 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks the volumes that were removed at this time or earlier: from now on nobody gets them back.
-    pub async fn begin_purge(&mut self, removed_until: Timestamp) -> Result<Vec<Volume>> {
-        let rows =
-            sqlx::query("UPDATE volume SET purging = 1 WHERE purging = 0 AND removed_at <= ? RETURNING *")
-                .bind(micros(removed_until))
-                .fetch_all(&mut *self.inner)
-                .await
-                .map_err(|error| failed(WRITING, error))?;
+    /// Marks those of these volumes that were removed at this time or earlier: from now on nobody gets them back.
+    pub async fn begin_purge(&mut self, removed_until: Timestamp, among: &[VolumeId]) -> Result<Vec<Volume>> {
+        let rows = sqlx::query(
+            "UPDATE volume SET purging = 1 WHERE purging = 0 AND removed_at <= ?
+             AND id IN (SELECT value FROM json_each(?)) RETURNING *",
+        )
+        .bind(micros(removed_until))
+        .bind(to_json(&among.iter().map(|id| text(*id)).collect::<Vec<_>>())?)
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(|error| failed(WRITING, error))?;
         rows.iter().map(volume).collect()
     }
 

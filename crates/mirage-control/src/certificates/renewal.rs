@@ -9,7 +9,7 @@ use mirage_core::{
     retry_pause,
 };
 use mirage_store::CertificateRecord;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{Certificates, lock};
 use crate::access::Actor;
@@ -46,13 +46,13 @@ impl Certificates {
         match outcome {
             Ok(Some(new)) => {
                 let New { chain, key, validity } = new;
-                let sealed = self.parts.vault.seal(&CertificateRecord::key_binding(domain), key.reveal())?;
                 let kind = EventKind::CertificateInstalled {
                     domain: domain.to_string(),
                     expires_at: validity.until,
                 };
                 let written = self.change(domain, Some(kind), |record| {
-                    record.kept = Some((chain, sealed));
+                    let binding = CertificateRecord::key_binding(domain);
+                    record.kept = Some((chain, self.parts.vault.seal(&binding, key.reveal())?));
                     record.order = None;
                     record.failures = 0;
                     record.status = CertificateStatus {
@@ -62,6 +62,7 @@ impl Certificates {
                         last_error: None,
                         last_tried_at: record.status.last_tried_at,
                     };
+                    Ok(())
                 });
                 if written.await? {
                     info!(%domain, until = %validity.until, "a new certificate");
@@ -85,6 +86,7 @@ impl Certificates {
                     let next = now.saturating_add(retry_pause(record.failures, chance));
                     record.status.next_renewal_at = Some(next.unwrap_or(now));
                     record.status.last_error = Some(reason);
+                    Ok(())
                 })
                 .await?;
             }
@@ -122,21 +124,26 @@ impl Certificates {
     async fn prepared(&self, domain: &Domain) -> Result<Option<(Secret, Option<String>, u32)>> {
         let Some(record) = self.parts.store.certificate(domain).await? else { return Ok(None) };
         let binding = CertificateRecord::order_binding(domain);
-        let (key, begun, sealed) = match record.order {
-            Some((sealed, url)) => (self.parts.vault.unseal(&binding, &sealed)?, url, None),
-            None => {
-                let key = self.parts.authority.new_key()?;
-                let sealed = self.parts.vault.seal(&binding, key.reveal())?;
-                (key, None, Some(sealed))
+        let begun = record.order.and_then(|(sealed, url)| match self.parts.vault.unseal(&binding, &sealed) {
+            Ok(key) => Some((key, url)),
+            Err(error) => {
+                warn!(%domain, ?error, "an order that was begun cannot be read, and another one is made");
+                None
             }
+        });
+        let is_new = begun.is_none();
+        let (key, begun) = match begun {
+            Some(begun) => begun,
+            None => (self.parts.authority.new_key()?, None),
         };
         let now = self.parts.clock.now();
         let written = self
             .change(domain, None, |record| {
                 record.status.last_tried_at = Some(now);
-                if let Some(sealed) = sealed {
-                    record.order = Some((sealed, None));
+                if is_new {
+                    record.order = Some((self.parts.vault.seal(&binding, key.reveal())?, None));
                 }
+                Ok(())
             })
             .await?;
         Ok(written.then_some((key, begun, record.failures)))
@@ -158,12 +165,13 @@ impl Certificates {
         Ok(account)
     }
 
-    /// Changes what is written about a certificate that is still wanted, and answers whether it is.
+    /// Changes what is written about a certificate that is still wanted, and answers whether it is. What `change`
+    /// seals is sealed while nobody else writes, and so with the key that is in use.
     async fn change(
         &self,
         domain: &Domain,
         event: Option<EventKind>,
-        change: impl FnOnce(&mut CertificateRecord),
+        change: impl FnOnce(&mut CertificateRecord) -> Result<()>,
     ) -> Result<bool> {
         let mut tx = self.parts.store.begin().await?;
         let wanted = tx.domain(domain).await?;
@@ -171,7 +179,7 @@ impl Certificates {
         let (Some(wanted), Some(mut record)) = (wanted, tx.certificate(domain).await?) else {
             return Ok(false);
         };
-        change(&mut record);
+        change(&mut record)?;
         tx.set_certificate(&record).await?;
         if let Some(kind) = event {
             tx.append(Actor::platform().event(self.parts.clock.now(), Some(wanted.service), kind)).await?;
@@ -208,6 +216,7 @@ impl ChallengeStage for Stage<'_> {
                 if let Some((_, kept)) = &mut record.order {
                     *kept = Some(url);
                 }
+                Ok(())
             })
             .await
             .map(drop)

@@ -5,8 +5,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use mirage_core::{
-    CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Failure, Instance, InstanceId,
-    InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Step, StepKind, human_bytes,
+    CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Exit, Failure, Instance,
+    InstanceId, InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Service, ServiceSpec, Step,
+    StepKind, human_bytes,
 };
 use mirage_store::Tx;
 use tracing::{error, info};
@@ -33,10 +34,14 @@ struct Notes {
 }
 
 impl Reconciler {
-    /// Takes the steps; says whether the service is gone with them.
+    /// Takes the steps, unless a request has changed meanwhile what they were planned for; says whether the
+    /// service is gone with them.
     pub(super) async fn execute(&self, view: &View, steps: &[Step]) -> Result<bool> {
         let mut notes = Notes { diagnosis: self.diagnosis(view, steps).await, starting: Vec::new() };
         let mut tx = self.parts.store.begin().await?;
+        if !is_as_seen(&mut tx, view).await? {
+            return Ok(false);
+        }
         for step in steps {
             info!(service = %view.service.name, %step, "step");
             self.record(&mut tx, view, step, &mut notes).await?;
@@ -51,10 +56,12 @@ impl Reconciler {
                 Step::Route { instances } => self.route(view, instances).await?,
                 Step::Retire { instance } => self.begin_retire(view, *instance),
                 Step::Sweep { instance } => self.begin_sweep(view, *instance),
-                Step::Abandon { deployment, .. } => self.ops.abort(Op::Pull(*deployment)),
+                Step::StopPull { deployment } => {
+                    self.ops.abort(Op::Pull(*deployment));
+                    self.ops.ended(Op::Pull(*deployment)).await;
+                }
                 Step::Enter { deployment, phase } if !phase.is_moving() => {
                     self.forget_engine_failures(view);
-                    self.ops.abort(Op::Pull(*deployment));
                     self.pulls.forget(*deployment);
                 }
                 Step::Forget => {
@@ -65,7 +72,7 @@ impl Reconciler {
                     self.pulls.forget(*deployment);
                     self.collect.notify_one();
                 }
-                Step::Enter { .. } | Step::Start { .. } => {}
+                Step::Enter { .. } | Step::Start { .. } | Step::Abandon { .. } => {}
             }
         }
         Ok(false)
@@ -110,7 +117,11 @@ impl Reconciler {
                 tx.set_failure(*deployment, &failure).await
             }
             Step::Retire { instance } => tx.set_stopped(*instance).await,
-            Step::Pull { .. } | Step::Route { .. } | Step::Sweep { .. } | Step::Forget => Ok(()),
+            Step::Pull { .. }
+            | Step::StopPull { .. }
+            | Step::Route { .. }
+            | Step::Sweep { .. }
+            | Step::Forget => Ok(()),
         }
     }
 
@@ -217,6 +228,8 @@ impl Reconciler {
         let id = instance.id;
         let spec = instance_spec(view, &revision, &instance, &self.parts);
         let failures = self.engine_failures.clone();
+        // Only a deployment that is not active yet fails for it; an active one tries again.
+        let on_trial = view.active.as_ref().is_none_or(|(active, _)| active.id != instance.deployment);
         let (parts, routes, service) = (self.parts.clone(), self.routes.clone(), view.service.clone());
         let resolver = self.parts.engine.resolver(view.network);
         let work = async move {
@@ -237,7 +250,9 @@ impl Reconciler {
             }
             if let Err(error) = started {
                 error!(service = %service.name, instance = %id, ?error, "an instance could not be started");
-                failures.lock().unwrap_or_else(PoisonError::into_inner).insert(id, failure(&error));
+                if on_trial {
+                    failures.lock().unwrap_or_else(PoisonError::into_inner).insert(id, failure(&error));
+                }
                 if let Err(error) = record_start_failure(&parts, &instance, &error).await {
                     error!(?error, "the failure of a start could not be recorded");
                 }
@@ -247,16 +262,32 @@ impl Reconciler {
     }
 
     fn begin_retire(&self, view: &View, id: InstanceId) {
-        let (drain, grace) = (deadline::drain(&view.service.spec), deadline::grace(&view.service.spec));
-        let (parts, health) = (self.parts.clone(), self.health.clone());
-        let service = view.service.name.clone();
+        let observed = view.observed.instances.iter().find(|i| i.id == id);
+        let deployment = observed.map(|i| i.deployment);
+        let known = deployment.and_then(|id| view.deployment(id)).map(|(_, revision)| revision.spec.clone());
+        let (parts, health, ops) = (self.parts.clone(), self.health.clone(), self.ops.clone());
+        let (service, now) = (view.service.name.clone(), view.service.spec.clone());
         let work = async move {
+            let spec = match known {
+                Some(spec) => spec,
+                None => spec_of(&parts, deployment).await.unwrap_or(now),
+            };
+            let (drain, grace) = (deadline::drain(&spec), deadline::grace(&spec));
             if let Err(error) = parts.router.drain(id, drain).await {
                 error!(%service, ?error, "the proxy could not say whether requests are open");
             }
             health.forget(id);
-            let stopped = deadline::within(grace + deadline::STOP, "stop", retire(&parts, id, grace));
-            if let Err(error) = stopped.await {
+            let stopped = deadline::within(grace + deadline::STOP, "stop", stop(&parts, id, grace)).await;
+            let retired = match stopped {
+                // A start that was under way has not heard of it.
+                Ok(_) if ops.is_running(Op::Start(id)) => {
+                    ops.ended(Op::Start(id)).await;
+                    deadline::within(grace + deadline::STOP, "stop", stop(&parts, id, grace)).await
+                }
+                stopped => stopped,
+            };
+            let recorded = async { record_end(&parts, id, &retired?).await };
+            if let Err(error) = recorded.await {
                 error!(%service, instance = %id, ?error, "an instance could not be stopped");
                 tokio::time::sleep(super::PAUSE).await;
             }
@@ -302,6 +333,8 @@ impl Reconciler {
 
     async fn forget(&self, view: &View) -> Result<()> {
         self.routes.remove(&view.service, self.parts.engine.resolver(view.network)).await?;
+        // Before the record: whoever is killed in between finds the service and does it again.
+        self.parts.engine.logs().remove(view.service.id).await?;
         let mut tx = self.parts.store.begin().await?;
         tx.delete_service(view.service.id).await?;
         self.parts.announce(tx.commit().await?);
@@ -309,7 +342,7 @@ impl Reconciler {
             self.ops.abort(Op::Pull(deployment.id));
             self.pulls.forget(deployment.id);
         }
-        self.parts.engine.logs().remove(view.service.id).await
+        Ok(())
     }
 }
 
@@ -361,7 +394,7 @@ pub(super) fn failure(error: &Error) -> Failure {
     }
 }
 
-async fn record_pull(parts: &crate::parts::Parts, deployment: &Deployment, summary: &str) -> Result<()> {
+async fn record_pull(parts: &Parts, deployment: &Deployment, summary: &str) -> Result<()> {
     let now = parts.clock.now();
     let mut tx = parts.store.begin().await?;
     if let Some(millis) = tx.end_step(deployment.id, StepKind::Pull, summary, true, now).await? {
@@ -377,7 +410,7 @@ async fn record_pull(parts: &crate::parts::Parts, deployment: &Deployment, summa
 }
 
 /// Whether an instance is still to run. What the database cannot say counts as yes.
-async fn is_wanted(parts: &crate::parts::Parts, id: InstanceId) -> bool {
+async fn is_wanted(parts: &Parts, id: InstanceId) -> bool {
     match parts.store.instance(id).await {
         Ok(found) => found.is_some_and(|instance| instance.exit.is_none() && !instance.stopped),
         Err(_) => true,
@@ -386,8 +419,8 @@ async fn is_wanted(parts: &crate::parts::Parts, id: InstanceId) -> bool {
 
 /// The engine could not start it: written as the end of the instance, so that the restart policy or
 /// the rollout decides what follows.
-async fn record_start_failure(parts: &crate::parts::Parts, instance: &Instance, error: &Error) -> Result<()> {
-    let exit = mirage_core::Exit {
+async fn record_start_failure(parts: &Parts, instance: &Instance, error: &Error) -> Result<()> {
+    let exit = Exit {
         code: None,
         signal: None,
         oom: false,
@@ -395,26 +428,58 @@ async fn record_start_failure(parts: &crate::parts::Parts, instance: &Instance, 
         at: parts.clock.now(),
     };
     let mut tx = parts.store.begin().await?;
-    tx.set_exit(instance.id, &exit).await?;
+    if tx.set_exit(instance.id, &exit).await? {
+        let about = (instance.service, instance.deployment);
+        let kind = EventKind::InstanceExited { instance: instance.id, reason: exit.to_string() };
+        tx.append(Actor::platform().event_of(exit.at, about, kind)).await?;
+    }
     parts.announce(tx.commit().await?);
     parts.engine.stop(instance.id, Duration::ZERO).await
 }
 
-async fn retire(parts: &crate::parts::Parts, id: InstanceId, grace: Duration) -> Result<()> {
+/// Stops an instance, and says how it ended.
+async fn stop(parts: &Parts, id: InstanceId, grace: Duration) -> Result<Exit> {
     let before = parts.engine.get(id).await?;
     parts.engine.stop(id, grace).await?;
-    let exit = match before.map(|report| report.state) {
+    Ok(match before.map(|report| report.state) {
         Some(InstanceState::Exited(exit)) => exit,
-        _ => mirage_core::Exit {
-            code: None,
-            signal: None,
-            oom: false,
-            start_error: None,
-            at: parts.clock.now(),
-        },
-    };
+        _ => Exit { code: None, signal: None, oom: false, start_error: None, at: parts.clock.now() },
+    })
+}
+
+async fn record_end(parts: &Parts, id: InstanceId, exit: &Exit) -> Result<()> {
     let mut tx = parts.store.begin().await?;
-    tx.set_exit(id, &exit).await?;
+    tx.set_exit(id, exit).await?;
     parts.announce(tx.commit().await?);
     Ok(())
+}
+
+/// The settings with which a deployment was made, where anybody remembers.
+async fn spec_of(parts: &Parts, deployment: Option<DeploymentId>) -> Option<ServiceSpec> {
+    let read = async {
+        let Some(id) = deployment else { return Ok(None) };
+        let Some(deployment) = parts.store.deployment(id).await? else { return Ok(None) };
+        parts.store.revision(deployment.service, deployment.revision).await
+    };
+    let read: Result<Option<Revision>> = read.await;
+    read.ok().flatten().map(|revision| revision.spec)
+}
+
+/// Whether what is wanted is still what the steps were planned for.
+async fn is_as_seen(tx: &mut Tx, view: &View) -> Result<bool> {
+    let Some(service) = tx.service(view.service.id).await? else { return Ok(false) };
+    let wanted = |service: &Service| (service.removed, service.replicas, service.generation);
+    if wanted(&service) != wanted(&view.service) {
+        return Ok(false);
+    }
+    for (deployment, _) in [&view.active, &view.candidate].into_iter().flatten() {
+        if tx.phase(deployment.id).await? != Some(deployment.phase) {
+            return Ok(false);
+        }
+    }
+    let candidate = view.desired.candidate.as_ref();
+    match candidate.filter(|candidate| candidate.doomed.is_none()) {
+        Some(candidate) => Ok(!tx.is_cancelled(candidate.deployment).await?),
+        None => Ok(true),
+    }
 }

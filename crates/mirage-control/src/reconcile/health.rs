@@ -71,7 +71,9 @@ impl Health {
     /// Since when an instance that runs since `running` has not been healthy, as far as it was looked at.
     pub(super) fn unwell_since(&self, instance: InstanceId, running: Timestamp) -> Timestamp {
         let known = self.lock().get(&instance).and_then(|known| known.unwell_since);
-        known.unwrap_or(running).max(self.since)
+        let unwell = known.unwrap_or(running);
+        // A start that is still to come was before the clock was set back.
+        if self.since <= self.parts.clock.now() { unwell.max(self.since) } else { unwell }
     }
 
     /// Sets the verdict on an instance that nobody can ask.

@@ -34,6 +34,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const REST: Duration = Duration::from_secs(300);
 /// After an error of the database or the engine.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long an instance that nobody knows has to end.
+const STRANGERS_GRACE: Duration = Duration::from_secs(10);
 /// Images that nobody needs are looked for this often.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 /// How long after a moment at which images were in motion it is tried again.
@@ -243,12 +245,21 @@ impl Reconciler {
     /// Ends instances that the database does not know: their service was removed, or the decision to
     /// start them was never committed.
     async fn stop_strangers(&self) -> Result<()> {
+        let mut strangers = Vec::new();
         for report in self.parts.engine.list().await? {
             if self.parts.store.instance(report.id).await?.is_none() {
-                warn!(instance = %report.id, "an instance that nobody knows is stopped");
-                self.parts.engine.stop(report.id, Duration::from_secs(10)).await?;
+                strangers.push(report.id);
             }
         }
+        let stop = async |id: InstanceId| {
+            warn!(instance = %id, "an instance that nobody knows is stopped");
+            let stopped = self.parts.engine.stop(id, STRANGERS_GRACE);
+            // Whoever else comes upon it stops it again.
+            if let Err(error) = deadline::within(STRANGERS_GRACE + deadline::STOP, "stop", stopped).await {
+                error!(instance = %id, ?error, "it could not be stopped");
+            }
+        };
+        futures_util::future::join_all(strangers.into_iter().map(stop)).await;
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Op {
 #[derive(Default)]
 pub(super) struct Ops {
     running: Mutex<HashMap<Op, AbortHandle>>,
+    /// Rung whenever a piece of work has ended.
+    ended: Notify,
 }
 
 impl Ops {
@@ -56,6 +58,18 @@ impl Ops {
         }
     }
 
+    /// Waits until the work is over, if it is under way.
+    pub(super) async fn ended(&self, op: Op) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if !self.is_running(op) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     pub(super) fn abort_all(&self) {
         for task in self.lock().values() {
             task.abort();
@@ -77,6 +91,7 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         self.ops.lock().remove(&self.op);
+        self.ops.ended.notify_waiters();
         self.bell.notify_one();
     }
 }

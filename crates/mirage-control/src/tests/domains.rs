@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use mirage_core::port::Clock as _;
 use mirage_core::port::{CertificateAuthority, CertificateOrder, ChallengeStage};
 use mirage_core::*;
 

@@ -18,19 +18,27 @@ use mirage_core::port::{
 use mirage_core::*;
 use tokio::sync::Notify;
 
-/// Time that follows tokio's, which a test may pause and advance.
-pub(super) struct TestClock(tokio::time::Instant);
+/// Time that follows tokio's, which a test may pause and advance, and that can be set.
+pub(super) struct TestClock {
+    since: tokio::time::Instant,
+    ahead: AtomicU64,
+}
 
 impl TestClock {
     pub(super) fn new() -> Self {
-        Self(tokio::time::Instant::now())
+        Self { since: tokio::time::Instant::now(), ahead: AtomicU64::new(1_000_000_000) }
+    }
+
+    pub(super) fn set_back(&self, time: Duration) {
+        self.ahead.fetch_sub(time.as_secs(), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let start = Timestamp::from_second(1_790_000_000).unwrap();
-        start.checked_add(self.0.elapsed()).unwrap()
+        let ahead = self.ahead.load(Ordering::SeqCst).cast_signed();
+        let start = Timestamp::from_second(790_000_000 + ahead).unwrap();
+        start.checked_add(self.since.elapsed()).unwrap()
     }
 }
 
@@ -66,7 +74,12 @@ pub(super) struct World {
     pub(super) collected: Mutex<Vec<HashSet<Digest>>>,
     pub(super) pulls: AtomicU64,
     pub(super) pull_gate: Mutex<Option<Arc<Notify>>>,
+    /// Pulls that somebody still works at.
+    pub(super) pulling: Arc<()>,
+    pub(super) start_gate: Mutex<Option<Arc<Notify>>>,
     pub(super) drain_gate: Mutex<Option<Arc<Notify>>>,
+    /// How long those that were stopped had, in the order in which they were.
+    pub(super) graces: Mutex<Vec<Duration>>,
     running: Mutex<BTreeMap<InstanceId, (InstanceReport, Digest)>>,
     pub(super) table: Mutex<RouteTable>,
     pub(super) authority: super::domains::FakeAuthority,
@@ -112,7 +125,10 @@ impl World {
             collected: Mutex::default(),
             pulls: AtomicU64::new(0),
             pull_gate: Mutex::default(),
+            pulling: Arc::default(),
+            start_gate: Mutex::default(),
             drain_gate: Mutex::default(),
+            graces: Mutex::default(),
             running: Mutex::default(),
             table: Mutex::default(),
             authority: super::domains::FakeAuthority::default(),
@@ -253,6 +269,7 @@ impl ImageStore for World {
     ) -> Result<PullProgress> {
         self.knock(image.reference.host(), login)?;
         self.pulls.fetch_add(1, Ordering::Relaxed);
+        let _pulling = Arc::clone(&self.pulling);
         let gate = self.pull_gate.lock().unwrap().clone();
         if let Some(gate) = gate {
             gate.notified().await;
@@ -308,6 +325,10 @@ impl InstanceEngine for World {
         if let Some(error) = self.refuse_starts.lock().unwrap().clone() {
             return Err(error);
         }
+        let gate = self.start_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
         let pairs = spec.variables.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned()));
         self.environments.lock().unwrap().push(pairs.collect());
         self.mounts.lock().unwrap().push(spec.volumes.clone());
@@ -338,7 +359,8 @@ impl InstanceEngine for World {
         Ok(report)
     }
 
-    async fn stop(&self, id: InstanceId, _grace: Duration) -> Result<()> {
+    async fn stop(&self, id: InstanceId, grace: Duration) -> Result<()> {
+        self.graces.lock().unwrap().push(grace);
         let left = self.failing_stops.load(Ordering::Relaxed);
         if left > 0 && self.running.lock().unwrap().contains_key(&id) {
             self.failing_stops.store(left - 1, Ordering::Relaxed);

@@ -58,7 +58,7 @@ struct Stage {
     time: StillTime,
     world: Arc<World>,
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: Arc<TestClock>,
     random: Arc<Counter>,
     control: Control,
     actor: Actor,
@@ -67,8 +67,8 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let time = StillTime::hold();
-        let clock: Arc<dyn Clock> = Arc::new(TestClock::new());
-        let world = World::new(Arc::clone(&clock));
+        let clock = Arc::new(TestClock::new());
+        let world = World::new(clock.clone());
         let store = Store::in_memory().await.unwrap();
         let random = Arc::new(Counter::default());
         let control = start(&world, &store, &clock, &random).await;
@@ -133,7 +133,7 @@ impl Stage {
     }
 }
 
-async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random: &Arc<Counter>) -> Control {
+async fn start(world: &Arc<World>, store: &Store, clock: &Arc<TestClock>, random: &Arc<Counter>) -> Control {
     let ports = Ports {
         registry: world.clone(),
         images: world.clone(),
@@ -141,7 +141,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<dyn Clock>, random
         volumes: world.clone(),
         router: world.clone(),
         authority: world.clone(),
-        clock: Arc::clone(clock),
+        clock: clock.clone(),
         random: random.clone(),
         machine: Arc::new(Vec::new),
         pack: crate::Pack::nothing(),

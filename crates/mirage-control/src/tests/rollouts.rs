@@ -40,6 +40,116 @@ async fn cancelling_answers_when_nothing_of_the_deployment_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn cancelling_answers_when_the_pull_has_stopped() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    *stage.world.pull_gate.lock().unwrap() = Some(Arc::default());
+    let first = stage.create("acme/web:1").await;
+    stage.until(first.id, |d| d.phase == Phase::Preparing).await;
+    assert_eq!(Arc::strong_count(&stage.world.pulling), 2);
+    let cancelled = stage.control.cancel(&stage.actor, first.id).await.unwrap();
+    assert_eq!(cancelled.phase, Phase::Cancelled);
+    assert_eq!(Arc::strong_count(&stage.world.pulling), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelling_answers_when_nothing_can_start_any_more() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.world.publish_image("docker.io/acme/web:2", 2, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let gate = Arc::new(tokio::sync::Notify::new());
+    *stage.world.start_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let second = stage.deploy("acme/web:2").await;
+    stage.until(second.id, |d| d.phase == Phase::Starting).await;
+    stage.settle().await;
+    let cancel = stage.control.cancel(&stage.actor, second.id);
+    let opened = async {
+        stage.settle().await;
+        let phase = stage.store.deployment(second.id).await.unwrap().unwrap().phase;
+        assert_eq!(phase, Phase::Starting, "the engine may still start it");
+        gate.notify_one();
+        stage.settle().await;
+    };
+    let (cancelled, ()) = tokio::join!(cancel, opened);
+    assert_eq!(cancelled.unwrap().phase, Phase::Cancelled);
+    assert_eq!(stage.world.running(), [digest(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_has_the_grace_of_the_deployment_that_it_is_of() {
+    let stage = Stage::new().await;
+    for n in 1..=3 {
+        stage.world.publish_image(&format!("docker.io/acme/web:{n}"), n, Behaviour::Serves);
+    }
+    let mut spec = ServiceSpec::image("acme/web:1".parse().unwrap());
+    spec.stop_grace_seconds = 120;
+    let request = CreateService { name: "web".parse().ok(), ..CreateService::new(spec) };
+    let (_, first) = stage.control.create_service(&stage.actor, request).await.unwrap();
+    stage.ended(first.id).await;
+    let image = Some("acme/web:2".parse().unwrap());
+    let patch = ServicePatch { image, stop_grace_seconds: Some(7), ..ServicePatch::default() };
+    let second = stage.control.deploy(&stage.actor, &web(), patch).await.unwrap();
+    stage.ended(second.id).await;
+    stage.settle().await;
+    let back = stage.roll_back(1).await.unwrap();
+    stage.ended(back.id).await;
+    stage.settle().await;
+    stage.ended(stage.deploy("acme/web:3").await.id).await;
+    stage.settle().await;
+    let graces: Vec<_> = stage.world.graces.lock().unwrap().iter().map(Duration::as_secs).collect();
+    assert_eq!(graces, [120, 7, 120]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_follows_a_deployment_hears_that_a_newer_one_took_its_turn() {
+    let stage = Stage::new().await;
+    for n in 1..=3 {
+        stage.world.publish_image(&format!("docker.io/acme/web:{n}"), n, Behaviour::Serves);
+    }
+    *stage.world.pull_gate.lock().unwrap() = Some(Arc::default());
+    let first = stage.create("acme/web:1").await;
+    stage.until(first.id, |d| d.phase == Phase::Preparing).await;
+    let second = stage.deploy("acme/web:2").await;
+    stage.deploy("acme/web:3").await;
+    let about = mirage_store::EventFilter { deployment: Some(second.id), ..Default::default() };
+    let last = stage.store.events(&about, 0, 10).await.unwrap().pop().unwrap();
+    assert_eq!(last.kind, EventKind::PhaseChanged { phase: Phase::Superseded });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_the_engine_cannot_do_is_in_the_log_of_events() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let full = Error::new(Code::DiskFull, "the disk is full");
+    *stage.world.refuse_starts.lock().unwrap() = Some(full);
+    stage.world.reboot();
+    stage.settle().await;
+    let why = stage.events().await.into_iter().filter_map(|kind| match kind {
+        EventKind::InstanceExited { reason, .. } => Some(reason),
+        _ => None,
+    });
+    assert!(why.into_iter().any(|reason| reason.contains("the disk is full")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_makes_nobody_ill() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    stage.clock.set_back(Duration::from_secs(24 * 3600));
+    // What is started from now on needs a while to answer.
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::NeverAnswers);
+    stage.world.reboot();
+    stage.settle().await;
+    let started = stage.world.instances();
+    assert_eq!(started.len(), 1);
+    stage.time.pass(Duration::from_secs(20), Duration::from_millis(200)).await;
+    assert_eq!(stage.world.instances(), started, "it has its time to get well");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deployment_that_waits_for_its_turn_is_cancelled_at_once() {
     let stage = Stage::new().await;
     for n in 1..=3 {

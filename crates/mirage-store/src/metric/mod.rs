@@ -27,6 +27,10 @@ const ROW_BYTES: usize = 22;
 /// Bytes of the row that says how much there is of one time.
 const TICK_BYTES: usize = 24;
 
+/// Time that does not pass between two minutes, in seconds, unless the next one confirms it: a clock that is days
+/// ahead for a minute must not cost the week.
+const LEAP: i64 = 3_600;
+
 /// Rows written by one statement.
 const ROWS: usize = 1_000;
 
@@ -96,13 +100,22 @@ impl Tx {
             .filter_map(|(service, point)| Some((*numbers.get(service)?, point.pack())))
             .collect();
         rows.sort_unstable_by_key(|(number, _)| *number);
-        self.write_points(Level::Minute, minute, &rows).await?;
         let now = minute + Level::Minute.seconds();
+        // Whether so much time has passed is known when the next minute follows.
+        let seen = match self.newest_before(minute).await? {
+            Some(before) if now - before > LEAP => before + Level::Minute.seconds(),
+            _ => now,
+        };
+        // What is still to come was written before the clock was set back, and nothing would follow it.
+        for level in Level::ALL {
+            self.forget(level, now..i64::MAX).await?;
+        }
+        self.write_points(Level::Minute, minute, &rows).await?;
         for (from, to) in Level::ALL.into_iter().zip(Level::ALL.into_iter().skip(1)) {
-            self.roll_up(from, to, now).await?;
+            self.roll_up(from, to, seen).await?;
         }
         if now == Level::TenMinutes.floor(now) {
-            self.prune(now, bytes_max).await?;
+            self.prune(seen, bytes_max).await?;
         }
         Ok(())
     }
@@ -135,6 +148,16 @@ impl Tx {
             numbers.extend(number.map(|number| (service, number)));
         }
         Ok(numbers)
+    }
+
+    /// The newest minute before this one.
+    async fn newest_before(&mut self, minute: i64) -> Result<Option<i64>> {
+        sqlx::query_scalar("SELECT MAX(time) FROM metric_tick WHERE level = ? AND time < ?")
+            .bind(Level::Minute.seconds())
+            .bind(minute)
+            .fetch_one(&mut *self.inner)
+            .await
+            .map_err(|error| failed("read metrics", error))
     }
 
     async fn write_points(&mut self, level: Level, time: i64, rows: &[(i64, Vec<u8>)]) -> Result<()> {

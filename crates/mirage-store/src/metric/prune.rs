@@ -1,5 +1,7 @@
 //! What is too old goes, and what is too much.
 
+use std::ops::Range;
+
 use mirage_core::Result;
 use sqlx::Row;
 
@@ -18,7 +20,7 @@ impl Tx {
         for level in Level::ALL.into_iter().rev() {
             let allowed = share + left_over;
             let (oldest, used) = self.fitting(level, now - level.kept(), allowed).await?;
-            self.forget_before(level, oldest).await?;
+            self.forget(level, i64::MIN..oldest).await?;
             left_over = allowed - used;
         }
         Ok(())
@@ -46,14 +48,16 @@ impl Tx {
         Ok((oldest, used))
     }
 
-    async fn forget_before(&mut self, level: Level, oldest: i64) -> Result<()> {
+    /// Forgets the points of a level at these times.
+    pub(super) async fn forget(&mut self, level: Level, times: Range<i64>) -> Result<()> {
         for delete in [
-            "DELETE FROM metric_point WHERE level = ? AND time < ?",
-            "DELETE FROM metric_tick WHERE level = ? AND time < ?",
+            "DELETE FROM metric_point WHERE level = ? AND time >= ? AND time < ?",
+            "DELETE FROM metric_tick WHERE level = ? AND time >= ? AND time < ?",
         ] {
             sqlx::query(delete)
                 .bind(level.seconds())
-                .bind(oldest)
+                .bind(times.start)
+                .bind(times.end)
                 .execute(&mut *self.inner)
                 .await
                 .map_err(|error| failed("forget old metrics", error))?;

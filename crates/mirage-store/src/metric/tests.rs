@@ -124,6 +124,21 @@ async fn minutes_become_hours_and_nothing_is_lost_or_doubled_on_the_way() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_weeks_ahead_for_a_minute_costs_nothing() {
+    let store = Store::in_memory().await.unwrap();
+    let ids = services(&store, 1).await;
+    let hours = 30;
+    for minute in 0..hours * 60 {
+        if minute == hours * 30 {
+            add(&store, START + 3 * WEEK + 540, &[(ids[0], busy(0))], METRICS_BYTES_MAX).await;
+        }
+        add(&store, START + minute * 60, &[(ids[0], busy(0))], METRICS_BYTES_MAX).await;
+    }
+    let points = store.metrics(ids[0], START, START + 4 * WEEK).await.unwrap();
+    assert_eq!(requests(&points), u64::try_from(hours).unwrap() * 60 * 624);
+}
+
+#[tokio::test]
 async fn a_service_that_is_gone_takes_its_points_along() {
     let store = Store::in_memory().await.unwrap();
     let ids = services(&store, 2).await;

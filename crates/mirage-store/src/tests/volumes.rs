@@ -135,8 +135,10 @@ async fn once_the_deletion_has_begun_nobody_finds_the_volume() {
     let mut tx = store.begin().await.unwrap();
     tx.insert_volume(&gone).await.unwrap();
     tx.insert_volume(&kept).await.unwrap();
-    assert_eq!(tx.begin_purge(now()).await.unwrap(), std::slice::from_ref(&gone));
-    assert_eq!(tx.begin_purge(now()).await.unwrap(), []);
+    assert_eq!(tx.begin_purge(now(), &[kept.id]).await.unwrap(), []);
+    let both = [gone.id, kept.id];
+    assert_eq!(tx.begin_purge(now(), &both).await.unwrap(), std::slice::from_ref(&gone));
+    assert_eq!(tx.begin_purge(now(), &both).await.unwrap(), []);
     tx.commit().await.unwrap();
     assert_eq!(store.volume(gone.id).await.unwrap(), None);
     assert_eq!(store.purging_volumes().await.unwrap(), std::slice::from_ref(&gone));
