@@ -366,6 +366,10 @@ impl InstanceEngine for World {
             self.failing_stops.store(left - 1, Ordering::Relaxed);
             return Err(Error::new(Code::Internal, "it withstands"));
         }
+        if self.running.lock().unwrap().contains_key(&id) {
+            // A process does not end at once.
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(2))).await.unwrap();
+        }
         self.running.lock().unwrap().remove(&id);
         self.changed.notify_one();
         Ok(())
