@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mirage_core::{
     Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, EventKind, Name,
-    Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger, VariableInput,
-    VariableName, host_label,
+    Phase, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
+    VariableInput, VariableName, host_label,
 };
 use mirage_store::{NewDeployment, Tx};
 
@@ -221,7 +221,11 @@ impl Control {
         let id = DeploymentId::from_random(self.parts.random.bytes16());
         let replaces = tx.active_deployment(service).await?;
         let created_at = self.parts.clock.now();
-        tx.insert_deployment(&NewDeployment { id, service, revision, trigger, replaces, created_at }).await?;
+        let new = NewDeployment { id, service, revision, trigger, replaces, created_at };
+        for superseded in tx.insert_deployment(&new).await? {
+            let kind = EventKind::PhaseChanged { phase: Phase::Superseded };
+            tx.append(Actor::platform().event_of(created_at, (service, superseded), kind)).await?;
+        }
         let previous = match replaces {
             Some(active) => tx.image_of_deployment(active).await?.map(|image| image.digest.to_string()),
             None => None,

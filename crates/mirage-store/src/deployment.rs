@@ -126,14 +126,17 @@ impl Store {
 }
 
 impl Tx {
-    /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it.
-    pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<()> {
-        sqlx::query("UPDATE deployment SET phase = 'superseded', finished_at = ? WHERE service_id = ? AND phase = 'queued'")
-            .bind(micros(new.created_at))
-            .bind(text(new.service))
-            .execute(&mut *self.inner)
-            .await
-            .map_err(|error| failed("supersede a deployment", error))?;
+    /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it. Answers with these.
+    pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<Vec<DeploymentId>> {
+        let superseded = sqlx::query(
+            "UPDATE deployment SET phase = 'superseded', finished_at = ?
+             WHERE service_id = ? AND phase = 'queued' RETURNING id",
+        )
+        .bind(micros(new.created_at))
+        .bind(text(new.service))
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(|error| failed("supersede a deployment", error))?;
         sqlx::query(
             "INSERT INTO deployment (id, service_id, revision, phase, reason, replaces, created_at)
              VALUES (?, ?, ?, 'queued', ?, ?, ?)",
@@ -147,7 +150,7 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(|error| failed("write a deployment", error))?;
-        Ok(())
+        superseded.iter().map(|row| row.parsed("id")).collect()
     }
 
     /// The phase of a deployment, read inside the decision.

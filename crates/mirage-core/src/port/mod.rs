@@ -6,6 +6,7 @@ mod clock;
 mod engine;
 mod images;
 mod router;
+mod traces;
 mod volumes;
 
 pub use certificates::{CertificateAuthority, CertificateOrder, ChallengeStage};
@@ -13,4 +14,5 @@ pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
 pub use router::Router;
+pub use traces::TraceSink;
 pub use volumes::{Archive, VolumeSize, VolumeStore};

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use mirage_control::access::AdminToken;
 use mirage_control::{Control, Pack, Ports, Settings};
-use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
+use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, TraceSink};
 use mirage_core::{Code, Error, Platform as ImagePlatform, RegistryHost, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_engine::volume::LocalVolumes;
@@ -39,6 +39,7 @@ pub(crate) use token::admin_token;
 use vault::vault_keys;
 
 use crate::clock::{SystemClock, SystemRandomness};
+use crate::otlp::Exporter;
 use crate::systemd::Manager;
 
 /// Network namespaces kept ready for the next starts.
@@ -52,6 +53,7 @@ pub(crate) struct Platform {
     engine: Arc<LocalEngine>,
     store: mirage_oci::content::ContentStore,
     through: Option<PullThrough>,
+    traces: Option<Arc<Exporter>>,
     run: PathBuf,
     api: JoinHandle<()>,
     housekeeping: Vec<JoinHandle<()>>,
@@ -121,6 +123,10 @@ impl Platform {
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
         };
+        let traces = match &options.otlp_endpoint {
+            Some(endpoint) => Some(Arc::new(Exporter::start(endpoint).await?)),
+            None => None,
+        };
         let ports = Ports {
             registry: Arc::new(joined.client),
             images,
@@ -132,6 +138,7 @@ impl Platform {
             random: Arc::clone(&random),
             machine,
             pack: Pack::new(move |wish| Box::pin(backup::pack(packing.clone(), wish))),
+            traces: traces.clone().map(|traces| traces as Arc<dyn TraceSink>),
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
@@ -167,6 +174,7 @@ impl Platform {
             engine,
             store: joined.store,
             through,
+            traces,
             run: node.run,
             api,
             housekeeping,
@@ -196,6 +204,9 @@ impl Platform {
         self.housekeeping.iter().for_each(JoinHandle::abort);
         forget_logins(self.through.as_ref());
         self.control.stop().await;
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
     }
 
     /// Stops everything a data folder's platform runs, without deciding anything.
