@@ -1,5 +1,6 @@
 //! A collector that takes what it is sent, and some that do worse.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,11 +44,11 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (heard, requests) = mpsc::unbounded_channel();
-        let mut manners = manners.to_vec().into_iter();
+        let mut manners = VecDeque::from(manners.to_vec());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, manners.next().unwrap_or(TAKES), heard.clone()));
+                tokio::spawn(serve(stream, manners.pop_front().unwrap_or(TAKES), heard.clone()));
             }
         });
         Self { address, requests }
