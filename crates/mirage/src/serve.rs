@@ -78,7 +78,7 @@ impl ServeArgs {
             data: global.data_dir(),
             listen: handed.api_address().unwrap_or(self.listen),
             proxy_listen: handed.proxy_address().unwrap_or(self.proxy_listen),
-            proxy_tls_listen: self.proxy_tls_listen,
+            proxy_tls_listen: handed.proxy_tls_address().or(self.proxy_tls_listen),
             acme: Acme {
                 directory: self.acme_directory.clone(),
                 email: self.acme_email.clone(),

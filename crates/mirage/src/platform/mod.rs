@@ -110,9 +110,8 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let router =
-            proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &options.handed.proxy)
-                .await?;
+        let handed = options.handed.of_proxy();
+        let router = proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &handed).await?;
         let (proxy_listen, proxy_tls_listen) = (router.listen, router.tls);
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
@@ -167,7 +166,7 @@ impl Platform {
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
-            tokio::spawn(proxy::keep(node.run.clone(), router, options.handed.proxy, control.clone())),
+            tokio::spawn(proxy::keep(node.run.clone(), router, handed, control.clone())),
         ];
         Ok(Self {
             control,

@@ -147,8 +147,8 @@ fn a_certificate_that_is_brought_is_served_and_one_that_cannot_be_changes_nothin
     stage.done(&["domain", "add", "web", SHOP, "--no-certificate"]);
     stage.refused(&["domain", "add", "other", SHOP], "ROUTE_CONFLICT");
     stage.refused(&["domain", "add", "other", "other-production.localhost"], "INVALID_REQUEST");
-    let (file, key) = town.authority.sign_own(&folder, SHOP).unwrap();
-    let (stranger, strange_key) = town.authority.sign_own(&folder, "stranger.example.test").unwrap();
+    let (file, key) = Authority::sign_own(&folder, SHOP).unwrap();
+    let (stranger, strange_key) = Authority::sign_own(&folder, "stranger.example.test").unwrap();
     let text = |path: &Path| path.display().to_string();
     let bring = |file: &Path, key: &Path| {
         ["domain", "certificate", SHOP, "--cert", &text(file), "--key", &text(key)].map(str::to_owned)
