@@ -326,3 +326,32 @@ async fn a_certificate_of_ones_own_is_served_at_once_and_one_that_cannot_be_chan
     assert_eq!(stage.served(SHOP, Some(&good)).await, None);
     assert_eq!(stage.hosts(), [("web-production.localhost".into(), 1, false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_about_a_domain_is_in_the_event_log_with_before_and_after() {
+    let stage = Stage::with_web().await;
+    stage.add(SHOP).await.unwrap();
+    for (redirect_https, certificate) in [(false, true), (false, true), (true, false)] {
+        let changed = NewDomain { redirect_https, certificate, ..new(SHOP) };
+        stage.control.add_domain(&stage.actor, &web(), changed).await.unwrap();
+    }
+    let about = |kind: &str| mirage_store::EventFilter { kind: Some(kind.into()), ..Default::default() };
+    assert_eq!(stage.store.events(&about("domainAdded"), 0, 10).await.unwrap().len(), 1);
+    let changed = stage.store.events(&about("domainChanged"), 0, 10).await.unwrap();
+    let told: Vec<_> = changed
+        .into_iter()
+        .map(|event| {
+            let EventKind::DomainChanged { domain, changes } = event.kind else { panic!("{:?}", event.kind) };
+            assert_eq!((domain.as_str(), event.actor.as_str()), (SHOP, stage.actor.name()));
+            let each = changes.into_iter().map(|it| format!("{} {:?} {:?}", it.field, it.before, it.after));
+            each.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            vec![r#"redirectHttps Some("true") Some("false")"#],
+            vec![r#"redirectHttps Some("false") Some("true")"#, r#"certificate Some("acme") Some("none")"#],
+        ]
+    );
+}
