@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::port::{CertificateAuthority, CertificateOrder, ChallengeStage};
+use mirage_core::port::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage};
 use mirage_core::*;
 
 use super::fakes::{Behaviour, World};
@@ -18,6 +18,8 @@ use crate::{DomainView, NewDomain};
 pub(super) struct FakeAuthority {
     /// So many more orders are refused.
     pub(super) refusals: AtomicU64,
+    /// What it asks for then.
+    retry_after: Mutex<Option<Duration>>,
     /// While set, an order stays as it is once its proof is shown.
     pub(super) stuck: Mutex<bool>,
     pub(super) registered: AtomicU64,
@@ -75,12 +77,16 @@ impl CertificateAuthority for World {
         Ok("a key".to_owned().into())
     }
 
-    async fn register(&self) -> Result<Secret> {
+    async fn register(&self) -> Result<Secret, AuthorityRefusal> {
         self.authority.registered.fetch_add(1, Ordering::SeqCst);
         Ok("an account".to_owned().into())
     }
 
-    async fn obtain(&self, order: &CertificateOrder<'_>, stage: &dyn ChallengeStage) -> Result<String> {
+    async fn obtain(
+        &self,
+        order: &CertificateOrder<'_>,
+        stage: &dyn ChallengeStage,
+    ) -> Result<String, AuthorityRefusal> {
         assert_eq!((order.account.reveal(), order.key.reveal()), ("an account", "a key"));
         let authority = &self.authority;
         let begun = order.begun.is_some();
@@ -93,7 +99,8 @@ impl CertificateAuthority for World {
         }
         if authority.refusals.load(Ordering::SeqCst) > 0 {
             authority.refusals.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::new(Code::TargetUnavailable, "nobody answers at the domain").hint("check DNS"));
+            let error = Error::new(Code::TargetUnavailable, "nobody answers at the domain").hint("check DNS");
+            return Err(AuthorityRefusal { error, retry_after: *authority.retry_after.lock().unwrap() });
         }
         let now = self.clock.now();
         Ok(chain(now, now + SignedDuration::from_hours(6)))
@@ -354,4 +361,18 @@ async fn what_is_changed_about_a_domain_is_in_the_event_log_with_before_and_afte
             vec![r#"redirectHttps Some("false") Some("true")"#, r#"certificate Some("acme") Some("none")"#],
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_asks_to_be_left_alone_for_a_while_is() {
+    let stage = Stage::with_web().await;
+    stage.world.authority.refusals.store(1, Ordering::SeqCst);
+    *stage.world.authority.retry_after.lock().unwrap() = Some(Duration::from_secs(3 * 3600));
+    stage.add(SHOP).await.unwrap();
+    let failed = stage.until_domain(SHOP, |status| status.last_error.is_some()).await;
+    let pause = failed.next_renewal_at.unwrap().duration_since(failed.last_tried_at.unwrap());
+    assert!((180..=199).contains(&pause.as_mins()), "{pause:?}");
+    stage.until_before(failed.next_renewal_at.unwrap()).await;
+    assert_eq!(stage.world.authority.orders.lock().unwrap().len(), 1);
+    stage.until_domain(SHOP, |status| status.issued_at.is_some()).await;
 }

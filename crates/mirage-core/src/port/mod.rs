@@ -9,7 +9,7 @@ mod router;
 mod traces;
 mod volumes;
 
-pub use certificates::{CertificateAuthority, CertificateOrder, ChallengeStage};
+pub use certificates::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage};
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
