@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use mirage_core::{Code, Error, Name, Reference, RestartPolicy, Result, Statuses};
+use mirage_core::{Code, Domain, Error, Name, Reference, RestartPolicy, Result, Statuses};
 
 use super::Context;
 use super::api::segment;
@@ -13,8 +13,8 @@ use super::follow::follow_deployment;
 use super::login::LoginArgs;
 use super::progress::show_plan;
 use super::wire::{
-    Change, Created, Deployment, Healthcheck, InspectImage, Mount, NewService, Password, Resources, Rollout,
-    Service, Told,
+    Change, Created, Deployment, Healthcheck, InspectImage, Mount, NewDomain, NewService, Password,
+    Resources, Rollout, Service, Told,
 };
 
 /// Deploy an image and wait until it serves
@@ -58,6 +58,9 @@ pub struct DeployArgs {
     /// Mount no volume any more; those it had are kept
     #[arg(long, conflicts_with = "volumes")]
     no_volume: bool,
+    /// Give it a domain, with a certificate; several times for several. `mirage domain` says more of one
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    domains: Vec<String>,
     /// Number of instances
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
@@ -140,6 +143,7 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
             .hint("give the service a name with `--name`")
         })?,
     };
+    let domains = args.domains.iter().map(|text| text.parse()).collect::<Result<Vec<Domain>>>()?;
     let path = segment(&format!("{}/{}/{name}", args.project, args.environment));
     let existing = match context.api.get::<Service>(&format!("/api/services/{path}")).await {
         Ok(service) => Some(service),
@@ -162,6 +166,13 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
     }
     let (service, deployment) = match existing {
         Some(service) => {
+            // What it has keeps what holds for it.
+            for domain in
+                domains.iter().filter(|domain| !service.domains.iter().any(|own| own == domain.as_str()))
+            {
+                let path = format!("/api/services/{}/domains", service.id);
+                context.api.post::<serde_json::Value>(&path, &new_domain(domain)).await?;
+            }
             let path = format!("/api/services/{}/deploy", service.id);
             let deployment: Told<Deployment> = context.api.post(&path, &change(&args)?).await?;
             (service, deployment)
@@ -171,6 +182,7 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
                 name: Some(name.to_string()),
                 project: Some(args.project.clone()),
                 environment: Some(args.environment.clone()),
+                domains: domains.iter().map(new_domain).collect(),
                 settings: change(&args)?,
             };
             let made: Created = context.api.post("/api/services/from-image", &request).await?;
@@ -217,6 +229,10 @@ fn change(args: &DeployArgs) -> Result<Change> {
         rollout: rollout(args),
         stop_grace_seconds: args.stop_grace,
     })
+}
+
+fn new_domain(domain: &Domain) -> NewDomain {
+    NewDomain { domain: domain.to_string(), redirect_https: true, certificate: true }
 }
 
 fn ports(args: &DeployArgs) -> Option<Vec<u16>> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::api::segment;
-use super::wire::{Password, Told};
+use super::wire::{NewDomain, Password, Told};
 
 /// The largest file that is sent, in bytes.
 const LARGEST: u64 = 256 * 1024;
@@ -89,14 +89,6 @@ pub struct CertificateArgs {
 pub struct RenewArgs {
     /// The domain
     domain: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NewDomain {
-    domain: String,
-    redirect_https: bool,
-    certificate: bool,
 }
 
 #[derive(Serialize)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mirage_core::{
     Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, EventKind, Name,
-    Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger, VariableInput,
-    VariableName, host_label,
+    Phase, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
+    VariableInput, VariableName, host_label,
 };
 use mirage_store::{NewDeployment, Tx};
 
@@ -223,8 +223,8 @@ impl Control {
         let created_at = self.parts.clock.now();
         let new = NewDeployment { id, service, revision, trigger, replaces, created_at };
         for superseded in tx.insert_deployment(&new).await? {
-            let kind = EventKind::PhaseChanged { phase: mirage_core::Phase::Superseded };
-            tx.append(actor.event_of(created_at, (service, superseded), kind)).await?;
+            let kind = EventKind::PhaseChanged { phase: Phase::Superseded };
+            tx.append(Actor::platform().event_of(created_at, (service, superseded), kind)).await?;
         }
         let previous = match replaces {
             Some(active) => tx.image_of_deployment(active).await?.map(|image| image.digest.to_string()),

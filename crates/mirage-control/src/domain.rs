@@ -2,7 +2,7 @@
 
 use mirage_core::{
     CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, EventKind, Name,
-    Project, Result, Secret, Service,
+    Project, Result, Secret, Service, SettingChange,
 };
 use mirage_store::{CertificateRecord, Tx};
 
@@ -213,24 +213,26 @@ impl Control {
             (true, Some(CertificateSource::Own)) => CertificateSource::Own,
             (true, _) => CertificateSource::Acme,
         };
-        tx.set_domain(&DomainRecord {
+        let after = DomainRecord {
             domain: domain.clone(),
             service: service.id,
             redirect_https: *redirect_https,
             certificate: source,
             created_at: before.as_ref().map_or(now, |before| before.created_at),
-        })
-        .await?;
+        };
+        tx.set_domain(&after).await?;
         if source_before != Some(source) {
             let mut certificate = CertificateRecord::none(domain.clone());
             certificate.status.next_renewal_at = (source == CertificateSource::Acme).then_some(now);
             tx.set_certificate(&certificate).await?;
         }
-        if before.is_none() {
-            let kind = EventKind::DomainAdded { domain: domain.to_string() };
-            tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await?;
-        }
-        Ok(())
+        let changes = before.as_ref().map(|before| differences(before, &after));
+        let kind = match changes {
+            None => EventKind::DomainAdded { domain: domain.to_string() },
+            Some(changes) if changes.is_empty() => return Ok(()),
+            Some(changes) => EventKind::DomainChanged { domain: domain.to_string(), changes },
+        };
+        tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await
     }
 
     /// Brings what was written about domains to the proxy. What fails now is made up for by the next round.
@@ -264,6 +266,22 @@ impl Control {
         let (service, project, environment) = (service.name, project.name, environment.name);
         Ok(Some(DomainView { record, service, project, environment, certificate }))
     }
+}
+
+/// What holds for a domain now that did not before.
+fn differences(before: &DomainRecord, after: &DomainRecord) -> Vec<SettingChange> {
+    let all = [
+        ("redirectHttps", before.redirect_https.to_string(), after.redirect_https.to_string()),
+        ("certificate", before.certificate.as_str().to_owned(), after.certificate.as_str().to_owned()),
+    ];
+    let different = all.into_iter().filter(|(_, before, after)| before != after);
+    different
+        .map(|(field, before, after)| SettingChange {
+            field: field.into(),
+            before: Some(before),
+            after: Some(after),
+        })
+        .collect()
 }
 
 fn at_certificate(what: String) -> Error {

@@ -29,6 +29,7 @@ mod push;
 mod read;
 mod reconcile;
 mod token;
+mod traces;
 mod variable;
 mod volume;
 
@@ -65,6 +66,7 @@ use certificates::Certificates;
 use metrics::Meter;
 use parts::Parts;
 use reconcile::Reconciler;
+use traces::Tracer;
 
 /// The platform, as everybody who asks it for something sees it. Cheap to clone.
 #[derive(Clone)]
@@ -73,6 +75,7 @@ pub struct Control {
     reconciler: Arc<Reconciler>,
     meter: Arc<Meter>,
     certificates: Arc<Certificates>,
+    tracer: Arc<Tracer>,
 }
 
 impl Control {
@@ -80,11 +83,13 @@ impl Control {
     pub async fn start(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Result<Self> {
         let parts = Arc::new(Parts::new(store, vault, ports, settings));
         parts.grants.read(&parts.store).await?;
+        // Before anything can end.
+        let tracer = Tracer::start(&parts).await?;
         let reconciler = Reconciler::start(Arc::clone(&parts)).await?;
         reconciler.follow_domains().await?;
         let certificates = Certificates::start(Arc::clone(&parts));
         let meter = Meter::start(Arc::clone(&parts));
-        Ok(Self { parts, reconciler, meter, certificates })
+        Ok(Self { parts, reconciler, meter, certificates, tracer })
     }
 
     /// Follows the pushes that nobody was there to see. Asks registries, so nobody should wait for it.
@@ -97,6 +102,7 @@ impl Control {
         self.meter.stop();
         self.certificates.stop().await;
         self.reconciler.stop().await;
+        self.tracer.stop();
         self.parts.store.close().await;
     }
 

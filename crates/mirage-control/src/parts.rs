@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use mirage_core::port::{
-    CertificateAuthority, Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, VolumeStore,
+    CertificateAuthority, Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, TraceSink,
+    VolumeStore,
 };
 use mirage_core::{
     Event, Platform, RegistryHost, Result, Revision, Service, VariableName, VariableText, VariableValue,
@@ -43,6 +44,8 @@ pub struct Ports {
     pub machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
     /// How a backup is made.
     pub pack: Pack,
+    /// Who is told how deployments went, where somebody wants to know.
+    pub traces: Option<Arc<dyn TraceSink>>,
 }
 
 /// What a platform is put together from.
@@ -59,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Randomness>,
     pub(crate) machine: Arc<dyn Fn() -> Vec<Finding> + Send + Sync>,
     pub(crate) pack: Pack,
+    pub(crate) traces: Option<Arc<dyn TraceSink>>,
     /// Held while a backup is being made.
     pub(crate) packing: Arc<Mutex<()>>,
     pub(crate) settings: Settings,
@@ -100,8 +104,19 @@ impl Parts {
     }
 
     pub(crate) fn new(store: Store, vault: Vault, ports: Ports, settings: Settings) -> Self {
-        let Ports { registry, images, engine, volumes, router, authority, clock, random, machine, pack } =
-            ports;
+        let Ports {
+            registry,
+            images,
+            engine,
+            volumes,
+            router,
+            authority,
+            clock,
+            random,
+            machine,
+            pack,
+            traces,
+        } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
         Self {
@@ -117,6 +132,7 @@ impl Parts {
             random,
             machine,
             pack,
+            traces,
             packing: Arc::default(),
             settings,
             grants: Grants::default(),

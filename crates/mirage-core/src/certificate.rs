@@ -1,5 +1,7 @@
 //! Certificates: how each stands, and when it is renewed.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +50,12 @@ impl Validity {
     }
 }
 
-/// How long to wait after this many failures in a row, at most a tenth longer by chance.
-pub fn retry_pause(failures: u32, chance: u32) -> SignedDuration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(LONGEST_PAUSE);
+/// How long to wait after this many failures in a row, at most a tenth longer by chance. Where the authority asked to
+/// be left alone for longer, as long as that, up to a day.
+pub fn retry_pause(failures: u32, chance: u32, asked: Option<Duration>) -> SignedDuration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    let asked = asked.map_or(0, |asked| i64::try_from(asked.as_secs()).unwrap_or(i64::MAX));
+    let doubled = doubled.max(asked).min(LONGEST_PAUSE);
     SignedDuration::from_secs(doubled + doubled / 10 * i64::from(chance) / i64::from(u32::MAX))
 }
 
@@ -114,9 +119,17 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_with_each_failure_up_to_a_day() {
-        let minutes = |failures| retry_pause(failures, 0).as_secs() / 60;
+        let minutes = |failures| retry_pause(failures, 0, None).as_secs() / 60;
         assert_eq!([1, 2, 3, 4].map(minutes), [10, 20, 40, 80]);
         assert_eq!([9, 100, u32::MAX].map(minutes), [1440; 3]);
-        assert_eq!(retry_pause(1, u32::MAX).as_secs(), 660);
+        assert_eq!(retry_pause(1, u32::MAX, None).as_secs(), 660);
+    }
+
+    #[test]
+    fn an_authority_that_asks_for_a_longer_pause_gets_it_up_to_a_day() {
+        let minutes =
+            |failures, asked| retry_pause(failures, 0, Some(Duration::from_secs(asked))).as_secs() / 60;
+        assert_eq!([60, 3600, 86_400, u64::MAX].map(|asked| minutes(1, asked)), [10, 60, 1440, 1440]);
+        assert_eq!(minutes(4, 600), 80, "a shorter one is none");
     }
 }

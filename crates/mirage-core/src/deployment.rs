@@ -33,6 +33,15 @@ pub struct Deployment {
     pub finished_at: Option<Timestamp>,
 }
 
+impl Deployment {
+    /// Whether it had the traffic, now or before another one took over.
+    pub fn was_routed(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.kind == StepKind::Route && step.finished_at.is_some() && !step.failed)
+    }
+}
+
 /// Why a deployment was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +54,24 @@ pub enum Trigger {
     Rollback,
     /// The tag was pushed to the built-in registry, and the source resolved anew.
     Push,
+}
+
+impl Trigger {
+    /// The word for it, lower-case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Deploy => "deploy",
+            Trigger::Redeploy => "redeploy",
+            Trigger::Rollback => "rollback",
+            Trigger::Push => "push",
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How far a deployment is.
@@ -150,6 +177,20 @@ pub enum StepKind {
     Route,
     /// Old requests finished, old processes stopped.
     Drain,
+}
+
+impl StepKind {
+    /// The word for it, lower-case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepKind::Resolve => "resolve",
+            StepKind::Pull => "pull",
+            StepKind::Start => "start",
+            StepKind::Probe => "probe",
+            StepKind::Route => "route",
+            StepKind::Drain => "drain",
+        }
+    }
 }
 
 /// A step of a deployment that was taken.

@@ -192,5 +192,16 @@ pub enum CertificateSource {
     None,
 }
 
+impl CertificateSource {
+    /// The word for it, lower-case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acme => "acme",
+            Self::Own => "own",
+            Self::None => "none",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

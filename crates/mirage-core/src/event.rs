@@ -96,6 +96,13 @@ pub enum EventKind {
         /// Which.
         domain: String,
     },
+    /// What holds for a domain was changed.
+    DomainChanged {
+        /// Which.
+        domain: String,
+        /// What was different, and is.
+        changes: Vec<SettingChange>,
+    },
     /// A domain was taken away from its service.
     DomainRemoved {
         /// Which.
@@ -263,6 +270,7 @@ impl EventKind {
             Self::VolumePurged { .. } => "volumePurged",
             Self::BackedUp { .. } => "backedUp",
             Self::DomainAdded { .. } => "domainAdded",
+            Self::DomainChanged { .. } => "domainChanged",
             Self::DomainRemoved { .. } => "domainRemoved",
             Self::CertificateInstalled { .. } => "certificateInstalled",
             Self::CertificateFailed { .. } => "certificateFailed",

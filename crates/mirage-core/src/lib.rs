@@ -37,6 +37,7 @@ mod secret;
 mod service;
 mod size;
 mod statuses;
+mod trace;
 mod traffic;
 mod usage;
 mod variable;
@@ -86,6 +87,7 @@ pub use secret::Secret;
 pub use service::{Port, Service, ServiceSpec, Source};
 pub use size::human_bytes;
 pub use statuses::Statuses;
+pub use trace::{Span, SpanOutcome, SpanValue, TracedDeployment};
 pub use traffic::{
     LATENCY_BOUNDS_MICROS, LATENCY_BUCKETS, LatencyCounts, ProcessTraffic, ProxyProcess, ServiceTraffic,
     TrafficCounts, TrafficMark,

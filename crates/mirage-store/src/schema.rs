@@ -12,7 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
-use crate::store::failed;
+use crate::store::{failed, is_full};
 
 /// The steps from an empty file to what this Mirage reads and writes.
 static STEPS: Migrator = sqlx::migrate!();
@@ -73,12 +73,13 @@ pub(crate) async fn look_at(path: &Path, now: Timestamp) -> Result<Found> {
 /// Brings a database to the schema of this Mirage.
 ///
 /// # Errors
-/// `CONFLICT` where it was written by a newer one, `INTERNAL` where a step fails; both say what is left.
+/// `CONFLICT` where it was written by a newer one, `INTERNAL` where a step fails, `DISK_FULL` where there is no room for it; all say what
+/// is left.
 pub(crate) async fn bring_up_to_date(writer: &SqlitePool, found: &Found) -> Result<()> {
     match STEPS.run(writer).await {
         Ok(()) => note_version(writer, found).await,
         Err(MigrateError::VersionMissing(version)) => Err(from_the_future(version, None)),
-        Err(error) => Err(not_brought(found, error)),
+        Err(error) => Err(not_brought(writer, found, error)),
     }
 }
 
@@ -202,7 +203,7 @@ async fn note_version(writer: &SqlitePool, found: &Found) -> Result<()> {
         .map_err(|error| failed("write a setting", error))
 }
 
-fn not_brought(found: &Found, error: MigrateError) -> Error {
+fn not_brought(writer: &SqlitePool, found: &Found, error: MigrateError) -> Error {
     let message = format!("the database could not be brought from schema {} to {}", found.schema, schema());
     let hint = match &found.copy {
         Some(copy) => format!(
@@ -211,7 +212,19 @@ fn not_brought(found: &Found, error: MigrateError) -> Error {
         ),
         None => "check the free disk, then start again".to_owned(),
     };
-    Error::new(Code::Internal, message).hint(hint).because(error)
+    let full = match &error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => is_full(error),
+        _ => false,
+    };
+    match full {
+        true => Error::new(Code::DiskFull, {
+            let options = writer.connect_options();
+            format!("{message}, because the disk that holds `{}` is full", options.get_filename().display())
+        })
+        .hint("free some space in the data directory, then start again")
+        .because(error),
+        false => Error::new(Code::Internal, message).hint(hint).because(error),
+    }
 }
 
 fn unwritable(path: &Path, cause: io::Error) -> Error {

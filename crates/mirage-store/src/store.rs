@@ -54,7 +54,7 @@ impl Store {
             .mode(OWNER_ONLY)
             .open(path)
             .and_then(|file| schema::close_to_others(&file))
-            .map_err(|error| cannot_open(path, error))?;
+            .map_err(|error| cannot_open(path, sqlx::Error::Io(error)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -150,7 +150,13 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-fn cannot_open(path: &Path, error: impl Into<anyhow::Error>) -> Error {
+fn cannot_open(path: &Path, error: sqlx::Error) -> Error {
+    if is_full(&error) {
+        let what = format!("the disk is full, so the database `{}` cannot be opened", path.display());
+        return Error::new(Code::DiskFull, what)
+            .hint("free some space in the data directory, then start again")
+            .because(error);
+    }
     Error::new(Code::Internal, format!("the database `{}` cannot be opened", path.display()))
         .hint("check that the folder is writable and the file is a Mirage database")
         .because(error)
@@ -158,12 +164,22 @@ fn cannot_open(path: &Path, error: impl Into<anyhow::Error>) -> Error {
 
 /// An error of SQLite as one of ours; a full disk is told apart.
 pub(crate) fn failed(doing: &str, error: sqlx::Error) -> Error {
-    const SQLITE_FULL: &str = "13";
-    let full = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == SQLITE_FULL);
-    match full {
+    match is_full(&error) {
         true => Error::new(Code::DiskFull, format!("the disk is full, so Mirage could not {doing}"))
             .hint("free some space in the data directory, then ask again")
             .because(error),
         false => Error::internal(doing, error),
+    }
+}
+
+/// Whether something found no room: `SQLITE_FULL`, or the file that connections share could not be made larger
+/// (`SQLITE_IOERR_SHMSIZE`), which has no other reason.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+        error => error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| code == "13" || code == "4874"),
     }
 }

@@ -9,6 +9,7 @@ mod down;
 mod inspect;
 mod logging;
 mod memory;
+mod otlp;
 mod platform;
 mod proxy;
 mod registry;

@@ -63,16 +63,22 @@ pub(crate) struct ServeArgs {
     /// Where passwords for Amazon ECR are made, instead of at AWS
     #[arg(long, env = env::ECR_ENDPOINT, value_name = "URL")]
     pub(crate) ecr_endpoint: Option<Url>,
+    /// Collector to send traces of deployments to by OTLP over HTTP (default: none are made)
+    #[arg(long, env = env::OTLP_ENDPOINT, value_name = "URL", hide_env_values = true)]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 impl ServeArgs {
     /// The platform these words ask for.
-    pub(crate) fn options(&self, global: &Global, handed: Handed) -> PlatformOptions {
-        PlatformOptions {
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where the collector for traces has an address that cannot be one.
+    pub(crate) fn options(&self, global: &Global, handed: Handed) -> Result<PlatformOptions> {
+        Ok(PlatformOptions {
             data: global.data_dir(),
             listen: handed.api_address().unwrap_or(self.listen),
             proxy_listen: handed.proxy_address().unwrap_or(self.proxy_listen),
-            proxy_tls_listen: self.proxy_tls_listen,
+            proxy_tls_listen: handed.proxy_tls_address().or(self.proxy_tls_listen),
             acme: Acme {
                 directory: self.acme_directory.clone(),
                 email: self.acme_email.clone(),
@@ -86,8 +92,10 @@ impl ServeArgs {
             registry_mirrors: self.registry_mirrors.clone(),
             registry_ca: self.registry_ca.clone(),
             ecr_endpoint: self.ecr_endpoint.clone(),
+            // Not read by clap, which quotes what it refuses: there may be a password in it.
+            otlp_endpoint: self.otlp_endpoint.as_deref().map(str::parse).transpose()?,
             handed,
-        }
+        })
     }
 }
 
@@ -96,7 +104,7 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
     crate::memory::keep_private()?;
     let (handed, manager) = (Handed::take()?, Manager::of_this_process());
     crate::logging::start();
-    let options = args.options(global, handed);
+    let options = args.options(global, handed)?;
     let printer = Printer::new(false, true);
     runtime()?.block_on(async move {
         let mut ends = Ends::listen()?;

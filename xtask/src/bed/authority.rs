@@ -132,7 +132,7 @@ impl Authority {
     ///
     /// # Errors
     /// Where `openssl` fails.
-    pub fn sign_own(&self, folder: &Path, domain: &str) -> Result<(PathBuf, PathBuf)> {
+    pub fn sign_own(folder: &Path, domain: &str) -> Result<(PathBuf, PathBuf)> {
         let (file, key) = (folder.join(format!("{domain}.pem")), folder.join(format!("{domain}.key")));
         let (out, keyout) = (file.display().to_string(), key.display().to_string());
         let (subject, names) = (format!("/CN={domain}"), format!("subjectAltName=DNS:{domain}"));

@@ -33,6 +33,8 @@ pub struct PlatformOptions {
     pub group: Option<u32>,
     /// Opens the sockets of API and proxy beforehand and holds them, as systemd does.
     pub handed: bool,
+    /// With these also one for the proxy's TLS.
+    pub handed_tls: bool,
 }
 
 /// `mirage serve` with a data folder and ports of its own. Dropping it takes everything down.
@@ -45,6 +47,8 @@ pub struct Platform {
     came_up: bool,
     /// Sockets of API and proxy, where `mirage serve` does not open them.
     held: Option<[TcpListener; 2]>,
+    /// With them that of the proxy's TLS.
+    held_tls: Option<TcpListener>,
     // Fields are dropped in this order: the disk is unmounted before its folder is removed.
     disk: Option<Disk>,
     folder: TempDir,
@@ -94,9 +98,10 @@ impl Platform {
         if let Some([of_api, of_proxy]) = &held {
             (api, proxy) = (of_api.local_addr()?.port(), of_proxy.local_addr()?.port());
         }
+        let held_tls = options.handed_tls.then(|| TcpListener::bind("127.0.0.1:0")).transpose()?;
         let disk = options.disk_mib.map(|mib| Disk::make(folder.path(), mib)).transpose()?;
         let binary = binary.to_path_buf();
-        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, held, disk, folder })
+        Ok(Self { binary, options, api, proxy, serve: None, came_up: false, held, held_tls, disk, folder })
     }
 
     /// Starts `mirage serve` again, after [`Self::kill_control`] or [`Self::stop_control`].
@@ -116,7 +121,8 @@ impl Platform {
             None => Process::start(&mut command, self.folder.path(), "serve")?,
             Some([api, proxy]) => {
                 let files = [api.try_clone()?.into(), proxy.try_clone()?.into()];
-                Process::start_handed(&command, files, self.folder.path(), "serve")?
+                let tls = self.held_tls.as_ref().map(TcpListener::try_clone).transpose()?;
+                Process::start_handed(&command, (files, tls.map(Into::into)), self.folder.path(), "serve")?
             }
         };
         let ready =
@@ -329,6 +335,11 @@ impl Platform {
     /// Port of the proxy.
     pub fn proxy_port(&self) -> u16 {
         self.proxy
+    }
+
+    /// Port of the proxy's TLS, where its socket was opened beforehand.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.held_tls.as_ref()?.local_addr().map(|address| address.port()).ok()
     }
 
     /// Port of API and registry.

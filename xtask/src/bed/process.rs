@@ -31,27 +31,43 @@ impl Process {
         Self::spawn(command.stdin(Stdio::null()).stdout(stdout), folder, name)
     }
 
-    /// Starts the command with two open files, as 3 and 4, that were meant for it before it began (`LISTEN_FDS`).
+    /// Starts the command with two or three open files, from 3 on, that were meant for it before it began (`LISTEN_FDS`);
+    /// a third one is named as what it is for.
     ///
     /// # Errors
     /// Where it cannot be started, or there is no busybox.
-    pub fn start_handed(command: &Command, files: [OwnedFd; 2], folder: &Path, name: &str) -> Result<Self> {
-        // They come as 0 and 1, because no other number passes without `unsafe`; and a process learns its own
+    pub fn start_handed(
+        command: &Command,
+        files: ([OwnedFd; 2], Option<OwnedFd>),
+        folder: &Path,
+        name: &str,
+    ) -> Result<Self> {
+        // They come as 0, 1 and 2, because no other number passes without `unsafe`; and a process learns its own
         // number only when it is there.
-        const HAND_ON: &str =
+        const TWO: &str =
             "exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\"";
+        const THREE: &str = "exec 3<&0 4<&1 5<&2 </dev/null >/dev/null 2>>\"$0\"; \
+            export LISTEN_FDS=3 LISTEN_FDNAMES=api:proxy:proxy-tls LISTEN_PID=$$; exec \"$@\"";
+        let ([first, second], third) = files;
+        let stderr = folder.join(format!("{name}.err"));
         let mut shell = Command::new("busybox");
         shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        shell.args(["sh", "-c", HAND_ON, "sh"]).arg(command.get_program()).args(command.get_args());
-        let [first, second] = files;
-        Self::spawn(shell.stdin(first).stdout(second), folder, name)
+        shell.args(["sh", "-c", if third.is_some() { THREE } else { TWO }]).arg(&stderr);
+        shell.arg(command.get_program()).args(command.get_args()).stdin(first).stdout(second);
+        match third {
+            Some(third) => shell.stderr(third),
+            None => shell.stderr(append(&stderr)?),
+        };
+        Self::of(&mut shell, folder, name)
     }
 
     fn spawn(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
-        let stdout = folder.join(format!("{name}.out"));
-        let stderr = folder.join(format!("{name}.err"));
+        Self::of(command.stderr(append(&folder.join(format!("{name}.err")))?), folder, name)
+    }
+
+    fn of(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
+        let (stdout, stderr) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
         let child = command
-            .stderr(append(&stderr)?)
             .spawn()
             .with_context(|| format!("`{}` cannot be started", command.get_program().to_string_lossy()))?;
         Ok(Self { child, stdout, stderr })

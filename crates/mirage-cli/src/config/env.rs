@@ -38,6 +38,8 @@ pub const REGISTRY_MIRRORS: &str = "MIRAGE_REGISTRY_MIRRORS";
 pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 /// Where passwords for Amazon ECR are made.
 pub const ECR_ENDPOINT: &str = "MIRAGE_ECR_ENDPOINT";
+/// Where traces of deployments go.
+pub const OTLP_ENDPOINT: &str = "MIRAGE_OTLP_ENDPOINT";
 /// The folder of docker's settings.
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Where large files without a name are.
@@ -118,6 +120,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         "PEM files with the authorities of registries, separated by commas; `HOST=FILE` for one registry",
     ),
     (ECR_ENDPOINT, "that of AWS", "Where passwords for Amazon ECR are made: a VPC endpoint, for example"),
+    (
+        OTLP_ENDPOINT,
+        "none",
+        "Collector to send traces of deployments to by OTLP over HTTP, such as `http://127.0.0.1:4318`",
+    ),
     (DOCKER_CONFIG, "`~/.docker`", "The folder of docker's `config.json`, for `mirage credential import`"),
     (
         TEMPORARY,

@@ -15,8 +15,8 @@ pub(crate) use answer::{
     Quota, Service, Services, Step,
 };
 pub(crate) use request::{
-    Change, Healthcheck, InspectImage, Mount, NewCredential, NewService, Password, RegistryCredentials,
-    Resources, Rollback, Rollout, ServiceVariables, SharedVariables,
+    Change, Healthcheck, InspectImage, Mount, NewCredential, NewDomain, NewService, Password,
+    RegistryCredentials, Resources, Rollback, Rollout, ServiceVariables, SharedVariables,
 };
 
 /// An answer: what is read of it, and the whole of it for `--json`.

@@ -69,6 +69,15 @@ pub(crate) struct InspectImage {
     pub(crate) environment: Option<String>,
 }
 
+/// Body of `POST /api/services/{service}/domains`, and one of those that a new service is to have.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewDomain {
+    pub(crate) domain: String,
+    pub(crate) redirect_https: bool,
+    pub(crate) certificate: bool,
+}
+
 /// Body of `POST /api/services/from-image`.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +88,8 @@ pub(crate) struct NewService {
     pub(crate) project: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) environment: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) domains: Vec<NewDomain>,
     #[serde(flatten)]
     pub(crate) settings: Change,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mirage_core::port::{CertificateOrder, ChallengeStage};
+use mirage_core::port::{AuthorityRefusal, CertificateOrder, ChallengeStage};
 use mirage_core::{
     CertificateStatus, Challenge, ChallengeMethod, Code, Domain, Error, EventKind, Result, Secret, Validity,
     retry_pause,
@@ -39,7 +39,9 @@ impl Certificates {
     async fn attempt(&self, domain: &Domain) -> Result<()> {
         let outcome = match tokio::time::timeout(DEADLINE, self.obtain(domain)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(Code::DeadlineExceeded, "the certificate authority took too long")),
+            Err(_) => {
+                Err(Error::new(Code::DeadlineExceeded, "the certificate authority took too long").into())
+            }
         };
         let now = self.parts.clock.now();
         let chance = self.chance();
@@ -71,8 +73,8 @@ impl Certificates {
             }
             // The domain went meanwhile.
             Ok(None) => {}
-            Err(error) => {
-                error!(%domain, ?error, "no certificate");
+            Err(AuthorityRefusal { error, retry_after }) => {
+                error!(%domain, ?error, ?retry_after, "no certificate");
                 let reason = match error.next_step() {
                     Some(hint) => format!("{}; {hint}", error.message()),
                     None => error.message().to_owned(),
@@ -83,7 +85,7 @@ impl Certificates {
                 };
                 self.change(domain, Some(kind), |record| {
                     record.failures = record.failures.saturating_add(1);
-                    let next = now.saturating_add(retry_pause(record.failures, chance));
+                    let next = now.saturating_add(retry_pause(record.failures, chance, retry_after));
                     record.status.next_renewal_at = Some(next.unwrap_or(now));
                     record.status.last_error = Some(reason);
                     Ok(())
@@ -95,7 +97,7 @@ impl Certificates {
     }
 
     /// A certificate that serves the domain; `None` where nobody wants it any more.
-    async fn obtain(&self, domain: &Domain) -> Result<Option<New>> {
+    async fn obtain(&self, domain: &Domain) -> Result<Option<New>, AuthorityRefusal> {
         let Some((key, begun, failures)) = self.prepared(domain).await? else { return Ok(None) };
         let account = self.account().await?;
         // Who cannot be reached one way may be the other way.
@@ -114,7 +116,8 @@ impl Certificates {
                 Code::TargetUnavailable,
                 "the authority gave a certificate that has expired",
             )
-            .hint("check the clock of this machine with `date`"));
+            .hint("check the clock of this machine with `date`")
+            .into());
         }
         Ok(Some(New { chain, key, validity }))
     }
@@ -150,12 +153,12 @@ impl Certificates {
     }
 
     /// The account at the authority, made where there is none.
-    async fn account(&self) -> Result<Secret> {
+    async fn account(&self) -> Result<Secret, AuthorityRefusal> {
         let _one_at_a_time = self.registering.lock().await;
         let directory = self.parts.authority.directory();
         let binding = CertificateRecord::account_binding(directory);
         if let Some(sealed) = self.parts.store.acme_account(directory).await? {
-            return self.parts.vault.unseal(&binding, &sealed);
+            return Ok(self.parts.vault.unseal(&binding, &sealed)?);
         }
         let account = self.parts.authority.register().await?;
         let mut tx = self.parts.store.begin().await?;

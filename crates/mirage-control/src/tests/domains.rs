@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::port::Clock as _;
-use mirage_core::port::{CertificateAuthority, CertificateOrder, ChallengeStage};
+use mirage_core::port::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock as _};
 use mirage_core::*;
 
 use super::fakes::{Behaviour, World};
@@ -19,6 +18,8 @@ use crate::{DomainView, NewDomain};
 pub(super) struct FakeAuthority {
     /// So many more orders are refused.
     pub(super) refusals: AtomicU64,
+    /// What it asks for then.
+    retry_after: Mutex<Option<Duration>>,
     /// While set, an order stays as it is once its proof is shown.
     pub(super) stuck: Mutex<bool>,
     pub(super) registered: AtomicU64,
@@ -76,12 +77,16 @@ impl CertificateAuthority for World {
         Ok("a key".to_owned().into())
     }
 
-    async fn register(&self) -> Result<Secret> {
+    async fn register(&self) -> Result<Secret, AuthorityRefusal> {
         self.authority.registered.fetch_add(1, Ordering::SeqCst);
         Ok("an account".to_owned().into())
     }
 
-    async fn obtain(&self, order: &CertificateOrder<'_>, stage: &dyn ChallengeStage) -> Result<String> {
+    async fn obtain(
+        &self,
+        order: &CertificateOrder<'_>,
+        stage: &dyn ChallengeStage,
+    ) -> Result<String, AuthorityRefusal> {
         assert_eq!((order.account.reveal(), order.key.reveal()), ("an account", "a key"));
         let authority = &self.authority;
         let begun = order.begun.is_some();
@@ -94,7 +99,8 @@ impl CertificateAuthority for World {
         }
         if authority.refusals.load(Ordering::SeqCst) > 0 {
             authority.refusals.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::new(Code::TargetUnavailable, "nobody answers at the domain").hint("check DNS"));
+            let error = Error::new(Code::TargetUnavailable, "nobody answers at the domain").hint("check DNS");
+            return Err(AuthorityRefusal { error, retry_after: *authority.retry_after.lock().unwrap() });
         }
         let now = self.clock.now();
         Ok(chain(now, now + SignedDuration::from_hours(6)))
@@ -326,4 +332,47 @@ async fn a_certificate_of_ones_own_is_served_at_once_and_one_that_cannot_be_chan
     stage.control.remove_domain(&stage.actor, &domain).await.unwrap();
     assert_eq!(stage.served(SHOP, Some(&good)).await, None);
     assert_eq!(stage.hosts(), [("web-production.localhost".into(), 1, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_about_a_domain_is_in_the_event_log_with_before_and_after() {
+    let stage = Stage::with_web().await;
+    stage.add(SHOP).await.unwrap();
+    for (redirect_https, certificate) in [(false, true), (false, true), (true, false)] {
+        let changed = NewDomain { redirect_https, certificate, ..new(SHOP) };
+        stage.control.add_domain(&stage.actor, &web(), changed).await.unwrap();
+    }
+    let about = |kind: &str| mirage_store::EventFilter { kind: Some(kind.into()), ..Default::default() };
+    assert_eq!(stage.store.events(&about("domainAdded"), 0, 10).await.unwrap().len(), 1);
+    let changed = stage.store.events(&about("domainChanged"), 0, 10).await.unwrap();
+    let told: Vec<_> = changed
+        .into_iter()
+        .map(|event| {
+            let EventKind::DomainChanged { domain, changes } = event.kind else { panic!("{:?}", event.kind) };
+            assert_eq!((domain.as_str(), event.actor.as_str()), (SHOP, stage.actor.name()));
+            let each = changes.into_iter().map(|it| format!("{} {:?} {:?}", it.field, it.before, it.after));
+            each.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            vec![r#"redirectHttps Some("true") Some("false")"#],
+            vec![r#"redirectHttps Some("false") Some("true")"#, r#"certificate Some("acme") Some("none")"#],
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authority_that_asks_to_be_left_alone_for_a_while_is() {
+    let stage = Stage::with_web().await;
+    stage.world.authority.refusals.store(1, Ordering::SeqCst);
+    *stage.world.authority.retry_after.lock().unwrap() = Some(Duration::from_secs(3 * 3600));
+    stage.add(SHOP).await.unwrap();
+    let failed = stage.until_domain(SHOP, |status| status.last_error.is_some()).await;
+    let pause = failed.next_renewal_at.unwrap().duration_since(failed.last_tried_at.unwrap());
+    assert!((180..=199).contains(&pause.as_mins()), "{pause:?}");
+    stage.until_before(failed.next_renewal_at.unwrap()).await;
+    assert_eq!(stage.world.authority.orders.lock().unwrap().len(), 1);
+    stage.until_domain(SHOP, |status| status.issued_at.is_some()).await;
 }

@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
     Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry,
-    Router,
+    Router, TraceSink,
 };
 use mirage_core::*;
 use tokio::sync::Notify;
@@ -106,6 +106,8 @@ pub(super) struct World {
     pub(super) traffic: Mutex<Vec<ProcessTraffic>>,
     /// What each process says it has used.
     pub(super) cpu_micros: AtomicU64,
+    /// What was told of deployments.
+    pub(super) traces: Mutex<Vec<Vec<Span>>>,
     /// Environments of started processes.
     pub(super) environments: Mutex<Vec<Vec<(String, String)>>>,
 }
@@ -146,6 +148,7 @@ impl World {
             mounts: Mutex::default(),
             traffic: Mutex::default(),
             cpu_micros: AtomicU64::default(),
+            traces: Mutex::default(),
             environments: Mutex::default(),
         })
     }
@@ -497,5 +500,11 @@ impl Router for World {
             Some(Behaviour::Serves) => Ok(()),
             _ => Err(ProbeFailure::Refused),
         }
+    }
+}
+
+impl TraceSink for World {
+    fn accept(&self, spans: Vec<Span>) {
+        self.traces.lock().unwrap().push(spans);
     }
 }

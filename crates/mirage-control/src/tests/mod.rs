@@ -9,6 +9,7 @@ mod metrics;
 mod preflight;
 mod pushes;
 mod rollouts;
+mod traces;
 mod trouble;
 mod volumes;
 
@@ -145,6 +146,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<TestClock>, random
         random: random.clone(),
         machine: Arc::new(Vec::new),
         pack: crate::Pack::nothing(),
+        traces: Some(world.clone()),
     };
     let settings = Settings {
         platform: Platform::linux("x86_64"),

@@ -1,10 +1,12 @@
 //! Where certificates come from.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::certificate::{Challenge, ChallengeMethod, Validity};
 use crate::domain::Domain;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// A certificate authority that is asked by program, and what can be said of certificates without one.
@@ -24,13 +26,35 @@ pub trait CertificateAuthority: Send + Sync {
     fn new_key(&self) -> Result<Secret>;
 
     /// Makes an account, and answers with all that is needed to use it.
-    async fn register(&self) -> Result<Secret>;
+    ///
+    /// # Errors
+    /// With what the authority said.
+    async fn register(&self) -> Result<Secret, AuthorityRefusal>;
 
     /// Orders a certificate and waits until it is there; answers with its chain as PEM.
     ///
     /// # Errors
     /// With what the authority said.
-    async fn obtain(&self, order: &CertificateOrder<'_>, stage: &dyn ChallengeStage) -> Result<String>;
+    async fn obtain(
+        &self,
+        order: &CertificateOrder<'_>,
+        stage: &dyn ChallengeStage,
+    ) -> Result<String, AuthorityRefusal>;
+}
+
+/// Why an authority gave nothing.
+#[derive(Clone, Debug)]
+pub struct AuthorityRefusal {
+    /// What it said.
+    pub error: Error,
+    /// How long it asked to be left alone (`Retry-After`), where it did.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Error> for AuthorityRefusal {
+    fn from(error: Error) -> Self {
+        Self { error, retry_after: None }
+    }
 }
 
 /// What is to be ordered.

@@ -6,11 +6,13 @@ mod clock;
 mod engine;
 mod images;
 mod router;
+mod traces;
 mod volumes;
 
-pub use certificates::{CertificateAuthority, CertificateOrder, ChallengeStage};
+pub use certificates::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage};
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
 pub use router::Router;
+pub use traces::TraceSink;
 pub use volumes::{Archive, VolumeSize, VolumeStore};

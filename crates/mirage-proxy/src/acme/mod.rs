@@ -12,11 +12,11 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use instant_acme::{Account, AccountCredentials, NewAccount};
-use mirage_core::port::{CertificateAuthority, CertificateOrder, ChallengeStage};
+use mirage_core::port::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage};
 use mirage_core::{Code, Domain, Error, Result, Secret, Validity};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
-use http::Https;
+use http::{Https, Wait};
 
 /// Let's Encrypt.
 pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -33,12 +33,24 @@ pub struct Acme {
 }
 
 impl Acme {
-    async fn account(&self, account: &Secret) -> Result<Account> {
+    async fn account(&self, account: &Secret, wait: &Wait) -> Result<Account> {
         let credentials: AccountCredentials = serde_json::from_str(account.reveal())
             .map_err(|error| Error::internal("read an account at a certificate authority", error))?;
-        let https = Box::new(Https::new(self.roots.as_deref())?);
+        let https = Box::new(Https::new(self.roots.as_deref(), wait)?);
         let loaded = Account::builder_with_http(https).from_credentials(credentials).await;
         loaded.map_err(|error| self.failed("could not be reached", &error))
+    }
+
+    async fn new_account(&self, wait: &Wait) -> Result<Secret> {
+        let contact = self.email.as_ref().map(|email| format!("mailto:{email}"));
+        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+        let new =
+            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let https = Box::new(Https::new(self.roots.as_deref(), wait)?);
+        let created = Account::builder_with_http(https).create(&new, self.directory.clone(), None).await;
+        let (_, credentials) = created.map_err(|error| self.failed("gave no account", &error))?;
+        let text = serde_json::to_string(&credentials);
+        text.map(Secret::from).map_err(|error| Error::internal("keep an account", error))
     }
 
     fn failed(&self, what: &str, error: &instant_acme::Error) -> Error {
@@ -77,21 +89,22 @@ impl CertificateAuthority for Acme {
             .map_err(|error| Error::internal("make a private key", error))
     }
 
-    async fn register(&self) -> Result<Secret> {
-        let contact = self.email.as_ref().map(|email| format!("mailto:{email}"));
-        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new =
-            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let https = Box::new(Https::new(self.roots.as_deref())?);
-        let created = Account::builder_with_http(https).create(&new, self.directory.clone(), None).await;
-        let (_, credentials) = created.map_err(|error| self.failed("gave no account", &error))?;
-        let text = serde_json::to_string(&credentials);
-        text.map(Secret::from).map_err(|error| Error::internal("keep an account", error))
+    async fn register(&self) -> Result<Secret, AuthorityRefusal> {
+        let wait = Wait::default();
+        self.new_account(&wait).await.map_err(|error| wait.refusal(error))
     }
 
-    async fn obtain(&self, order: &CertificateOrder<'_>, stage: &dyn ChallengeStage) -> Result<String> {
-        let account = self.account(order.account).await?;
-        order::obtain(self, &account, order, stage).await
+    async fn obtain(
+        &self,
+        order: &CertificateOrder<'_>,
+        stage: &dyn ChallengeStage,
+    ) -> Result<String, AuthorityRefusal> {
+        let wait = Wait::default();
+        let obtained = async {
+            let account = self.account(order.account, &wait).await?;
+            order::obtain(self, &account, order, stage).await
+        };
+        obtained.await.map_err(|error| wait.refusal(error))
     }
 }
 
@@ -108,3 +121,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

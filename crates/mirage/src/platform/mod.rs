@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use mirage_control::access::AdminToken;
 use mirage_control::{Control, Pack, Ports, Settings};
-use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness};
+use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, TraceSink};
 use mirage_core::{Code, Error, Platform as ImagePlatform, RegistryHost, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use mirage_engine::volume::LocalVolumes;
@@ -39,6 +39,7 @@ pub(crate) use token::admin_token;
 use vault::vault_keys;
 
 use crate::clock::{SystemClock, SystemRandomness};
+use crate::otlp::Exporter;
 use crate::systemd::Manager;
 
 /// Network namespaces kept ready for the next starts.
@@ -52,6 +53,7 @@ pub(crate) struct Platform {
     engine: Arc<LocalEngine>,
     store: mirage_oci::content::ContentStore,
     through: Option<PullThrough>,
+    traces: Option<Arc<Exporter>>,
     run: PathBuf,
     api: JoinHandle<()>,
     housekeeping: Vec<JoinHandle<()>>,
@@ -108,9 +110,8 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let router =
-            proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &options.handed.proxy)
-                .await?;
+        let handed = options.handed.of_proxy();
+        let router = proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &handed).await?;
         let (proxy_listen, proxy_tls_listen) = (router.listen, router.tls);
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
@@ -120,6 +121,10 @@ impl Platform {
             proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
+        };
+        let traces = match &options.otlp_endpoint {
+            Some(endpoint) => Some(Arc::new(Exporter::start(endpoint).await?)),
+            None => None,
         };
         let ports = Ports {
             registry: Arc::new(joined.client),
@@ -132,6 +137,7 @@ impl Platform {
             random: Arc::clone(&random),
             machine,
             pack: Pack::new(move |wish| Box::pin(backup::pack(packing.clone(), wish))),
+            traces: traces.clone().map(|traces| traces as Arc<dyn TraceSink>),
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;
         let control = Control::start(store, vault, ports, settings).await?;
@@ -160,13 +166,14 @@ impl Platform {
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
-            tokio::spawn(proxy::keep(node.run.clone(), router, options.handed.proxy, control.clone())),
+            tokio::spawn(proxy::keep(node.run.clone(), router, handed, control.clone())),
         ];
         Ok(Self {
             control,
             engine,
             store: joined.store,
             through,
+            traces,
             run: node.run,
             api,
             housekeeping,
@@ -196,6 +203,9 @@ impl Platform {
         self.housekeeping.iter().for_each(JoinHandle::abort);
         forget_logins(self.through.as_ref());
         self.control.stop().await;
+        if let Some(traces) = self.traces {
+            traces.stop().await;
+        }
     }
 
     /// Stops everything a data folder's platform runs, without deciding anything.

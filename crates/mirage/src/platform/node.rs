@@ -20,6 +20,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks whether it has.
 pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
+/// Bytes in which not even the small files of a process find room.
+const HARDLY_ROOM: u64 = 64 << 10;
+
 /// The data folder of one platform, held by this process.
 pub(crate) struct Node {
     /// Sockets, mount points, state of what runs.
@@ -108,7 +111,24 @@ pub(crate) fn lock_data_dir(data: &Path) -> Result<Flock<File>> {
     }
 }
 
+/// What there is to say where a file cannot be written because the disk is full.
+pub(super) fn full_disk(path: &Path) -> Error {
+    Error::new(Code::DiskFull, format!("the disk that holds `{}` is full", path.display()))
+        .hint("free some space there, or choose another folder with `--data-dir`, then start again")
+}
+
+/// Whether the disk that a file is on has hardly room for another one.
+pub(super) fn is_full(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path).is_ok_and(|found| {
+        let free = found.blocks_available().saturating_mul(found.fragment_size());
+        free < HARDLY_ROOM || found.files() > 0 && found.files_available() == 0
+    })
+}
+
 fn cannot_use(folder: &Path, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return full_disk(folder);
+    }
     Error::new(Code::TargetUnavailable, format!("the folder `{}` cannot be used: {error}", folder.display()))
         .hint("choose another one with `--data-dir`")
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::otlp::Endpoint;
 use crate::systemd::Handed;
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
@@ -47,6 +48,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) registry_ca: Vec<Authority>,
     /// Where passwords for Amazon ECR are made, instead of at AWS.
     pub(crate) ecr_endpoint: Option<Url>,
+    /// Where traces of deployments go; nowhere where none is named.
+    pub(crate) otlp_endpoint: Option<Endpoint>,
     /// Sockets that are open already; they decide what is listened on.
     pub(crate) handed: Handed,
 }
@@ -69,6 +72,7 @@ impl PlatformOptions {
             registry_mirrors: Vec::new(),
             registry_ca: Vec::new(),
             ecr_endpoint: None,
+            otlp_endpoint: None,
             handed: Handed::default(),
         }
     }

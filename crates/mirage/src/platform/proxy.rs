@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::node::{full_disk, is_full};
 use mirage_cli::config::env;
 use mirage_control::Control;
 use mirage_core::port::Router;
@@ -211,11 +212,12 @@ fn spawn(
     tls: Option<SocketAddr>,
     handed: &[Arc<TcpListener>],
 ) -> Result<std::process::Child> {
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(run.join("proxy.log"))
-        .map_err(|error| Error::internal("open the log of the proxy", error))?;
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(run.join("proxy.log")).map_err(
+        |error| match is_full(run) {
+            true => full_disk(run),
+            false => Error::internal("open the log of the proxy", error),
+        },
+    )?;
     let mut command = Command::new(super::PROGRAM);
     // No variable but the one that says what to log: others may be secret, and strangers talk to it.
     command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
@@ -237,6 +239,10 @@ fn spawn(
 }
 
 fn not_started(run: &Path, listen: SocketAddr, why: &str) -> Error {
+    // Its log would say so, had it found room there.
+    if is_full(run) {
+        return full_disk(run);
+    }
     Error::new(Code::Conflict, format!("the proxy on `{listen}` did not start: {why}"))
         .hint(format!("`{}` says more", run.join("proxy.log").display()))
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use mirage_core::port::Randomness;
 use mirage_core::{Code, Error, Result};
 
+use super::node::full_disk;
 use mirage_cli::config::env;
 
 /// The shortest token somebody may choose.
@@ -25,6 +26,9 @@ pub(crate) fn admin_token(data: &Path, random: &dyn Randomness) -> Result<String
     }
     let path = data.join("admin.token");
     let failed = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return full_disk(&path);
+        }
         Error::new(Code::TargetUnavailable, format!("`{}` cannot be used: {error}", path.display()))
             .hint(format!("check its owner and mode, or set {}", env::ADMIN_TOKEN))
     };

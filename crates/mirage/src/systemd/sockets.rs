@@ -22,6 +22,8 @@ pub(crate) struct Handed {
     pub(crate) api: Option<Arc<TcpListener>>,
     /// For services.
     pub(crate) proxy: Vec<Arc<TcpListener>>,
+    /// For services over TLS.
+    pub(crate) proxy_tls: Vec<Arc<TcpListener>>,
 }
 
 impl Handed {
@@ -46,9 +48,11 @@ impl Handed {
             match name {
                 "api" | "mirage.socket" if handed.api.is_none() => handed.api = Some(socket),
                 "proxy" | "mirage-proxy.socket" => handed.proxy.push(socket),
+                "proxy-tls" | "mirage-proxy-tls.socket" => handed.proxy_tls.push(socket),
                 _ => {
-                    return Err(refused(format!("a socket named `{name}` was handed over"))
-                        .hint("`FileDescriptorName=` of a socket unit is `api`, once, or `proxy`"));
+                    return Err(refused(format!("a socket named `{name}` was handed over")).hint(
+                        "`FileDescriptorName=` of a socket unit is `api`, once, `proxy` or `proxy-tls`",
+                    ));
                 }
             }
         }
@@ -63,6 +67,16 @@ impl Handed {
     /// Where services answer, the same way.
     pub(crate) fn proxy_address(&self) -> Option<SocketAddr> {
         self.proxy.first()?.local_addr().ok()
+    }
+
+    /// Where they do over TLS, the same way.
+    pub(crate) fn proxy_tls_address(&self) -> Option<SocketAddr> {
+        self.proxy_tls.first()?.local_addr().ok()
+    }
+
+    /// All that the proxy is to listen on; it knows them apart by their addresses.
+    pub(crate) fn of_proxy(&self) -> Vec<Arc<TcpListener>> {
+        self.proxy.iter().chain(&self.proxy_tls).map(Arc::clone).collect()
     }
 }
 

@@ -147,8 +147,8 @@ fn a_certificate_that_is_brought_is_served_and_one_that_cannot_be_changes_nothin
     stage.done(&["domain", "add", "web", SHOP, "--no-certificate"]);
     stage.refused(&["domain", "add", "other", SHOP], "ROUTE_CONFLICT");
     stage.refused(&["domain", "add", "other", "other-production.localhost"], "INVALID_REQUEST");
-    let (file, key) = town.authority.sign_own(&folder, SHOP).unwrap();
-    let (stranger, strange_key) = town.authority.sign_own(&folder, "stranger.example.test").unwrap();
+    let (file, key) = Authority::sign_own(&folder, SHOP).unwrap();
+    let (stranger, strange_key) = Authority::sign_own(&folder, "stranger.example.test").unwrap();
     let text = |path: &Path| path.display().to_string();
     let bring = |file: &Path, key: &Path| {
         ["domain", "certificate", SHOP, "--cert", &text(file), "--key", &text(key)].map(str::to_owned)
@@ -171,4 +171,41 @@ fn a_certificate_that_is_brought_is_served_and_one_that_cannot_be_changes_nothin
     std::fs::remove_file(&key).unwrap();
     let found = std::process::Command::new("grep").args(["-rlaF", line]).arg(&folder).output().unwrap();
     assert!(found.stdout.is_empty(), "the key is in {}", String::from_utf8_lossy(&found.stdout));
+}
+
+#[test]
+fn a_service_comes_with_its_domains_or_not_at_all() {
+    let test = "a service comes with its domains, or not at all";
+    // Nobody is asked for certificates.
+    let Some(stage) = Stage::set_with(test, &["--acme-directory", "https://127.0.0.1:1/"]) else { return };
+    let image = stage.registry.reference("acme/web:1");
+    web("hello").push(&image).unwrap();
+    stage.done(&[
+        "deploy",
+        &image,
+        "--name",
+        "web",
+        "--domain",
+        "Shop.Example.test",
+        "--domain",
+        "b.example.test",
+    ]);
+    let resolve = format!("{SHOP}:{}:127.0.0.1", stage.platform.proxy_port());
+    let url = format!("http://{SHOP}:{}/", stage.platform.proxy_port());
+    let visit = || run("curl", &["--silent", "--fail", "--resolve", &resolve, &url]).ok();
+    assert_eq!(eventually("a visit", Duration::from_secs(10), visit).unwrap(), "hello");
+
+    let other = ["deploy", &image, "--name", "other", "--domain", "c.example.test", "--domain", SHOP];
+    stage.refused(&other, "ROUTE_CONFLICT");
+    stage.refused(&["status", "other"], "NOT_FOUND");
+    stage.refused(&["deploy", &image, "--name", "other", "--domain", "no domain"], "INVALID_REQUEST");
+
+    // What is there keeps what holds for it; what is new comes with the next deploy.
+    stage.done(&["domain", "add", "web", SHOP, "--no-certificate", "--no-redirect"]);
+    stage.done(&["deploy", &image, "--name", "web", "--domain", SHOP, "--domain", "c.example.test"]);
+    let all = stage.platform.api("GET", "/api/domains", None).unwrap().json().unwrap();
+    let all: Vec<_> = all["domains"].as_array().unwrap().iter().collect();
+    let names: Vec<_> = all.iter().map(|one| one["domain"].as_str().unwrap()).collect();
+    assert_eq!(names, ["b.example.test", "c.example.test", SHOP]);
+    assert_eq!((&all[2]["redirectHttps"], &all[2]["certificate"]["source"]), (&false.into(), &"none".into()));
 }

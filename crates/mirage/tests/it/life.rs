@@ -7,10 +7,13 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use xtask::bed::{Layer, eventually, is_installed, skipped, syscall_program};
+use xtask::bed::{
+    Layer, Platform, PlatformOptions, Process, eventually, is_installed, may_run_as_root, skipped,
+    syscall_program,
+};
 
 use crate::sample::{SERVE, pushed, script, web};
-use crate::stage::Stage;
+use crate::stage::{BINARY, Stage};
 
 #[test]
 fn a_process_that_dies_is_started_again() {
@@ -115,4 +118,33 @@ fn containers_run_the_same_by_runc() {
     let told = stage.refused(&["deploy", &exits, "--name", "exits"], "START_FAILED");
     assert!(told.stderr.contains("exit code 7"), "{}", told.stderr);
     stage.done(&["remove", "runc"]);
+}
+
+#[test]
+fn a_start_on_a_full_disk_says_so_and_the_next_one_with_room_succeeds() {
+    if !may_run_as_root("a start on a full disk says so and the next one with room succeeds") {
+        return;
+    }
+    let options = PlatformOptions { disk_mib: Some(8), ..PlatformOptions::default() };
+    let mut platform = Platform::unstarted(Path::new(BINARY), options).unwrap();
+    let said = tempfile::Builder::new().prefix("mirage-full-").tempdir().unwrap();
+    let filling = platform.data().join("filling");
+    // Full at the first file, at the token, at the database, in the midst of its schema.
+    for left in [0, 1, 4, 16, 64, 200] {
+        let mut file = std::fs::File::options().create(true).append(true).open(&filling).unwrap();
+        while file.write_all(&[0; 1024]).is_ok() {}
+        file.set_len(file.metadata().unwrap().len().saturating_sub(left << 10)).unwrap();
+        file.sync_all().unwrap();
+        let mut serve = platform.command();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0"]);
+        let mut refused = Process::start(&mut serve, said.path(), &format!("with-{left}")).unwrap();
+        let code = refused.wait(Duration::from_secs(30)).unwrap();
+        let told = refused.stderr();
+        assert_eq!(code, Some(1), "{left} KiB: {told}");
+        for words in ["[DISK_FULL]", "hint: free some", &platform.data().display().to_string()] {
+            assert!(told.contains(words), "{left} KiB: no `{words}` in {told}");
+        }
+    }
+    std::fs::remove_file(filling).unwrap();
+    platform.serve().unwrap();
 }

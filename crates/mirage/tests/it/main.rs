@@ -30,6 +30,7 @@ mod reliability;
 mod sample;
 mod stage;
 mod systemd;
+mod traces;
 mod upgrade;
 mod vault;
 mod volumes;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use xtask::bed::{PlatformOptions, eventually, is_installed, run, skipped};
+use xtask::bed::{Authority, PlatformOptions, eventually, is_installed, run, skipped};
 
 use crate::sample::{pushed, web};
 use crate::stage::{BINARY, Stage};
@@ -60,6 +60,46 @@ fn a_proxy_that_is_killed_leaves_its_queue_to_the_next_one() {
 }
 
 #[test]
+fn a_visit_over_tls_waits_in_the_socket_whoever_is_killed() {
+    let test = "a visit over TLS waits in the socket whoever is killed";
+    for program in ["openssl", "curl"] {
+        if !is_installed(program) {
+            return skipped(test, &format!("needs `{program}`"));
+        }
+    }
+    let options = PlatformOptions { handed: true, handed_tls: true, ..PlatformOptions::default() };
+    let Some(mut stage) = Stage::with(test, options) else { return };
+    let reference = pushed(&stage.registry, "acme/web:1", &web("waited for"));
+    stage.done(&["deploy", &reference, "--name", "web"]);
+    let domain = "shop.example.test";
+    stage.done(&["domain", "add", "web", domain, "--no-certificate"]);
+    let (file, key) = Authority::sign_own(&stage.platform.data(), domain).unwrap();
+    let [file, key] = [file, key].map(|path| path.display().to_string());
+    stage.done(&["domain", "certificate", domain, "--cert", &file, "--key", &key]);
+    let tls = stage.platform.tls_port().unwrap();
+    let (resolve, url) = (format!("{domain}:{tls}:127.0.0.1"), format!("https://{domain}:{tls}/"));
+    let words = ["--silent", "--show-error", "--fail", "--resolve", &resolve, "--cacert", &file, &url];
+    let visit = || run("curl", &words).map_err(|error| format!("{error:#}"));
+    assert_eq!(visit().unwrap(), "waited for");
+    for _ in 0..3 {
+        stage.platform.kill_control();
+        assert_eq!(visit().unwrap(), "waited for", "control is not in the way");
+        stage.platform.serve().unwrap();
+        let before = stage.proxy();
+        kill(Pid::from_raw(before.cast_signed()), Signal::SIGKILL).unwrap();
+        // A proxy that has no certificate yet says that there is none; nobody is ever refused.
+        let visited = || {
+            let visited = visit();
+            assert!(!visited.as_ref().is_err_and(|why| why.contains("refused")), "{visited:?}");
+            visited.ok()
+        };
+        assert_eq!(eventually("a visit", Duration::from_secs(20), visited).unwrap(), "waited for");
+        eventually("another proxy", Duration::from_secs(10), || (stage.proxy() != before).then_some(()))
+            .unwrap();
+    }
+}
+
+#[test]
 fn the_service_manager_hears_that_all_is_well_until_the_end() {
     let folder = tempfile::Builder::new().prefix("mirage-notify-").tempdir().unwrap();
     let path = folder.path().join("notify");
@@ -90,7 +130,7 @@ fn the_units_are_ones_that_systemd_understands() {
         return skipped("the units are ones that systemd understands", "needs `systemd-analyze`");
     }
     let folder = tempfile::Builder::new().prefix("mirage-units-").tempdir().unwrap();
-    let names = ["mirage.service", "mirage.socket", "mirage-proxy.socket"];
+    let names = ["mirage.service", "mirage.socket", "mirage-proxy.socket", "mirage-proxy-tls.socket"];
     let paths = names.map(|name| {
         let text = fs::read_to_string(Path::new(UNITS).join(name)).unwrap();
         let path = folder.path().join(name);

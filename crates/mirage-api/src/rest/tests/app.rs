@@ -37,6 +37,7 @@ impl TestApp {
             random: world.clone(),
             machine: Arc::new(Vec::new),
             pack: mirage_control::Pack::nothing(),
+            traces: None,
         };
         let settings = Settings {
             platform: Platform::linux("x86_64"),

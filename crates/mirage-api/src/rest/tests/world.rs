@@ -12,8 +12,8 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::port::{
-    CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore, InstanceEngine, LogReader,
-    LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
+    AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
+    InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
 };
 use mirage_core::{
     Attachments, Code, Digest, Domain, Error, HttpCheck, ImageConfig, InstanceId, InstanceReport,
@@ -289,11 +289,15 @@ impl CertificateAuthority for World {
         Ok("a key".to_owned().into())
     }
 
-    async fn register(&self) -> Result<Secret> {
-        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed").hint("wait"))
+    async fn register(&self) -> Result<Secret, AuthorityRefusal> {
+        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed").hint("wait").into())
     }
 
-    async fn obtain(&self, _: &CertificateOrder<'_>, _: &dyn ChallengeStage) -> Result<String> {
-        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed"))
+    async fn obtain(
+        &self,
+        _: &CertificateOrder<'_>,
+        _: &dyn ChallengeStage,
+    ) -> Result<String, AuthorityRefusal> {
+        Err(Error::new(Code::TargetUnavailable, "the certificate authority is closed").into())
     }
 }

@@ -90,6 +90,13 @@ enum Kind {
         /// Which.
         domain: String,
     },
+    /// What holds for a domain was changed.
+    DomainChanged {
+        /// Which.
+        domain: String,
+        /// What was different, and is.
+        changes: Vec<SettingChange>,
+    },
     /// A domain was taken away from its service.
     DomainRemoved {
         /// Which.
@@ -300,6 +307,10 @@ impl From<EventKind> for Kind {
                 Self::VaultReset { credentials, variables, certificates }
             }
             EventKind::DomainAdded { domain } => Self::DomainAdded { domain },
+            EventKind::DomainChanged { domain, changes } => {
+                let changes = changes.into_iter().map(SettingChange::from).collect();
+                Self::DomainChanged { domain, changes }
+            }
             EventKind::DomainRemoved { domain } => Self::DomainRemoved { domain },
             EventKind::CertificateInstalled { domain, expires_at } => {
                 Self::CertificateInstalled { domain, expires_at }
