@@ -14,7 +14,7 @@ use crate::volume::tree::Tree;
 /// The most entries.
 const MAX_ENTRIES: u64 = 10_000_000;
 
-/// The largest header that takes more than its block, in bytes: some attributes of the largest size.
+/// The most that headers before an entry take beyond their blocks, in bytes: some attributes of the largest size.
 const MAX_HEADER: u64 = 1 << 20;
 
 /// The longest path, and the longest target of a link, in bytes, as in the kernel.
@@ -39,6 +39,7 @@ struct Ahead {
     owner: (Option<u32>, Option<u32>),
     modified: Option<(i64, i64)>,
     extended: Vec<(CString, Vec<u8>)>,
+    bytes: u64,
 }
 
 /// Reads an archive to its last byte, and makes what is in it.
@@ -58,10 +59,13 @@ pub(in crate::volume) fn read(archive: impl Read, tree: &Tree) -> io::Result<()>
             return Err(bad(format!("it has more than {MAX_ENTRIES} entries")));
         }
         match header.entry_type() {
-            EntryType::XHeader => ahead.take(&reader.whole(&header)?)?,
-            EntryType::XGlobalHeader => drop(reader.whole(&header)?),
-            EntryType::GNULongName => ahead.path = Some(until_nul(reader.whole(&header)?)),
-            EntryType::GNULongLink => ahead.link = Some(until_nul(reader.whole(&header)?)),
+            EntryType::XHeader => {
+                let records = reader.whole(&header, &mut ahead)?;
+                ahead.take(&records)?;
+            }
+            EntryType::XGlobalHeader => drop(reader.whole(&header, &mut ahead)?),
+            EntryType::GNULongName => ahead.path = Some(until_nul(reader.whole(&header, &mut ahead)?)),
+            EntryType::GNULongLink => ahead.link = Some(until_nul(reader.whole(&header, &mut ahead)?)),
             _ => reader.entry(&header, std::mem::take(&mut ahead))?,
         }
     }
@@ -102,11 +106,12 @@ impl<R: Read> Reader<'_, R> {
         }
     }
 
-    /// The content of a header that takes more than its block.
-    fn whole(&mut self, header: &Header) -> io::Result<Vec<u8>> {
+    /// The content of a header that takes more than its block, one of those before an entry.
+    fn whole(&mut self, header: &Header, ahead: &mut Ahead) -> io::Result<Vec<u8>> {
         let size = header.entry_size()?;
-        if size > MAX_HEADER {
-            return Err(bad(format!("a header of {size} bytes is too large")));
+        ahead.bytes = ahead.bytes.saturating_add(size);
+        if ahead.bytes > MAX_HEADER {
+            return Err(bad(format!("a header of {} bytes is too large", ahead.bytes)));
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         self.stream.read_exact(&mut bytes)?;

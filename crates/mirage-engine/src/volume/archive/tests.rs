@@ -164,6 +164,19 @@ fn an_archive_that_costs_more_than_it_is_worth_is_refused() {
     let sizes = b"30 size=18446744073709551615\n\n";
     let lying = hostile(&[(EntryType::XHeader, "x", "", &sizes[..]), (EntryType::Regular, "file", "", b"x")]);
     assert!(taken(&lying).1.is_err());
+    // Headers that are all small enough, and of which an entry would have to remember every one.
+    let mut attribute = Vec::new();
+    pax::put(&mut attribute, b"SCHILY.xattr.user.note", &vec![0; 60 << 10]);
+    let one = (EntryType::XHeader, "x", "", &attribute.repeat(10)[..]);
+    let file = (EntryType::Regular, "file", "", &b"x"[..]);
+    assert!(refusal(&[one, one, file]).contains("too large"));
+    let long = (EntryType::GNULongName, "x", "", &[b'n'; 600 << 10][..]);
+    assert!(refusal(&[long, long, file]).contains("too large"));
+    let mut comment = Vec::new();
+    pax::put(&mut comment, b"comment", &vec![b'x'; 600 << 10]);
+    let said = (EntryType::XHeader, "x", "", &comment[..]);
+    let (_folder, apart) = taken(&hostile(&[said, file, said, (EntryType::Regular, "other", "", b"x")]));
+    apart.unwrap();
 }
 
 #[test]
