@@ -137,8 +137,11 @@ impl VolumeStore for LocalVolumes {
             // Asked now as well as at the end, so that nobody sends gigabytes for a refusal.
             drop(place.hold_alone().map_err(doing)?);
             let done = take(&place, source);
-            if done.is_err() {
-                sweep::remove(&place.incoming()).map_err(doing)?;
+            // What was there before, or what came in: nobody has to wait for it, and whatever was decided stays.
+            let cleared =
+                place.discard_incoming().and_then(|trash| trash.iter().try_for_each(|it| sweep::remove(it)));
+            if let Err(error) = cleared {
+                tracing::warn!(%error, volume = %id, "what is left of a volume stays until the next start");
             }
             done
         })
@@ -160,17 +163,22 @@ fn take(place: &Place, source: impl io::Read) -> Result<()> {
     };
     let tree = prepare().map_err(doing)?;
     archive::read(source, &tree).map_err(refused)?;
-    let swap = || {
-        let _alone = place.hold_alone()?;
-        let here = nix::fcntl::AT_FDCWD;
-        match place.data().exists() {
-            true => renameat2(here, &incoming, here, &place.data(), RenameFlags::RENAME_EXCHANGE)?,
-            false => fs::rename(&incoming, place.data())?,
-        }
-        place.settle()?;
-        sweep::remove(&incoming)
+    swap(place).map_err(doing)
+}
+
+/// Has what came in and the data change places. Whoever wants to use the volume waits for no more than that.
+fn swap(place: &Place) -> io::Result<()> {
+    let _alone = place.hold_alone()?;
+    let (here, incoming, data) = (nix::fcntl::AT_FDCWD, place.incoming(), place.data());
+    let how = match data.exists() {
+        true => RenameFlags::RENAME_EXCHANGE,
+        false => RenameFlags::empty(),
     };
-    swap().map_err(doing)
+    renameat2(here, &incoming, here, &data, how)?;
+    place.settle().inspect_err(|_| {
+        // What may not last must not be what is kept.
+        let _ = renameat2(here, &data, here, &incoming, how);
+    })
 }
 
 fn size(place: &Place) -> io::Result<Option<VolumeSize>> {
