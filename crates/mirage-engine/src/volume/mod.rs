@@ -13,6 +13,7 @@
 mod archive;
 mod attributes;
 mod first_use;
+mod links;
 mod place;
 mod store;
 mod stream;
