@@ -27,6 +27,9 @@ const MAX_WINDOW: u32 = 26;
 /// What is left free of a disk, in bytes: others write to it too.
 const RESERVE: u64 = 64 << 20;
 
+/// What an entry takes besides its content, in bytes: a block, of most file systems.
+const ENTRY: u64 = 4096;
+
 /// How much is written before the room is looked at again, in bytes.
 const LOOK_EVERY: u64 = 16 << 20;
 
@@ -123,6 +126,8 @@ impl<R: Read> Reader<'_, R> {
         let name = ahead.path.clone().unwrap_or_else(|| header.path_bytes().into_owned());
         let path = clean(&name)?;
         let attributes = attributes(header, &ahead)?;
+        let extended: usize = attributes.extended.iter().map(|(_, value)| value.len()).sum();
+        self.wrote(ENTRY + extended as u64)?;
         let size = match ahead.size {
             Some(size) => size,
             None => header.entry_size()?,
@@ -156,22 +161,27 @@ impl<R: Read> Reader<'_, R> {
     fn file(&mut self, path: &Path, attributes: &Attributes, size: u64) -> io::Result<()> {
         let Self { stream, tree, since_look } = self;
         let mut content = Exactly { from: stream, left: size };
-        tree.file(path, attributes, &mut content, &mut |written| {
-            *since_look += written;
-            if *since_look >= LOOK_EVERY {
-                *since_look = 0;
-                if tree.free_bytes()? < RESERVE {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-            }
-            Ok(())
-        })
+        tree.file(path, attributes, &mut content, &mut |written| look(tree, since_look, written))
+    }
+
+    fn wrote(&mut self, bytes: u64) -> io::Result<()> {
+        look(self.tree, &mut self.since_look, bytes)
     }
 
     fn pass(&mut self, bytes: u64) -> io::Result<()> {
         let passed = io::copy(&mut (&mut self.stream).take(bytes), &mut io::sink())?;
         if passed == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
+}
+
+/// Looks every now and then whether there is room for more.
+fn look(tree: &Tree, since: &mut u64, written: u64) -> io::Result<()> {
+    *since += written;
+    if *since < LOOK_EVERY {
+        return Ok(());
+    }
+    *since = 0;
+    if tree.free_bytes()? < RESERVE { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
 /// So many bytes; fewer are an error.

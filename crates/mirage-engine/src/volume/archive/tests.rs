@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use tar::{EntryType, Header};
 
@@ -177,6 +179,31 @@ fn an_archive_that_costs_more_than_it_is_worth_is_refused() {
     let said = (EntryType::XHeader, "x", "", &comment[..]);
     let (_folder, apart) = taken(&hostile(&[said, file, said, (EntryType::Regular, "other", "", b"x")]));
     apart.unwrap();
+}
+
+#[test]
+fn a_disk_is_not_filled_with_entries_that_have_no_content() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a_disk_is_not_filled_with_entries_that_have_no_content: needs root");
+        return;
+    }
+    let told = std::thread::spawn(|| {
+        // Mounts of its own, which go with the thread.
+        nix::sched::unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let small = Some("size=16m");
+        mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), small).unwrap();
+        let kinds = [EntryType::Directory, EntryType::Symlink, EntryType::Fifo];
+        let told = kinds.map(|kind| {
+            let archive = hostile(&[(kind, "entry", "anywhere", b"")]);
+            read(&archive[..], &Tree::open(folder.path()).unwrap()).map_err(|error| error.kind())
+        });
+        umount(folder.path()).unwrap();
+        told
+    });
+    assert_eq!(told.join().unwrap(), [Err(std::io::ErrorKind::StorageFull); 3]);
 }
 
 #[test]
