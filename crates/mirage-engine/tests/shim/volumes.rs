@@ -66,6 +66,10 @@ fn begins_with_what_the_image_has(bench: &Bench) {
     };
     let expected = "1000:1001 1750\n70:71 755\n0:0 640\nfrom the image\n2\nwritten\n";
     assert_eq!(run(""), expected);
+    for name in ["data/deep", "data/deep/er"] {
+        let when = |root: &Path| fs::metadata(root.join(name)).unwrap().modified().unwrap();
+        assert_eq!(when(&folder), when(&image), "{name}");
+    }
     // Root of the container is root of nothing but its own files: another user needs the folder's mode.
     assert_eq!(run("").matches("written").count(), 1);
     assert_eq!(fs::metadata(folder.join("data/mine")).unwrap().uid(), 0);

@@ -207,6 +207,29 @@ fn a_disk_is_not_filled_with_entries_that_have_no_content() {
 }
 
 #[test]
+fn folders_keep_their_times_whatever_is_put_into_them() {
+    let from = tempfile::tempdir().unwrap();
+    let top = from.path();
+    fs::create_dir_all(top.join("old/inner")).unwrap();
+    for name in ["old/file", "old/inner/file"] {
+        fs::write(top.join(name), "").unwrap();
+    }
+    fs::hard_link(top.join("old/file"), top.join("old/same")).unwrap();
+    symlink("file", top.join("old/link")).unwrap();
+    nix::unistd::mkfifo(&top.join("old/pipe"), Mode::S_IRUSR).unwrap();
+    let when = |seconds| UNIX_EPOCH + Duration::new(seconds, 987_654_321);
+    let folders =
+        [("old/inner", when(1_500_000_000)), ("old", when(1_400_000_000)), ("", when(1_300_000_000))];
+    for (name, when) in folders {
+        File::open(top.join(name)).unwrap().set_modified(when).unwrap();
+    }
+    let (to, done) = taken(&archived(top));
+    done.unwrap();
+    let times = folders.map(|(name, _)| fs::metadata(to.path().join(name)).unwrap().modified().unwrap());
+    assert_eq!(times, folders.map(|(_, when)| when));
+}
+
+#[test]
 fn every_torn_or_twisted_archive_is_survived() {
     let from = tempfile::tempdir().unwrap();
     fs::write(from.path().join("file"), "hello".repeat(1000)).unwrap();
