@@ -15,7 +15,7 @@ const OVERHEAD: usize = 128;
 /// The first names of files whose other names are still to come. Where there are too many, some are forgotten:
 /// what has another name of theirs is then a file of its own.
 pub(super) struct Links {
-    first: HashMap<(u64, u64), (PathBuf, u64)>,
+    first: HashMap<(u64, u64), (PathBuf, libc::nlink_t)>,
     bytes: usize,
     limit: usize,
 }
