@@ -26,23 +26,30 @@ pub struct Part {
 }
 
 impl Part {
-    /// Opens the part of this name of a group that exists. What is left in it from before is killed, for at
-    /// most `limit`.
+    /// Makes the part of this name of a group that exists. Of the parts that others made, those are killed, each for
+    /// at most `limit`, of which `is_left` says by their names that nobody else will.
     ///
     /// # Errors
     /// `NotFound` where the group is gone, `ResourceBusy` where what is left withstands, otherwise whatever
     /// the kernel says.
-    pub fn open(group: &Cgroup, name: &str, limit: Duration) -> io::Result<Self> {
+    pub fn open(
+        group: &Cgroup,
+        name: &str,
+        is_left: impl Fn(&str) -> bool,
+        limit: Duration,
+    ) -> io::Result<Self> {
         let parted = group.with("pids").filter(|directory| directory.joined);
         let parted = parted.or_else(|| group.joined().next()).ok_or(ErrorKind::NotFound)?;
-        let folder = parted.path.join(name);
-        match fs::create_dir(&folder) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Self::handles(group, parted, name)?.end(limit)?;
-                fs::create_dir(&folder)?;
+        for entry in fs::read_dir(&parted.path)? {
+            let found = entry?.file_name();
+            let Some(left) = found.to_str().filter(|found| is_left(found)) else { continue };
+            match Self::handles(group, parted, left) {
+                // Whoever made it has ended it meanwhile.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => {}
+                part => part?.end(limit)?,
             }
-            result => result?,
         }
+        fs::create_dir(parted.path.join(name))?;
         Self::handles(group, parted, name)
     }
 

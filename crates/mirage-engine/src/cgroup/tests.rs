@@ -149,6 +149,32 @@ fn a_group_of_this_machine_is_made_filled_ended_and_gone() {
     parent.remove().unwrap();
 }
 
+#[test]
+fn who_ends_a_part_of_a_group_ends_no_other() {
+    if !is_root("who_ends_a_part_of_a_group_ends_no_other") {
+        return;
+    }
+    const LIMIT: Duration = Duration::from_secs(10);
+    let name = format!("/mirage-parts-{}/a", std::process::id());
+    let hierarchies = Hierarchies::detect().unwrap();
+    let group = hierarchies.group(&name).unwrap();
+    group.create().unwrap();
+    let folder =
+        |part: &str| group.paths().into_iter().map(|path| path.join(part)).find(|path| path.exists());
+    let first = Part::open(&group, "first", |_| false, LIMIT).unwrap();
+    let _second = Part::open(&group, "second", |_| false, LIMIT).unwrap();
+    let mut child = sleeper();
+    fs::write(folder("second").unwrap().join("cgroup.procs"), child.id().to_string()).unwrap();
+    first.end(LIMIT).unwrap();
+    assert!(folder("first").is_none() && child.try_wait().unwrap().is_none());
+    let third = Part::open(&group, "third", |part| part == "second", LIMIT).unwrap();
+    assert!(folder("second").is_none() && folder("third").is_some());
+    child.wait().unwrap();
+    third.end(LIMIT).unwrap();
+    group.end(LIMIT).unwrap();
+    hierarchies.group(&format!("/mirage-parts-{}", std::process::id())).unwrap().remove().unwrap();
+}
+
 /// The mount point of the v2 hierarchy, which hybrid machines have too.
 fn unified_mount() -> Option<PathBuf> {
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]

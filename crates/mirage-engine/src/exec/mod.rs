@@ -17,6 +17,7 @@
 mod command;
 mod message;
 mod output;
+mod part;
 mod program;
 mod reaper;
 mod run;

@@ -18,17 +18,15 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use super::command::Job;
 use super::message::{Answer, MAX_REQUEST, Request};
 use super::output::Output;
+use super::part;
 use super::reaper::{self, Report};
 use super::target::{Target, could_not, gone};
-use crate::cgroup::{Hierarchies, Part};
+use crate::cgroup::Part;
 use crate::process;
 use crate::seccomp::{self, Machine};
 use crate::shim::ShimSpec;
 use crate::shim::container::open_files;
 use crate::spec::{CAPABILITIES, OOM_SCORE};
-
-/// The name of the part of a container's control group that its commands are in. One command at a time.
-const PART: &str = "exec";
 
 /// How long the end of a command is waited for after it was killed.
 const END_LIMIT: Duration = Duration::from_secs(2);
@@ -83,7 +81,7 @@ fn perform(request: &Request) -> Result<Answer, Answer> {
         .map_err(|error| could_not("read what the instance is", &error))?;
     spec.process.variables.clone_from(&request.variables);
     target.check(spec.runtime.as_deref())?;
-    let part = open_part(&spec)?;
+    let part = part::open(&spec, END_LIMIT)?;
     let running = begin(&target, &spec, &part, request);
     match running {
         Ok(running) => Ok(running.see_to_the_end(by)),
@@ -92,15 +90,6 @@ fn perform(request: &Request) -> Result<Answer, Answer> {
             Err(answer)
         }
     }
-}
-
-fn open_part(spec: &ShimSpec) -> Result<Part, Answer> {
-    let group = Hierarchies::detect().and_then(|hierarchies| hierarchies.group(&spec.cgroup));
-    let part = group.and_then(|group| Part::open(&group, PART, END_LIMIT));
-    part.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => gone(),
-        _ => could_not("make a control group for the command", &error),
-    })
 }
 
 fn begin<'a>(

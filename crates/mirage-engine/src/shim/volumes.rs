@@ -2,27 +2,52 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::spec::{BoundVolume, ShimSpec};
 use crate::rootfs::{ContainerUser, Inside};
 use crate::volume::{Held, Place, fill};
 
-/// Keeps the volumes from being replaced or deleted until the answer is dropped.
+/// How long the end of an instance is waited for that has the same volume: what its shim forked may outlive a shim
+/// that is killed by a moment.
+const WAIT: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Keeps the volumes from being replaced or deleted, and from other instances, until the answer is dropped.
 ///
 /// # Errors
 /// A sentence in the error: which one cannot be had.
 pub(super) fn hold(spec: &ShimSpec) -> io::Result<Vec<Held>> {
-    let hold = |volume: &BoundVolume| {
-        Place::new(&volume.folder).hold().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                let message =
-                    format!("the data of the volume at `{}` is being replaced", volume.target.display());
-                io::Error::new(io::ErrorKind::WouldBlock, message)
+    let mut held = Vec::with_capacity(2 * spec.volumes.len());
+    let until = Instant::now() + WAIT;
+    for volume in &spec.volumes {
+        let place = Place::new(&volume.folder);
+        let name = volume.target.display();
+        held.push(place.hold().map_err(|error| {
+            taken(error, format!("the data of the volume at `{name}` is being replaced"))
+        })?);
+        let writer = loop {
+            match place.hold_as_writer() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                writer => break writer,
             }
-            _ => error,
-        })
-    };
-    spec.volumes.iter().map(hold).collect()
+        };
+        held.push(
+            writer.map_err(|error| {
+                taken(error, format!("another instance runs with the volume at `{name}`"))
+            })?,
+        );
+    }
+    Ok(held)
+}
+
+fn taken(error: io::Error, why: String) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::WouldBlock, why),
+        _ => error,
+    }
 }
 
 /// Fills the volumes that are new, and makes the folders over which they are mounted. Answers with the

@@ -1,15 +1,15 @@
 //! What a volume holds when it is used for the first time: what the image has at its path.
 
-use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::stat::{SFlag, fstat};
 
 use super::attributes::Attributes;
+use super::links::Links;
 use super::place::Place;
 use super::tree::Tree;
 use super::walk::walk;
@@ -51,7 +51,7 @@ pub(crate) fn fill(place: &Place, image: Option<&OwnedFd>, owner: (u32, u32)) ->
 }
 
 fn copy(image: &OwnedFd, tree: &Tree) -> io::Result<()> {
-    let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    let mut links = Links::new();
     walk(image, |found| {
         let attributes = Attributes::of(&found.stat);
         match found.kind() {
@@ -61,15 +61,12 @@ fn copy(image: &OwnedFd, tree: &Tree) -> io::Result<()> {
                 }
             }
             SFlag::S_IFREG => {
-                let identity = (found.stat.st_dev, found.stat.st_ino);
-                if let Some(existing) = names.get(&identity) {
-                    tree.hard_link(&found.path, existing)?;
+                if let Some(existing) = links.first(&found.stat) {
+                    tree.hard_link(&found.path, &existing)?;
                 } else if let Some((mut file, _)) = found.open()? {
                     let attributes = attributes.with_extended(&file)?;
                     tree.file(&found.path, &attributes, &mut file, &mut |_| Ok(()))?;
-                    if found.stat.st_nlink > 1 {
-                        names.insert(identity, found.path.clone());
-                    }
+                    links.remember(&found.stat, &found.path);
                 }
             }
             SFlag::S_IFLNK => {

@@ -5,6 +5,7 @@
 //! <data>/volumes/<id>/draft      the image's content on its way there
 //! <data>/volumes/<id>/incoming   an archive's content on its way there
 //! <data>/volumes/<id>/lock       held shared by whoever uses the data, alone by whoever replaces it
+//! <data>/volumes/<id>/writer.lock held by the one instance that runs with it
 //! <data>/volumes/.trash-<id>     what is being deleted
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod archive;
 mod attributes;
 mod first_use;
+mod links;
 mod place;
 mod store;
 mod stream;

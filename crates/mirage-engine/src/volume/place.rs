@@ -57,6 +57,14 @@ impl Place {
         self.lock("lock", FlockArg::LockSharedNonblock)
     }
 
+    /// Makes whoever holds it the one who writes to the data; others may read it.
+    ///
+    /// # Errors
+    /// `WouldBlock` where somebody else is.
+    pub(crate) fn hold_as_writer(&self) -> io::Result<Held> {
+        self.lock("writer.lock", FlockArg::LockExclusiveNonblock)
+    }
+
     /// Keeps everybody else from the data.
     ///
     /// # Errors

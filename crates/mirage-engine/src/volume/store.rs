@@ -5,12 +5,16 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::{Archive, VolumeSize, VolumeStore};
 use mirage_core::{Code, Error, Result, VolumeId};
 use nix::fcntl::{OFlag, RenameFlags, renameat2};
 use nix::sys::stat::Mode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::archive;
 use super::place::{Place, TRASH};
@@ -19,13 +23,24 @@ use super::tree::Tree;
 use super::walk::walk;
 use crate::local::sweep;
 
+#[cfg(test)]
+mod tests;
+
 /// Entries that are counted of a volume: more take too long for a list.
 const MAX_COUNTED: u64 = 20_000;
+
+/// Archives that are written or read at once. Each has a thread, which the rest of the control plane needs too.
+const ARCHIVES_AT_ONCE: usize = 8;
+
+/// How long whoever reads an archive may take nothing of it, and how long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Volumes on this machine.
 #[derive(Clone, Debug)]
 pub struct LocalVolumes {
     folder: PathBuf,
+    archives: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl LocalVolumes {
@@ -58,7 +73,19 @@ impl LocalVolumes {
                 }
             }
         });
-        Ok(Self { folder })
+        Ok(Self { folder, archives: Arc::new(Semaphore::new(ARCHIVES_AT_ONCE)), patience: PATIENCE })
+    }
+
+    /// Waits until an archive may be written or read.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        match timeout(self.patience, Arc::clone(&self.archives).acquire_owned()).await {
+            Ok(turn) => turn.map_err(|closed| Error::internal("wait for a turn", closed)),
+            Err(_) => Err(Error::new(
+                Code::Conflict,
+                format!("{ARCHIVES_AT_ONCE} volumes are being backed up or restored already"),
+            )
+            .hint("ask again when one of them is done")),
+        }
     }
 
     fn place(&self, id: VolumeId) -> Place {
@@ -79,6 +106,7 @@ impl VolumeStore for LocalVolumes {
     }
 
     async fn backup(&self, id: VolumeId) -> Result<Archive> {
+        let turn = self.turn().await?;
         let place = self.place(id);
         let opened = blocking("open a volume", move || {
             let held = match place.hold() {
@@ -91,24 +119,29 @@ impl VolumeStore for LocalVolumes {
             Error::new(Code::NotFound, "the volume has no data yet")
                 .hint("it gets its first data when a service with it starts, or from a file")
         })?;
-        Ok(written_by(move |sink| {
+        Ok(written_by(self.patience, move |sink| {
             let done = archive::write(&top, sink).and_then(|mut sink| sink.flush());
-            drop(held);
+            drop((held, turn));
             done.map_err(|error| fault("back a volume up", error))
         }))
     }
 
     async fn restore(&self, id: VolumeId, archive: Archive) -> Result<()> {
+        let turn = self.turn().await?;
         let place = self.place(id);
         read_by(archive, move |source| {
+            let _turn = turn;
             let doing = |error| fault("restore a volume", error);
             place.make().map_err(doing)?;
             let _alone = place.hold_incoming().map_err(doing)?;
             // Asked now as well as at the end, so that nobody sends gigabytes for a refusal.
             drop(place.hold_alone().map_err(doing)?);
             let done = take(&place, source);
-            if done.is_err() {
-                sweep::remove(&place.incoming()).map_err(doing)?;
+            // What was there before, or what came in: nobody has to wait for it, and whatever was decided stays.
+            let cleared =
+                place.discard_incoming().and_then(|trash| trash.iter().try_for_each(|it| sweep::remove(it)));
+            if let Err(error) = cleared {
+                tracing::warn!(%error, volume = %id, "what is left of a volume stays until the next start");
             }
             done
         })
@@ -130,17 +163,22 @@ fn take(place: &Place, source: impl io::Read) -> Result<()> {
     };
     let tree = prepare().map_err(doing)?;
     archive::read(source, &tree).map_err(refused)?;
-    let swap = || {
-        let _alone = place.hold_alone()?;
-        let here = nix::fcntl::AT_FDCWD;
-        match place.data().exists() {
-            true => renameat2(here, &incoming, here, &place.data(), RenameFlags::RENAME_EXCHANGE)?,
-            false => fs::rename(&incoming, place.data())?,
-        }
-        place.settle()?;
-        sweep::remove(&incoming)
+    swap(place).map_err(doing)
+}
+
+/// Has what came in and the data change places. Whoever wants to use the volume waits for no more than that.
+fn swap(place: &Place) -> io::Result<()> {
+    let _alone = place.hold_alone()?;
+    let (here, incoming, data) = (nix::fcntl::AT_FDCWD, place.incoming(), place.data());
+    let how = match data.exists() {
+        true => RenameFlags::RENAME_EXCHANGE,
+        false => RenameFlags::empty(),
     };
-    swap().map_err(doing)
+    renameat2(here, &incoming, here, &data, how)?;
+    place.settle().inspect_err(|_| {
+        // What may not last must not be what is kept.
+        let _ = renameat2(here, &data, here, &incoming, how);
+    })
 }
 
 fn size(place: &Place) -> io::Result<Option<VolumeSize>> {
@@ -210,6 +248,10 @@ fn fault(doing: &str, error: io::Error) -> Error {
             Error::new(Code::DiskFull, format!("Mirage could not {doing}: the disk is full"))
                 .hint("free some space, then ask again: `df -h`")
                 .because(error)
+        }
+        ErrorKind::TimedOut => {
+            Error::new(Code::DeadlineExceeded, "the archive is broken off: what there was of it was not read")
+                .hint("ask again, and read it without long pauses")
         }
         ErrorKind::InvalidFilename => Error::new(Code::Conflict, format!("Mirage could not {doing}: {error}"))
             .hint("move what is nested so deep further up"),

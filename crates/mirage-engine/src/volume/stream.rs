@@ -2,11 +2,14 @@
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 use mirage_core::port::Archive;
 use mirage_core::{Error, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 
@@ -16,10 +19,15 @@ const WAITING: usize = 4;
 /// Bytes of a piece, about.
 const PIECE: usize = 128 << 10;
 
-/// What `work` writes, as it is written. Nobody reading on ends the work.
-pub(super) fn written_by(work: impl FnOnce(Sink) -> Result<()> + Send + 'static) -> Archive {
+/// What `work` writes, as it is written. Nobody reading on ends the work, and so does a reader who takes nothing for
+/// as long as `patience`: work that waits has a thread that others need. To be called in a tokio runtime.
+pub(super) fn written_by(
+    patience: Duration,
+    work: impl FnOnce(Sink) -> Result<()> + Send + 'static,
+) -> Archive {
     let (sender, receiver) = channel(WAITING);
-    let work = spawn_blocking(move || work(Sink { sender, piece: Vec::with_capacity(PIECE) }));
+    let sink = Sink { sender, patience, runtime: Handle::current(), piece: Vec::with_capacity(PIECE) };
+    let work = spawn_blocking(move || work(sink));
     // An archive without its end must not look whole, whatever ended it.
     stream::unfold(Some((receiver, work)), |state| async move {
         let (mut receiver, work) = state?;
@@ -35,6 +43,8 @@ pub(super) fn written_by(work: impl FnOnce(Sink) -> Result<()> + Send + 'static)
 /// Where work writes to.
 pub(super) struct Sink {
     sender: Sender<Vec<u8>>,
+    patience: Duration,
+    runtime: Handle,
     piece: Vec<u8>,
 }
 
@@ -52,7 +62,11 @@ impl Write for Sink {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        self.sender.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let sent = self.runtime.block_on(self.sender.send_timeout(piece, self.patience));
+        sent.map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => io::ErrorKind::TimedOut.into(),
+            SendTimeoutError::Closed(_) => io::ErrorKind::BrokenPipe.into(),
+        })
     }
 }
 

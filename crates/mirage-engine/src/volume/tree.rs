@@ -1,4 +1,7 @@
 //! A folder that is being filled, by names that may be anybody's.
+//!
+//! A folder's time is when something was last made in it. So each time something is, the time is put back that the
+//! folder was given: to remember those of all folders until the end would take as much memory as there are folders.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -8,7 +11,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstat, fstatat, futimens, mkdirat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat, linkat, mkfifoat, symlinkat};
 
 use super::attributes::Attributes;
@@ -36,11 +40,11 @@ impl Tree {
 
     /// Makes a folder; one that is there, as the top is, gets other attributes.
     pub(super) fn folder(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
-        if let Some(name) = path.file_name() {
-            match mkdirat(self.above(path)?, name, Mode::S_IRWXU) {
-                Ok(()) | Err(Errno::EEXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if path.file_name().is_some() {
+            self.make(path, |above, name| match mkdirat(above, name, Mode::S_IRWXU) {
+                Ok(()) | Err(Errno::EEXIST) => Ok(()),
+                Err(error) => Err(error.into()),
+            })?;
         }
         attributes.apply(beneath(&self.top, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?)
     }
@@ -54,7 +58,8 @@ impl Tree {
         wrote: &mut dyn FnMut(u64) -> io::Result<()>,
     ) -> io::Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = nix::fcntl::openat(self.above(path)?, name(path)?, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let file = self.make(path, |above, name| Ok(nix::fcntl::openat(above, name, flags, mode)?))?;
         let mut file = File::from(file);
         write_with_holes(&mut file, content, wrote)?;
         attributes.apply(&file)
@@ -63,28 +68,31 @@ impl Tree {
     /// Makes a symbolic link; where it leads does not matter.
     pub(super) fn link(&self, path: &Path, target: &[u8], attributes: &Attributes) -> io::Result<()> {
         use std::os::unix::ffi::OsStrExt;
-        let above = self.above(path)?;
-        symlinkat(OsStr::from_bytes(target), &above, name(path)?)?;
-        self.own(&above, name(path)?, attributes)
+        self.make(path, |above, name| {
+            symlinkat(OsStr::from_bytes(target), above, name)?;
+            own(above, name, attributes)
+        })
     }
 
     /// Gives a file that was made before another name.
     pub(super) fn hard_link(&self, path: &Path, existing: &Path) -> io::Result<()> {
-        let (from, above) = (self.above(existing)?, self.above(path)?);
+        let from = self.above(existing, OFlag::O_PATH)?;
         let stat = fstatat(&from, name(existing)?, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         if kind(&stat) != SFlag::S_IFREG {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a hard link to what is no file"));
         }
-        Ok(linkat(&from, name(existing)?, &above, name(path)?, AtFlags::empty())?)
+        let existing = name(existing)?;
+        self.make(path, |above, name| Ok(linkat(&from, existing, above, name, AtFlags::empty())?))
     }
 
     /// Makes a named pipe.
     pub(super) fn pipe(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
-        let above = self.above(path)?;
-        mkfifoat(&above, name(path)?, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        self.own(&above, name(path)?, attributes)?;
-        let mode = Mode::from_bits_truncate(attributes.mode);
-        Ok(fchmodat(&above, name(path)?, mode, FchmodatFlags::FollowSymlink)?)
+        self.make(path, |above, name| {
+            mkfifoat(above, name, Mode::S_IRUSR | Mode::S_IWUSR)?;
+            own(above, name, attributes)?;
+            let mode = Mode::from_bits_truncate(attributes.mode);
+            Ok(fchmodat(above, name, mode, FchmodatFlags::FollowSymlink)?)
+        })
     }
 
     /// Makes everything last that was written.
@@ -98,15 +106,25 @@ impl Tree {
         Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 
-    fn own(&self, above: &OwnedFd, name: &OsStr, attributes: &Attributes) -> io::Result<()> {
-        let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
-        Ok(fchownat(above, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    /// Makes something, and leaves the folder that it is in with the time that it had.
+    fn make<T>(&self, path: &Path, make: impl FnOnce(&OwnedFd, &OsStr) -> io::Result<T>) -> io::Result<T> {
+        let above = self.above(path, OFlag::O_RDONLY)?;
+        let before = fstat(&above)?;
+        let made = make(&above, name(path)?)?;
+        let modified = TimeSpec::new(before.st_mtime, before.st_mtime_nsec);
+        futimens(&above, &TimeSpec::UTIME_OMIT, &modified)?;
+        Ok(made)
     }
 
-    fn above(&self, path: &Path) -> io::Result<OwnedFd> {
+    fn above(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
         let above = path.parent().unwrap_or(Path::new(""));
-        Ok(beneath(&self.top, above, OFlag::O_PATH | OFlag::O_DIRECTORY)?)
+        Ok(beneath(&self.top, above, flags | OFlag::O_DIRECTORY)?)
     }
+}
+
+fn own(above: &OwnedFd, name: &OsStr, attributes: &Attributes) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
+    Ok(fchownat(above, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?)
 }
 
 fn name(path: &Path) -> io::Result<&OsStr> {

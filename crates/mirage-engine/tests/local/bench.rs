@@ -17,7 +17,7 @@ use mirage_engine::conformance::{Bench, Outcome};
 use mirage_engine::local::{LocalConfig, LocalEngine};
 use nix::mount::{MsFlags, mount};
 
-const NODE: &str = "7e57";
+pub(crate) const NODE: &str = "7e57";
 
 pub(crate) struct SystemClock;
 

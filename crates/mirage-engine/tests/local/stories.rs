@@ -1,19 +1,21 @@
 //! What only the local engine can be asked.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use mirage_core::port::InstanceEngine;
-use mirage_core::{DeploymentId, EnvironmentId, InstanceId, ServiceId};
+use mirage_core::{DeploymentId, EnvironmentId, ExecCommand, ExecEnding, InstanceId, ServiceId};
 use mirage_core::{InstanceReport, InstanceSpec, InstanceState, LogPolicy, LogQuery, Resources};
 use mirage_engine::Level;
+use mirage_engine::cgroup::Hierarchies;
 use mirage_engine::conformance::{Bench, Outcome};
 use mirage_engine::shim::state;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::LocalStory;
-use crate::bench::{LocalBench, output};
+use crate::bench::{LocalBench, NODE, output};
 
 const GRACE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const STORIES: &[LocalStory] = &[
     ("names_and_addresses_are_in_the_container", |bench| Box::pin(names_and_addresses(bench))),
     ("a_killed_shim_takes_its_container_along", |bench| Box::pin(a_killed_shim(bench))),
+    ("a_shim_killed_while_it_starts_a_container_is_noticed", |bench| Box::pin(a_shim_killed_at_work(bench))),
     ("a_shim_killed_while_nobody_looks_is_noticed", |bench| Box::pin(a_shim_killed_unseen(bench))),
+    ("a_command_is_run_right_after_control_was_killed_during_one", |bench| {
+        Box::pin(a_command_after_a_killed_one(bench))
+    }),
     ("secrets_do_not_stay_on_disk", |bench| Box::pin(secrets_do_not_stay(bench))),
     ("what_never_got_whole_is_cleared_away", |bench| Box::pin(what_never_got_whole(bench))),
     ("a_reboot_is_noticed", |bench| Box::pin(a_reboot_is_noticed(bench))),
@@ -57,6 +63,62 @@ async fn a_killed_shim(bench: &LocalBench) -> Outcome {
     nothing_of(bench, &spec)
 }
 
+/// What it has forked by then has its sockets too, and does not end by itself where it is in no state to.
+async fn a_shim_killed_at_work(bench: &LocalBench) -> Outcome {
+    let mut caught = false;
+    for _ in 0..20 {
+        let spec = shell(bench, "exec sleep 1000");
+        let (engine, wanted) = (bench.local(), spec.clone());
+        let start = tokio::spawn(async move { engine.start(&wanted).await });
+        let forked = what_a_shim_forked(bench, &spec);
+        kill(forked, Signal::SIGSTOP).unwrap();
+        caught = is_ours(forked);
+        if caught {
+            kill_shim(bench, &spec);
+        } else {
+            // It was the container's program already, and what holds it is of no use.
+            kill(forked, Signal::SIGKILL).unwrap();
+        }
+        let started = tokio::time::timeout(PATIENCE, start).await;
+        let report = started.map_err(|_| "it is not noticed")?.unwrap();
+        bench.local().stop(spec.id, GRACE).await.unwrap();
+        nothing_of(bench, &spec)?;
+        if caught {
+            let InstanceState::Exited(exit) = report.map_err(|error| format!("{error:?}"))?.state else {
+                return Err("it runs without a shim".into());
+            };
+            equal(exit.to_string().as_str(), "vanished")?;
+            gone(forked.as_raw().cast_unsigned())?;
+            break;
+        }
+    }
+    equal(&caught, &true)
+}
+
+/// The first process in the instance's control group besides the launcher, which dies with its shim.
+fn what_a_shim_forked(bench: &LocalBench, spec: &InstanceSpec) -> Pid {
+    let folder = bench.run().join("instances").join(spec.id.to_string());
+    let group = Hierarchies::detect().unwrap().group(&format!("/mirage-{NODE}/{}", spec.id)).unwrap();
+    let since = Instant::now();
+    loop {
+        assert!(since.elapsed() < PATIENCE, "nothing was forked");
+        let Some(path) = group.paths().into_iter().find(|path| path.exists()) else { continue };
+        let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+        let shim = state::read(&folder).unwrap().shim.pid;
+        let children = fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap_or_default();
+        let launcher = children.split_ascii_whitespace().next().unwrap_or_default();
+        if let Some(forked) = processes.lines().find(|pid| *pid != launcher) {
+            return Pid::from_raw(forked.parse().unwrap());
+        }
+    }
+}
+
+/// Whether a process executes this program, as a container's does until it becomes the container's.
+fn is_ours(pid: Pid) -> bool {
+    let identity = |path: &str| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(&format!("/proc/{pid}/exe")), identity("/proc/self/exe")), (Ok(a), Ok(b)) if a == b)
+}
+
 async fn a_shim_killed_unseen(bench: &LocalBench) -> Outcome {
     let spec = shell(bench, "exec sleep 1000");
     let pid = bench.local().start(&spec).await.unwrap().pid.unwrap();
@@ -64,6 +126,32 @@ async fn a_shim_killed_unseen(bench: &LocalBench) -> Outcome {
     let report = ended(bench, &spec).await;
     equal(&(report.service, report.deployment), &(spec.service, spec.deployment))?;
     gone(pid)?;
+    bench.local().stop(spec.id, GRACE).await.unwrap();
+    nothing_of(bench, &spec)
+}
+
+async fn a_command_after_a_killed_one(bench: &LocalBench) -> Outcome {
+    let spec = shell(bench, "exec sleep 1000");
+    let pid = bench.local().start(&spec).await.unwrap().pid.unwrap();
+    let command = |script: &str| ExecCommand {
+        arguments: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+        variables: vec![("PATH".into(), "/bin".into())],
+        timeout: PATIENCE,
+    };
+    for round in 0..10 {
+        let long = command(&format!("(setsid sleep 1000 &); (sleep 1000 &); touch /tmp/{round}; sleep 1000"));
+        let (engine, id) = (bench.local(), spec.id);
+        let running = tokio::spawn(async move { engine.exec(id, &long).await });
+        while !fs::exists(format!("/proc/{pid}/root/tmp/{round}")).unwrap() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        running.abort();
+        running.await.unwrap_err();
+        bench.restart().await;
+        let next =
+            bench.local().exec(spec.id, &command("echo well")).await.map_err(|error| format!("{error:?}"))?;
+        equal(&(next.ending, next.output.as_str()), &(ExecEnding::Code(0), "well\n"))?;
+    }
     bench.local().stop(spec.id, GRACE).await.unwrap();
     nothing_of(bench, &spec)
 }

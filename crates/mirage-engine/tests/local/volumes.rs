@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mirage_core::port::{InstanceEngine, VolumeStore};
-use mirage_core::{Code, InstanceSpec, MountedVolume, VolumeId};
+use mirage_core::{Code, InstanceSpec, InstanceState, MountedVolume, VolumeId};
 use mirage_engine::conformance::{Bench, Outcome};
 use mirage_engine::volume::LocalVolumes;
+use nix::mount::{MsFlags, mount, umount};
 
 use crate::LocalStory;
 use crate::bench::LocalBench;
@@ -20,6 +21,9 @@ pub(crate) const STORIES: &[LocalStory] = &[
         Box::pin(backed_up_and_replaced(bench))
     }),
     ("a_volume_that_is_in_use_is_not_deleted_and_one_that_is_not_goes", |bench| Box::pin(deleted(bench))),
+    ("a_volume_is_replaced_even_where_what_was_in_it_cannot_be_deleted", |bench| {
+        Box::pin(replaced_for_good(bench))
+    }),
     ("an_archive_that_breaks_off_changes_nothing", |bench| Box::pin(an_archive_that_breaks_off(bench))),
 ];
 
@@ -88,6 +92,28 @@ async fn deleted(bench: &LocalBench) -> Outcome {
     }
     let kept = bench.data().join(format!("volumes/{other}"));
     equal(&[kept.join("data").exists(), kept.join("incoming").exists()], &[true, false])
+}
+
+async fn replaced_for_good(bench: &LocalBench) -> Outcome {
+    let volumes = LocalVolumes::open(&bench.data()).unwrap();
+    let id = VolumeId::from_random(bench.random());
+    let folder = bench.data().join(format!("volumes/{id}"));
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::write(folder.join("data/file"), "new").unwrap();
+    let archive: Vec<Vec<u8>> = volumes.backup(id).await.unwrap().try_collect().await.unwrap();
+    fs::write(folder.join("data/file"), "old").unwrap();
+    // Nobody deletes what something is mounted on.
+    let stuck = folder.join("data/stuck");
+    fs::create_dir(&stuck).unwrap();
+    mount(Some("none"), &stuck, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    let restored = volumes.restore(id, stream::iter(archive.into_iter().map(Ok)).boxed()).await;
+    let run = run(bench, &with(shell(bench, "grep -q new /data/file"), id)).await;
+    let stuck = bench.data().join(format!("volumes/.trash-{id}-incoming/stuck"));
+    umount(&stuck).unwrap();
+    restored.map_err(|error| format!("{error:?}"))?;
+    equal(&matches!(run.state, InstanceState::Exited(exit) if exit.code == Some(0)), &true)?;
+    bench.local().stop(run.id, Duration::ZERO).await.unwrap();
+    equal(&[folder.join("data").exists(), folder.join("incoming").exists()], &[true, false])
 }
 
 async fn an_archive_that_breaks_off(bench: &LocalBench) -> Outcome {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mirage_core::ExecEnding;
 use mirage_engine::exec::{Answer, Request};
 use mirage_engine::shim::{self, ShimSpec, state};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::Test;
 use crate::fixture::{Bench, Instance};
@@ -22,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_command_whose_time_is_over_is_killed_whole", a_command_whose_time_is_over_is_killed_whole),
     ("a_command_leaves_nothing_behind", a_command_leaves_nothing_behind),
     ("a_command_nobody_waits_for_is_killed", a_command_nobody_waits_for_is_killed),
+    ("a_command_begins_while_the_one_before_is_being_ended", begins_while_the_one_before_is_being_ended),
     ("a_command_cannot_flood_us", a_command_cannot_flood_us),
     ("a_command_in_a_container_that_is_gone_is_refused", a_command_in_a_container_that_is_gone_is_refused),
     ("a_command_ends_with_its_container", a_command_ends_with_its_container),
@@ -260,6 +263,33 @@ fn a_command_nobody_waits_for_is_killed(bench: &Bench) {
     runner.wait().unwrap();
     shell(&instance, "true");
     assert_eq!(processes(&instance), 1);
+}
+
+/// As where a control plane was killed during a command, and the next one asks for another at once.
+fn begins_while_the_one_before_is_being_ended(bench: &Bench) {
+    let (instance, own) = idle(bench, |_| {});
+    let words = ["/bin/sh", "-c", "(setsid sleep 1000 &); touch /tmp/first; sleep 1000"];
+    let mut first = begin(&request(&instance, &words, LONG));
+    until("it begins", || has_written(&instance, "first"));
+    let pid = Pid::from_raw(first.id().cast_signed());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    drop(first.stdin.take());
+    let words =
+        ["/bin/sh", "-c", "touch /tmp/second; while [ ! -e /tmp/enough ]; do sleep 0.01; done; echo done"];
+    let second = begin(&request(&instance, &words, LONG));
+    until("the second begins", || has_written(&instance, "second"));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let first = answer(first);
+    fs::write(format!("/proc/{own}/root/tmp/enough"), "").unwrap();
+    let ending = ExecEnding::Code(0);
+    assert_eq!(answer(second), Answer::Ended { ending, output: "done\n".into(), withstands: false });
+    // Each ends what is its own, and nothing else.
+    assert!(matches!(first, Answer::Ended { withstands: false, .. }), "{first:?}");
+    assert_eq!(processes(&instance), 1);
+    for path in instance.group.paths().iter().filter(|path| path.exists()) {
+        let parts = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(parts.filter(|path| path.is_dir()).collect::<Vec<_>>(), Vec::<PathBuf>::new());
+    }
 }
 
 /// Whether a file of this name is in the container's `/tmp`.

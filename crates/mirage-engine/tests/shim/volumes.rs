@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mirage_core::VolumeId;
 use mirage_engine::shim::{BoundVolume, ShimSpec};
@@ -14,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_volume_begins_with_what_the_image_has_there", begins_with_what_the_image_has),
     ("a_volume_where_the_image_has_nothing_belongs_to_the_user", belongs_to_the_user),
     ("what_is_written_to_a_volume_outlives_the_instance", outlives_the_instance),
+    ("a_volume_has_one_instance_at_a_time", has_one_instance_at_a_time),
     ("a_copy_that_was_broken_off_begins_anew", a_broken_copy_begins_anew),
     ("links_of_the_image_lead_a_volume_nowhere_but_inside", links_lead_nowhere),
     ("a_volume_has_no_devices_and_no_setuid_programs", no_devices_and_no_setuid),
@@ -66,6 +68,10 @@ fn begins_with_what_the_image_has(bench: &Bench) {
     };
     let expected = "1000:1001 1750\n70:71 755\n0:0 640\nfrom the image\n2\nwritten\n";
     assert_eq!(run(""), expected);
+    for name in ["data/deep", "data/deep/er"] {
+        let when = |root: &Path| fs::metadata(root.join(name)).unwrap().modified().unwrap();
+        assert_eq!(when(&folder), when(&image), "{name}");
+    }
     // Root of the container is root of nothing but its own files: another user needs the folder's mode.
     assert_eq!(run("").matches("written").count(), 1);
     assert_eq!(fs::metadata(folder.join("data/mine")).unwrap().uid(), 0);
@@ -93,6 +99,22 @@ fn outlives_the_instance(bench: &Bench) {
     assert_eq!(run("ls /data; cat /data/file"), "file\nkept\n", "the image's content does not come back");
     let other = bench.output_with("cat /elsewhere/file", |spec| with(spec, None, &folder, "/elsewhere"));
     assert_eq!(other.0, "kept\n");
+}
+
+fn has_one_instance_at_a_time(bench: &Bench) {
+    let folder = volume(bench, "one");
+    let start = |script: &str| bench.start_with(script, |spec| with(spec, None, &folder, "/data"));
+    let mut first = start("exec sleep 1000");
+    first.running();
+    let second = start("touch /data/second").exit();
+    let expected = "Mirage could not prepare the container: another instance runs with the volume at `/data`";
+    assert_eq!(second.start_error.as_deref(), Some(expected));
+    assert!(!folder.join("data/second").exists());
+    // What a killed shim leaves is killed by the engine; then the volume is free.
+    first.shim.kill().unwrap();
+    first.group.end(Duration::from_secs(10)).unwrap();
+    assert_eq!(start("touch /data/third").exit().code, Some(0));
+    assert!(folder.join("data/third").exists());
 }
 
 fn a_broken_copy_begins_anew(bench: &Bench) {

@@ -14,7 +14,7 @@ use crate::volume::tree::Tree;
 /// The most entries.
 const MAX_ENTRIES: u64 = 10_000_000;
 
-/// The largest header that takes more than its block, in bytes: some attributes of the largest size.
+/// The most that headers before an entry take beyond their blocks, in bytes: some attributes of the largest size.
 const MAX_HEADER: u64 = 1 << 20;
 
 /// The longest path, and the longest target of a link, in bytes, as in the kernel.
@@ -26,6 +26,9 @@ const MAX_WINDOW: u32 = 26;
 
 /// What is left free of a disk, in bytes: others write to it too.
 const RESERVE: u64 = 64 << 20;
+
+/// What an entry takes besides its content, in bytes: a block, of most file systems.
+const ENTRY: u64 = 4096;
 
 /// How much is written before the room is looked at again, in bytes.
 const LOOK_EVERY: u64 = 16 << 20;
@@ -39,6 +42,7 @@ struct Ahead {
     owner: (Option<u32>, Option<u32>),
     modified: Option<(i64, i64)>,
     extended: Vec<(CString, Vec<u8>)>,
+    bytes: u64,
 }
 
 /// Reads an archive to its last byte, and makes what is in it.
@@ -58,10 +62,13 @@ pub(in crate::volume) fn read(archive: impl Read, tree: &Tree) -> io::Result<()>
             return Err(bad(format!("it has more than {MAX_ENTRIES} entries")));
         }
         match header.entry_type() {
-            EntryType::XHeader => ahead.take(&reader.whole(&header)?)?,
-            EntryType::XGlobalHeader => drop(reader.whole(&header)?),
-            EntryType::GNULongName => ahead.path = Some(until_nul(reader.whole(&header)?)),
-            EntryType::GNULongLink => ahead.link = Some(until_nul(reader.whole(&header)?)),
+            EntryType::XHeader => {
+                let records = reader.whole(&header, &mut ahead)?;
+                ahead.take(&records)?;
+            }
+            EntryType::XGlobalHeader => drop(reader.whole(&header, &mut ahead)?),
+            EntryType::GNULongName => ahead.path = Some(until_nul(reader.whole(&header, &mut ahead)?)),
+            EntryType::GNULongLink => ahead.link = Some(until_nul(reader.whole(&header, &mut ahead)?)),
             _ => reader.entry(&header, std::mem::take(&mut ahead))?,
         }
     }
@@ -102,11 +109,12 @@ impl<R: Read> Reader<'_, R> {
         }
     }
 
-    /// The content of a header that takes more than its block.
-    fn whole(&mut self, header: &Header) -> io::Result<Vec<u8>> {
+    /// The content of a header that takes more than its block, one of those before an entry.
+    fn whole(&mut self, header: &Header, ahead: &mut Ahead) -> io::Result<Vec<u8>> {
         let size = header.entry_size()?;
-        if size > MAX_HEADER {
-            return Err(bad(format!("a header of {size} bytes is too large")));
+        ahead.bytes = ahead.bytes.saturating_add(size);
+        if ahead.bytes > MAX_HEADER {
+            return Err(bad(format!("a header of {} bytes is too large", ahead.bytes)));
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         self.stream.read_exact(&mut bytes)?;
@@ -118,6 +126,8 @@ impl<R: Read> Reader<'_, R> {
         let name = ahead.path.clone().unwrap_or_else(|| header.path_bytes().into_owned());
         let path = clean(&name)?;
         let attributes = attributes(header, &ahead)?;
+        let extended: usize = attributes.extended.iter().map(|(_, value)| value.len()).sum();
+        self.wrote(ENTRY + extended as u64)?;
         let size = match ahead.size {
             Some(size) => size,
             None => header.entry_size()?,
@@ -151,22 +161,27 @@ impl<R: Read> Reader<'_, R> {
     fn file(&mut self, path: &Path, attributes: &Attributes, size: u64) -> io::Result<()> {
         let Self { stream, tree, since_look } = self;
         let mut content = Exactly { from: stream, left: size };
-        tree.file(path, attributes, &mut content, &mut |written| {
-            *since_look += written;
-            if *since_look >= LOOK_EVERY {
-                *since_look = 0;
-                if tree.free_bytes()? < RESERVE {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-            }
-            Ok(())
-        })
+        tree.file(path, attributes, &mut content, &mut |written| look(tree, since_look, written))
+    }
+
+    fn wrote(&mut self, bytes: u64) -> io::Result<()> {
+        look(self.tree, &mut self.since_look, bytes)
     }
 
     fn pass(&mut self, bytes: u64) -> io::Result<()> {
         let passed = io::copy(&mut (&mut self.stream).take(bytes), &mut io::sink())?;
         if passed == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
+}
+
+/// Looks every now and then whether there is room for more.
+fn look(tree: &Tree, since: &mut u64, written: u64) -> io::Result<()> {
+    *since += written;
+    if *since < LOOK_EVERY {
+        return Ok(());
+    }
+    *since = 0;
+    if tree.free_bytes()? < RESERVE { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
 /// So many bytes; fewer are an error.

@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::CloneFlags;
 use nix::sys::stat::Mode;
 use tar::{EntryType, Header};
 
@@ -164,6 +166,67 @@ fn an_archive_that_costs_more_than_it_is_worth_is_refused() {
     let sizes = b"30 size=18446744073709551615\n\n";
     let lying = hostile(&[(EntryType::XHeader, "x", "", &sizes[..]), (EntryType::Regular, "file", "", b"x")]);
     assert!(taken(&lying).1.is_err());
+    // Headers that are all small enough, and of which an entry would have to remember every one.
+    let mut attribute = Vec::new();
+    pax::put(&mut attribute, b"SCHILY.xattr.user.note", &vec![0; 60 << 10]);
+    let one = (EntryType::XHeader, "x", "", &attribute.repeat(10)[..]);
+    let file = (EntryType::Regular, "file", "", &b"x"[..]);
+    assert!(refusal(&[one, one, file]).contains("too large"));
+    let long = (EntryType::GNULongName, "x", "", &[b'n'; 600 << 10][..]);
+    assert!(refusal(&[long, long, file]).contains("too large"));
+    let mut comment = Vec::new();
+    pax::put(&mut comment, b"comment", &vec![b'x'; 600 << 10]);
+    let said = (EntryType::XHeader, "x", "", &comment[..]);
+    let (_folder, apart) = taken(&hostile(&[said, file, said, (EntryType::Regular, "other", "", b"x")]));
+    apart.unwrap();
+}
+
+#[test]
+fn a_disk_is_not_filled_with_entries_that_have_no_content() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a_disk_is_not_filled_with_entries_that_have_no_content: needs root");
+        return;
+    }
+    let told = std::thread::spawn(|| {
+        // Mounts of its own, which go with the thread.
+        nix::sched::unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let small = Some("size=16m");
+        mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), small).unwrap();
+        let kinds = [EntryType::Directory, EntryType::Symlink, EntryType::Fifo];
+        let told = kinds.map(|kind| {
+            let archive = hostile(&[(kind, "entry", "anywhere", b"")]);
+            read(&archive[..], &Tree::open(folder.path()).unwrap()).map_err(|error| error.kind())
+        });
+        umount(folder.path()).unwrap();
+        told
+    });
+    assert_eq!(told.join().unwrap(), [Err(std::io::ErrorKind::StorageFull); 3]);
+}
+
+#[test]
+fn folders_keep_their_times_whatever_is_put_into_them() {
+    let from = tempfile::tempdir().unwrap();
+    let top = from.path();
+    fs::create_dir_all(top.join("old/inner")).unwrap();
+    for name in ["old/file", "old/inner/file"] {
+        fs::write(top.join(name), "").unwrap();
+    }
+    fs::hard_link(top.join("old/file"), top.join("old/same")).unwrap();
+    symlink("file", top.join("old/link")).unwrap();
+    nix::unistd::mkfifo(&top.join("old/pipe"), Mode::S_IRUSR).unwrap();
+    let when = |seconds| UNIX_EPOCH + Duration::new(seconds, 987_654_321);
+    let folders =
+        [("old/inner", when(1_500_000_000)), ("old", when(1_400_000_000)), ("", when(1_300_000_000))];
+    for (name, when) in folders {
+        File::open(top.join(name)).unwrap().set_modified(when).unwrap();
+    }
+    let (to, done) = taken(&archived(top));
+    done.unwrap();
+    let times = folders.map(|(name, _)| fs::metadata(to.path().join(name)).unwrap().modified().unwrap());
+    assert_eq!(times, folders.map(|(_, when)| when));
 }
 
 #[test]

@@ -1,17 +1,17 @@
 //! A folder as an archive.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::sys::stat::{SFlag, fstat};
 use tar::{EntryType, Header};
 
 use super::{BLOCK, EXTENDED, pax};
 use crate::volume::attributes::Attributes;
+use crate::volume::links::Links;
 use crate::volume::walk::walk;
 
 /// Longest path and link that fit into a header.
@@ -31,7 +31,7 @@ pub(in crate::volume) fn write<W: Write>(top: &OwnedFd, sink: W) -> io::Result<W
     encoder.include_checksum(true)?;
     let attributes = Attributes::of(&fstat(top)?).with_extended(top)?;
     entry(&mut encoder, EntryType::Directory, Path::new("."), None, 0, &attributes)?;
-    let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    let mut links = Links::new();
     walk(top, |found| {
         let attributes = Attributes::of(&found.stat);
         let path = &found.path;
@@ -43,8 +43,7 @@ pub(in crate::volume) fn write<W: Write>(top: &OwnedFd, sink: W) -> io::Result<W
                 }
             }
             SFlag::S_IFREG => {
-                let identity = (found.stat.st_dev, found.stat.st_ino);
-                if let Some(first) = names.get(&identity) {
+                if let Some(first) = links.first(&found.stat) {
                     let first = Some(first.as_os_str().as_bytes());
                     entry(&mut encoder, EntryType::Link, path, first, 0, &attributes)?;
                 } else if let Some((file, stat)) = found.open()? {
@@ -52,9 +51,7 @@ pub(in crate::volume) fn write<W: Write>(top: &OwnedFd, sink: W) -> io::Result<W
                     let size = u64::try_from(stat.st_size).unwrap_or(0);
                     entry(&mut encoder, EntryType::Regular, path, None, size, &attributes)?;
                     body(&mut encoder, file, size)?;
-                    if stat.st_nlink > 1 {
-                        names.insert(identity, path.clone());
-                    }
+                    links.remember(&stat, path);
                 }
             }
             SFlag::S_IFLNK => {
