@@ -128,6 +128,7 @@ impl Store {
 impl Tx {
     /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it.
     pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<()> {
+        self.writes.add("insert_deployment");
         sqlx::query("UPDATE deployment SET phase = 'superseded', finished_at = ? WHERE service_id = ? AND phase = 'queued'")
             .bind(micros(new.created_at))
             .bind(text(new.service))
@@ -172,6 +173,7 @@ impl Tx {
 
     /// Moves a deployment to another phase if the move is legal, and says whether it was.
     pub async fn set_phase(&mut self, id: DeploymentId, phase: Phase, now: Timestamp) -> Result<bool> {
+        self.writes.add("set_phase");
         match self.phase(id).await? {
             Some(from) if from.may_become(phase) => {}
             _ => return Ok(false),
@@ -189,6 +191,7 @@ impl Tx {
 
     /// Records why a deployment fails. The first reason stays.
     pub async fn set_failure(&mut self, id: DeploymentId, failure: &Failure) -> Result<()> {
+        self.writes.add("set_failure");
         sqlx::query("UPDATE deployment SET failure = ? WHERE id = ? AND failure IS NULL")
             .bind(to_json(failure)?)
             .bind(text(id))
@@ -200,6 +203,7 @@ impl Tx {
 
     /// Records that a user wants the end of a deployment; says whether it was still moving.
     pub async fn set_cancelled(&mut self, id: DeploymentId) -> Result<bool> {
+        self.writes.add("set_cancelled");
         let sql = format!("UPDATE deployment SET cancelled = 1 WHERE id = ? AND phase IN {MOVING}");
         let done = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(text(id))
@@ -230,6 +234,7 @@ impl Tx {
         kind: StepKind,
         now: Timestamp,
     ) -> Result<()> {
+        self.writes.add("begin_step");
         sqlx::query(
             "INSERT INTO step (deployment_id, position, kind, summary, started_at, failed)
              SELECT ?1, (SELECT COUNT(*) FROM step WHERE deployment_id = ?1), ?2, '', ?3, 0
@@ -253,6 +258,7 @@ impl Tx {
         ok: bool,
         now: Timestamp,
     ) -> Result<Option<u64>> {
+        self.writes.add("end_step");
         let began: Option<i64> = sqlx::query_scalar(
             "UPDATE step SET summary = ?, finished_at = ?, failed = ?
              WHERE deployment_id = ? AND kind = ? AND finished_at IS NULL RETURNING started_at",

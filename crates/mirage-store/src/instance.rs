@@ -35,6 +35,7 @@ impl Store {
 impl Tx {
     /// Adds an instance, and forgets the oldest ended ones beyond what is remembered.
     pub async fn insert_instance(&mut self, instance: &Instance) -> Result<()> {
+        self.writes.add("insert_instance");
         sqlx::query(
             "INSERT INTO instance (id, service_id, deployment_id, ordinal, generation, attempt, created_at, exit, stopped)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -66,6 +67,7 @@ impl Tx {
 
     /// Records that somebody asked for the end of an instance.
     pub async fn set_stopped(&mut self, id: InstanceId) -> Result<()> {
+        self.writes.add("set_stopped");
         sqlx::query("UPDATE instance SET stopped = 1 WHERE id = ?")
             .bind(text(id))
             .execute(&mut *self.inner)
@@ -76,6 +78,7 @@ impl Tx {
 
     /// Records how an instance ended; says whether that was news.
     pub async fn set_exit(&mut self, id: InstanceId, exit: &Exit) -> Result<bool> {
+        self.writes.add("set_exit");
         let done = sqlx::query("UPDATE instance SET exit = ? WHERE id = ? AND exit IS NULL")
             .bind(to_json(exit)?)
             .bind(text(id))

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mirage_core::fault::Writes;
 use mirage_core::{Code, Error, Event, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -36,6 +37,7 @@ pub struct Store {
 pub struct Tx {
     pub(crate) inner: Transaction<'static, Sqlite>,
     pub(crate) events: Vec<Event>,
+    pub(crate) writes: Writes,
 }
 
 impl Store {
@@ -115,7 +117,7 @@ impl Store {
                 begin().await.map_err(|error| failed("begin a transaction", error))?
             }
         };
-        Ok(Tx { inner, events: Vec::new() })
+        Ok(Tx { inner, events: Vec::new(), writes: Writes::default() })
     }
 
     /// Closes the file. Everything committed is in it already.
@@ -128,12 +130,15 @@ impl Store {
 impl Tx {
     /// Makes the decision a fact, and answers with the events that tell of it.
     pub async fn commit(self) -> Result<Vec<Event>> {
+        self.writes.before_commit()?;
         self.inner.commit().await.map_err(|error| failed("commit a transaction", error))?;
+        self.writes.after_commit()?;
         Ok(self.events)
     }
 
     /// Adds a fact to the event log.
     pub async fn append(&mut self, event: Event) -> Result<()> {
+        self.writes.add("append");
         let number = crate::event::insert(&mut self.inner, &event).await?;
         self.events.push(Event { number, ..event });
         Ok(())

@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use mirage_core::fault::point_io;
 use mirage_core::port::{Archive, VolumeSize, VolumeStore};
 use mirage_core::{Code, Error, Result, VolumeId};
 use nix::fcntl::{OFlag, RenameFlags, renameat2};
@@ -132,12 +133,14 @@ fn take(place: &Place, source: impl io::Read) -> Result<()> {
     archive::read(source, &tree).map_err(refused)?;
     let swap = || {
         let _alone = place.hold_alone()?;
+        point_io("volume/take")?;
         let here = nix::fcntl::AT_FDCWD;
         match place.data().exists() {
             true => renameat2(here, &incoming, here, &place.data(), RenameFlags::RENAME_EXCHANGE)?,
             false => fs::rename(&incoming, place.data())?,
         }
         place.settle()?;
+        point_io("volume/taken")?;
         sweep::remove(&incoming)
     };
     swap().map_err(doing)
