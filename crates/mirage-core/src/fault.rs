@@ -3,6 +3,9 @@
 //! [`point`] stands before and after whatever changes the world, and does nothing in what is shipped: it has a
 //! body only with the feature `fail-points`, and a meaning only where somebody began a [`Trial`].
 
+#[cfg(all(feature = "fail-points", not(debug_assertions)))]
+compile_error!("fail points are for trials: a release build has none");
+
 #[cfg(feature = "fail-points")]
 mod points;
 

@@ -20,7 +20,7 @@ use super::act::{Act, Verb};
 use crate::stage::BINARY;
 
 /// How long a platform may take to come right. The longest pause before a restart is a minute.
-const REST: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_secs(70);
 
 /// A platform that takes part in a trial, with `web` under load and `worker` without.
 pub(super) struct Range {

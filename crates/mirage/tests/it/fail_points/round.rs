@@ -43,9 +43,7 @@ impl Who {
 /// Tries every point there is, on one platform. Those of the proxy are last: its end is seen by who asks.
 pub(super) fn at_every_point(how: How) {
     let mut range = Range::set().unwrap();
-    let only = std::fs::read_to_string("/tmp/fail-only").ok();
-    let mut points: Vec<String> =
-        names().into_iter().filter(|p| only.as_ref().is_none_or(|o| p.contains(o.trim()))).collect();
+    let mut points = names();
     points.sort_by_key(|point| Who::at(point) == Who::Proxy);
     let mut wrong = Vec::new();
     for point in &points {
