@@ -377,7 +377,8 @@ impl Range {
 
     fn cancel(&self, id: &str) -> Result<()> {
         let answer = self.platform.api("POST", &format!("/api/deployments/{id}/cancel"), Some(&json!({})))?;
-        if answer.status >= 300 {
+        // It may be cancelled already, and still be on its way out.
+        if answer.status >= 300 && answer.status != 409 {
             bail!("cancel: {}: {}", answer.status, answer.text());
         }
         Ok(())
