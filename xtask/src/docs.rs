@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::settings;
+use crate::test::FEATURES;
 use crate::workspace::{cargo, root};
 
 /// Writes the documents, or with `--check` only compares; `true` where nothing was stale.
@@ -38,7 +39,8 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 
 fn ask(what: &str) -> Result<String> {
     let mut command = cargo();
-    command.args(["run", "--quiet", "--package", "mirage", "--", "docs", what]);
+    // With what the tests have, so that it is built once for both. The documents are the same.
+    command.args(["run", "--quiet", "--package", "mirage", "--features", FEATURES, "--", "docs", what]);
     // The help shows the values that variables have just now.
     for name in settings::mirage_variables() {
         command.env_remove(name);

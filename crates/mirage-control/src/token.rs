@@ -85,8 +85,11 @@ impl Control {
     async fn settle_tokens(&self, tx: Tx) -> Result<()> {
         let parts = Arc::clone(&self.parts);
         let settled = tokio::spawn(async move {
-            parts.announce(tx.commit().await?);
-            parts.grants.read(&parts.store).await
+            let committed = tx.commit().await;
+            // Also where that failed: what is true is in the database.
+            let read = parts.grants.read(&parts.store).await;
+            parts.announce(committed?);
+            read
         });
         settled.await.map_err(|broken| Error::internal("change the tokens", broken))?
     }

@@ -17,6 +17,7 @@ mod domain;
 mod error;
 mod event;
 mod exec;
+pub mod fault;
 mod grant;
 mod host;
 mod id;

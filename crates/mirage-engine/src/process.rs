@@ -23,6 +23,22 @@ pub(crate) fn spawn(work: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
+/// The processes of a session that have not ended, by its leader's number. None where `/proc` cannot be read.
+pub(crate) fn of_session(leader: i32) -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let all = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter(|pid| session(*pid) == Some(leader)).collect()
+}
+
+/// The session of a process that has not ended.
+fn session(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses, and may itself hold any byte.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then(|| fields.nth(2)?.parse().ok()).flatten()
+}
+
 /// Undoes what this process does to signals, for a program that is executed next: SIGPIPE is ignored by every
 /// Rust program, others by whoever started the platform.
 ///

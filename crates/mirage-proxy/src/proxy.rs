@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use mirage_core::fault::point;
 use mirage_core::{
     Backend, CertificateSet, Code, Error, InstanceId, ProcessTraffic, ProxyProcess, Result, RouteTable,
     ServiceId, ServiceTraffic, TrafficMark,
@@ -121,7 +122,9 @@ impl Proxy {
         if let Some(predecessor) = predecessor {
             predecessor.follow(&table).await;
         }
+        point("proxy/publish")?;
         self.put_in_force(&mut current, table).await?;
+        point("proxy/keep")?;
         if let Err(error) = record::write_routes(&self.run, &current.published.table) {
             // Routing goes on; only a restart would not know the table.
             tracing::warn!(%error, "cannot keep the route table on disk");

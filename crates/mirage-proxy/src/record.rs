@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use mirage_core::RouteTable;
+use mirage_core::fault::point_io;
 use serde::{Deserialize, Serialize};
 
 /// The control socket: a symbolic link to the socket of the process in charge.
@@ -114,7 +115,10 @@ fn replace(run: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let temporary = run.join(format!(".{name}.{}", std::process::id()));
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    let written = file.write_all(content).and_then(|()| fs::rename(&temporary, run.join(name)));
+    let written = file
+        .write_all(content)
+        .and_then(|()| point_io("proxy/name"))
+        .and_then(|()| fs::rename(&temporary, run.join(name)));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -106,6 +106,7 @@ impl Tx {
 
     /// Writes a credential, over the one with its id where there is one.
     pub async fn set_credential(&mut self, credential: &Credential, password: &Sealed) -> Result<()> {
+        self.writes.add("set_credential");
         let (service, environment, project) = columns(credential.scope);
         sqlx::query(
             "INSERT INTO credential
@@ -132,6 +133,7 @@ impl Tx {
 
     /// Forgets a credential; says whether there was one.
     pub async fn remove_credential(&mut self, id: CredentialId) -> Result<bool> {
+        self.writes.add("remove_credential");
         let done = sqlx::query("DELETE FROM credential WHERE id = ?")
             .bind(text(id))
             .execute(&mut *self.inner)

@@ -136,6 +136,7 @@ impl Tx {
     /// Adds a deployment, and marks those that were still waiting for their turn as superseded by it; answers
     /// which those are.
     pub async fn insert_deployment(&mut self, new: &NewDeployment) -> Result<Vec<DeploymentId>> {
+        self.writes.add("insert_deployment");
         let superseded = sqlx::query(
             "UPDATE deployment SET phase = 'superseded', finished_at = ?
              WHERE service_id = ? AND phase = 'queued' RETURNING id",
@@ -193,6 +194,7 @@ impl Tx {
 
     /// Moves a deployment to another phase if the move is legal, and says whether it was.
     pub async fn set_phase(&mut self, id: DeploymentId, phase: Phase, now: Timestamp) -> Result<bool> {
+        self.writes.add("set_phase");
         match self.phase(id).await? {
             Some(from) if from.may_become(phase) => {}
             _ => return Ok(false),
@@ -210,6 +212,7 @@ impl Tx {
 
     /// Records why a deployment fails. The first reason stays.
     pub async fn set_failure(&mut self, id: DeploymentId, failure: &Failure) -> Result<()> {
+        self.writes.add("set_failure");
         sqlx::query("UPDATE deployment SET failure = ? WHERE id = ? AND failure IS NULL")
             .bind(to_json(failure)?)
             .bind(text(id))
@@ -221,6 +224,7 @@ impl Tx {
 
     /// Records that a user wants the end of a deployment; says whether it was still moving.
     pub async fn set_cancelled(&mut self, id: DeploymentId) -> Result<bool> {
+        self.writes.add("set_cancelled");
         let sql = format!("UPDATE deployment SET cancelled = 1 WHERE id = ? AND phase IN {MOVING}");
         let done = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(text(id))
@@ -251,6 +255,7 @@ impl Tx {
         kind: StepKind,
         now: Timestamp,
     ) -> Result<()> {
+        self.writes.add("begin_step");
         sqlx::query(
             "INSERT INTO step (deployment_id, position, kind, summary, started_at, failed)
              SELECT ?1, (SELECT COUNT(*) FROM step WHERE deployment_id = ?1), ?2, '', ?3, 0
@@ -274,6 +279,7 @@ impl Tx {
         ok: bool,
         now: Timestamp,
     ) -> Result<Option<u64>> {
+        self.writes.add("end_step");
         let began: Option<i64> = sqlx::query_scalar(
             "UPDATE step SET summary = ?, finished_at = ?, failed = ?
              WHERE deployment_id = ? AND kind = ? AND finished_at IS NULL RETURNING started_at",

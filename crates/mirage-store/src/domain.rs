@@ -53,6 +53,7 @@ impl Tx {
 
     /// Gives a domain to a service, or changes what holds for it.
     pub async fn set_domain(&mut self, record: &DomainRecord) -> Result<()> {
+        self.writes.add("set_domain");
         sqlx::query(
             "INSERT INTO domain (name, service_id, redirect_https, certificate, created_at) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (name) DO UPDATE SET redirect_https = excluded.redirect_https,
@@ -71,6 +72,7 @@ impl Tx {
 
     /// Takes a domain away with its certificate; says whether there was one.
     pub async fn remove_domain(&mut self, name: &Domain) -> Result<bool> {
+        self.writes.add("remove_domain");
         let done = sqlx::query("DELETE FROM domain WHERE name = ?")
             .bind(name.as_str().to_owned())
             .execute(&mut *self.inner)

@@ -40,6 +40,7 @@ impl Tx {
 
     /// Adds a token.
     pub async fn insert_grant(&mut self, grant: &Grant, hash: &TokenHash) -> Result<()> {
+        self.writes.add("insert_grant");
         sqlx::query(
             "INSERT INTO token (id, name, project_id, push, hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         )
@@ -57,6 +58,7 @@ impl Tx {
 
     /// Takes a token away; says whether there was one.
     pub async fn remove_grant(&mut self, id: TokenId) -> Result<bool> {
+        self.writes.add("remove_grant");
         let done = sqlx::query("DELETE FROM token WHERE id = ?")
             .bind(text(id))
             .execute(&mut *self.inner)

@@ -37,6 +37,7 @@ impl Tx {
     /// Adds an instance, and forgets the oldest ended ones beyond what is remembered. The last one at each place of
     /// a deployment that serves or is on its way stays: it says whether, and when, the next is started.
     pub async fn insert_instance(&mut self, instance: &Instance) -> Result<()> {
+        self.writes.add("insert_instance");
         sqlx::query(
             "INSERT INTO instance (id, service_id, deployment_id, ordinal, generation, attempt, created_at, exit, stopped)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -72,6 +73,7 @@ impl Tx {
 
     /// Records that somebody asked for the end of an instance.
     pub async fn set_stopped(&mut self, id: InstanceId) -> Result<()> {
+        self.writes.add("set_stopped");
         sqlx::query("UPDATE instance SET stopped = 1 WHERE id = ?")
             .bind(text(id))
             .execute(&mut *self.inner)
@@ -82,6 +84,7 @@ impl Tx {
 
     /// Records how an instance ended; says whether that was news.
     pub async fn set_exit(&mut self, id: InstanceId, exit: &Exit) -> Result<bool> {
+        self.writes.add("set_exit");
         let done = sqlx::query("UPDATE instance SET exit = ? WHERE id = ? AND exit IS NULL")
             .bind(to_json(exit)?)
             .bind(text(id))

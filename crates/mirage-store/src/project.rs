@@ -111,6 +111,7 @@ impl Tx {
 
     /// Adds a project.
     pub async fn insert_project(&mut self, project: &Project) -> Result<()> {
+        self.writes.add("insert_project");
         sqlx::query("INSERT INTO project (id, name, created_at) VALUES (?, ?, ?)")
             .bind(text(project.id))
             .bind(project.name.as_str())
@@ -123,6 +124,7 @@ impl Tx {
 
     /// Adds an environment.
     pub async fn insert_environment(&mut self, environment: &Environment) -> Result<()> {
+        self.writes.add("insert_environment");
         sqlx::query(
             "INSERT INTO environment (id, project_id, name, network, created_at) VALUES (?, ?, ?, ?, ?)",
         )

@@ -68,6 +68,7 @@ impl Tx {
 
     /// Adds a revision.
     pub async fn insert_revision(&mut self, revision: &Revision) -> Result<()> {
+        self.writes.add("insert_revision");
         sqlx::query(
             "INSERT INTO revision (service_id, number, spec, image, credential, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         )

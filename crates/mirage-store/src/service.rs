@@ -137,6 +137,7 @@ impl Tx {
 
     /// Adds a service.
     pub async fn insert_service(&mut self, service: &Service) -> Result<()> {
+        self.writes.add("insert_service");
         sqlx::query(
             "INSERT INTO service (id, environment_id, name, host, spec, replicas, generation, auto_deploy_paused, removed, created_at, updated_at)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -160,6 +161,7 @@ impl Tx {
 
     /// Writes what may change about a service.
     pub async fn update_service(&mut self, service: &Service) -> Result<()> {
+        self.writes.add("update_service");
         sqlx::query("UPDATE service SET spec = ?, replicas = ?, generation = ?, auto_deploy_paused = ?, removed = ?, updated_at = ? WHERE id = ?")
             .bind(to_json(&service.spec)?)
             .bind(service.replicas)
@@ -176,6 +178,7 @@ impl Tx {
 
     /// Deletes a service with its revisions, deployments and instances. Its events stay.
     pub async fn delete_service(&mut self, id: ServiceId) -> Result<()> {
+        self.writes.add("delete_service");
         sqlx::query("DELETE FROM service WHERE id = ?")
             .bind(text(id))
             .execute(&mut *self.inner)

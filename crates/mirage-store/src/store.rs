@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mirage_core::fault::Writes;
 use mirage_core::{Code, Error, Event, Result};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, Transaction};
+use tokio::sync::Notify;
 
 use crate::schema::{self, Found};
 
@@ -29,6 +31,8 @@ pub struct Store {
     writer: SqlitePool,
     /// The writing connection is to be replaced before it is used again.
     stale: Arc<AtomicBool>,
+    /// Rung by a commit of which nobody heard how it went.
+    doubt: Arc<Notify>,
 }
 
 /// One decision: everything in it is written, or nothing.
@@ -36,6 +40,20 @@ pub struct Store {
 pub struct Tx {
     pub(crate) inner: Transaction<'static, Sqlite>,
     pub(crate) events: Vec<Event>,
+    pub(crate) writes: Writes,
+    doubt: Arc<Notify>,
+}
+
+/// Rings when it is dropped before a commit was heard to have gone well: its caller may have gone away in the middle
+/// of it, and then the decision is made and nobody acts on it.
+struct Doubt(Option<Arc<Notify>>);
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        if let Some(doubt) = self.0.take() {
+            doubt.notify_one();
+        }
+    }
 }
 
 impl Store {
@@ -78,7 +96,7 @@ impl Store {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(|error| cannot_open(path, error))?;
-        Self { reader, writer, stale }.migrated(&found).await
+        Self { reader, writer, stale, doubt: Arc::default() }.migrated(&found).await
     }
 
     /// A database that lives in memory as long as the value.
@@ -90,7 +108,8 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| Error::internal("open a database in memory", error))?;
-        Self { reader: only.clone(), writer: only, stale: Arc::default() }.migrated(&Found::nothing()).await
+        let store = Self { reader: only.clone(), writer: only, stale: Arc::default(), doubt: Arc::default() };
+        store.migrated(&Found::nothing()).await
     }
 
     async fn migrated(self, found: &Found) -> Result<Self> {
@@ -115,7 +134,18 @@ impl Store {
                 begin().await.map_err(|error| failed("begin a transaction", error))?
             }
         };
-        Ok(Tx { inner, events: Vec::new() })
+        let doubt = Arc::clone(&self.doubt);
+        Ok(Tx { inner, events: Vec::new(), writes: Writes::default(), doubt })
+    }
+
+    /// Waits for a commit of which nobody heard how it went, and then until it is over.
+    ///
+    /// # Errors
+    /// Where the database cannot be written to; then it is over as well.
+    pub async fn doubted(&self) -> Result<()> {
+        self.doubt.notified().await;
+        // Nobody else writes until the connection is done with it.
+        self.begin().await.map(drop)
     }
 
     /// Closes the file. Everything committed is in it already.
@@ -128,12 +158,17 @@ impl Store {
 impl Tx {
     /// Makes the decision a fact, and answers with the events that tell of it.
     pub async fn commit(self) -> Result<Vec<Event>> {
+        self.writes.before_commit()?;
+        let mut doubt = Doubt(Some(self.doubt));
         self.inner.commit().await.map_err(|error| failed("commit a transaction", error))?;
+        self.writes.after_commit()?;
+        doubt.0 = None;
         Ok(self.events)
     }
 
     /// Adds a fact to the event log.
     pub async fn append(&mut self, event: Event) -> Result<()> {
+        self.writes.add("append");
         let number = crate::event::insert(&mut self.inner, &event).await?;
         self.events.push(Event { number, ..event });
         Ok(())

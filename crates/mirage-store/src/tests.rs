@@ -293,3 +293,24 @@ async fn the_event_log_takes_nothing_back_but_what_is_very_old() {
     let left = store.events(&EventFilter::default(), 0, 10).await.unwrap();
     assert_eq!(left.iter().map(|event| event.number).collect::<Vec<_>>(), [3, 4]);
 }
+
+#[tokio::test]
+async fn a_decision_whose_caller_goes_away_while_it_is_committed_is_looked_at_again() {
+    let store = Store::in_memory().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.set_setting("node", "abcdef").await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.set_setting("node", "fedcba").await.unwrap();
+    let mut doubted = Box::pin(store.doubted());
+    let pending = std::future::poll_fn(|cx| std::task::Poll::Ready(doubted.as_mut().poll(cx).is_pending()));
+    assert!(pending.await, "all went well until now");
+    let mut commit = Box::pin(tx.commit());
+    let begun = std::future::poll_fn(|cx| std::task::Poll::Ready(commit.as_mut().poll(cx).is_pending()));
+    assert!(begun.await);
+    drop(commit);
+    doubted.await.unwrap();
+    // Made or not made, but decided.
+    let node = store.setting("node").await.unwrap().unwrap();
+    assert!(["abcdef", "fedcba"].contains(&node.as_str()), "{node}");
+}

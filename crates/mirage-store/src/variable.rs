@@ -44,6 +44,7 @@ impl Tx {
 
     /// Sets a variable over what was there.
     pub async fn set_shared_variable(&mut self, variable: &SharedVariable) -> Result<()> {
+        self.writes.add("set_shared_variable");
         sqlx::query(
             "INSERT INTO shared_variable (environment_id, name, value, updated_at) VALUES (?, ?, ?, ?)
              ON CONFLICT (environment_id, name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
@@ -64,6 +65,7 @@ impl Tx {
         environment: EnvironmentId,
         name: &VariableName,
     ) -> Result<bool> {
+        self.writes.add("remove_shared_variable");
         let done = sqlx::query("DELETE FROM shared_variable WHERE environment_id = ? AND name = ?")
             .bind(text(environment))
             .bind(name.as_str())

@@ -119,6 +119,7 @@ impl Tx {
 
     /// Adds a volume.
     pub async fn insert_volume(&mut self, volume: &Volume) -> Result<()> {
+        self.writes.add("insert_volume");
         sqlx::query(
             "INSERT INTO volume (id, environment_id, name, service_id, created_at, removed_at)
              VALUES (?, ?, ?, ?, ?, ?)",
@@ -137,6 +138,7 @@ impl Tx {
 
     /// Writes what may change about a volume: name, owner, removal.
     pub async fn update_volume(&mut self, volume: &Volume) -> Result<()> {
+        self.writes.add("update_volume");
         sqlx::query("UPDATE volume SET name = ?, service_id = ?, removed_at = ? WHERE id = ?")
             .bind(volume.name.as_str())
             .bind(volume.service.map(text))

@@ -16,6 +16,8 @@ mod registry;
 mod restore;
 mod serve;
 mod systemd;
+#[cfg(feature = "fail-points")]
+mod trial;
 mod verbs;
 
 use std::io::IsTerminal;
@@ -25,6 +27,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "fail-points")]
+    trial::begin();
     // A shim and a runner must stay small and single-threaded: nothing else of this program runs in them.
     let mut words = std::env::args_os().skip(1);
     let code = match (words.next(), words.next(), words.next()) {

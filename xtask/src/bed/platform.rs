@@ -163,6 +163,15 @@ impl Platform {
         serve.ended(Duration::from_secs(30))
     }
 
+    /// Waits until the control process has ended by itself, and answers how.
+    ///
+    /// # Errors
+    /// Where it does not run, or goes on for ten seconds.
+    pub fn control_ended(&mut self) -> Result<ExitStatus> {
+        let mut serve = self.serve.take().context("the control process does not run")?;
+        serve.ended(Duration::from_secs(10))
+    }
+
     /// Cuts the power: every process ends at once, and the disk has what was brought to it (`fsync`), no more. To be
     /// started again with [`Self::serve`]. The kernel's own things are taken away as by a start of the machine.
     ///

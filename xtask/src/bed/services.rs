@@ -42,11 +42,19 @@ impl Platform {
     /// # Errors
     /// Where it ends in another way, or does not end within two minutes.
     pub fn until_active(&self, id: &str) -> Result<()> {
-        let ended = eventually("the end of a deployment", Duration::from_secs(120), || self.ended(id))?;
+        let ended = self.until_ended(id)?;
         match ended["phase"].as_str() {
             Some("active" | "superseded") => Ok(()),
             _ => bail!("the deployment did not become active: {ended}"),
         }
+    }
+
+    /// Waits until a deployment is on its way no more, and answers with it.
+    ///
+    /// # Errors
+    /// Where it does not end within two minutes.
+    pub fn until_ended(&self, id: &str) -> Result<Value> {
+        eventually("the end of a deployment", Duration::from_secs(120), || self.ended(id))
     }
 
     /// A deployment that is on its way no more.
@@ -62,7 +70,11 @@ impl Platform {
         Ok(begun["id"].as_str().context("no id")?.to_owned())
     }
 
-    fn accepted(&self, path: &str, body: &Value) -> Result<Value> {
+    /// A request that has to be accepted (202); answers with what it says.
+    ///
+    /// # Errors
+    /// Where it is refused, or nobody answers.
+    pub fn accepted(&self, path: &str, body: &Value) -> Result<Value> {
         let answer = self.api("POST", path, Some(body))?;
         if answer.status != 202 {
             bail!("POST {path}: {}: {}", answer.status, answer.text());

@@ -6,7 +6,7 @@
 //! of the load must have lost nothing outside of the moments in which nobody was there to answer
 //! ([`window`]). Then a good image is deployed, which must succeed.
 
-mod outside;
+pub mod outside;
 mod registry;
 mod seed;
 mod walk;

@@ -10,16 +10,17 @@ const POOL: usize = 4;
 
 /// What is to run of a service.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub struct Wanted {
     /// What its versions begin with.
-    pub(super) prefix: String,
+    pub prefix: String,
     /// The version of its last deployment that succeeded.
-    pub(super) version: String,
-    pub(super) replicas: usize,
+    pub version: String,
+    /// How often.
+    pub replicas: usize,
 }
 
 /// Everything that is not as it must be; empty where all is well.
-pub(super) fn violations(platform: &Platform, wanted: &[Wanted]) -> Vec<String> {
+pub fn violations(platform: &Platform, wanted: &[Wanted]) -> Vec<String> {
     let data = platform.data();
     let running = containers(&data);
     let mut found = Vec::new();

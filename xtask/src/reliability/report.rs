@@ -23,6 +23,7 @@ const HEADINGS: &[&str] = &[
     "Requests lost when the running binary is replaced",
     "Rollback when the tag has moved and the registry is gone",
     "Chaos",
+    "Fail points",
 ];
 
 /// The document by its parts. Parts that are not done anew stay as they are written there.

@@ -17,6 +17,9 @@ const FUZZ_SECONDS: u64 = 60;
 /// Seconds for the walk of chaos where nobody says otherwise.
 const CHAOS_SECONDS: u64 = 180;
 
+/// Features that nothing shipped has, and stories need.
+pub(crate) const FEATURES: &str = "mirage/fail-points";
+
 /// Runs the tests; `true` where all of them passed, and in CI none was skipped.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
     let filters: Vec<&str> = words.iter().copied().filter(|word| *word != "--no-install").collect();
@@ -35,7 +38,7 @@ fn run(filters: &[&str]) -> Result<Tally> {
     // One pipe for both: a test program without the usual frame says on stderr that it was skipped.
     let (output, writer) = std::io::pipe()?;
     let mut child = cargo()
-        .args(["test", "--workspace", "--no-fail-fast", "--"])
+        .args(["test", "--workspace", "--no-fail-fast", "--features", FEATURES, "--"])
         // What a passing test wrote is where it says that it was skipped.
         .arg("--show-output")
         .args(filters)

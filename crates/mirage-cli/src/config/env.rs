@@ -59,6 +59,10 @@ pub const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// What is logged.
 pub const LOG: &str = "MIRAGE_LOG";
 
+/// The folder from which a binary that was built with fail points takes what to do at one. Not in the list below:
+/// what is shipped does not know it.
+pub const FAIL_POINTS: &str = "MIRAGE_FAIL_POINTS";
+
 /// Name, default, meaning.
 pub const ALL: &[(&str, &str, &str)] = &[
     (URL, "`http://127.0.0.1:7070`", "Where the command line finds the API"),

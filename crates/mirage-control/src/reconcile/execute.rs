@@ -7,7 +7,7 @@ use std::time::Duration;
 use mirage_core::{
     CredentialOutcome, Deployment, DeploymentId, Error, Event, EventKind, Exit, Failure, Instance,
     InstanceId, InstanceSpec, InstanceState, LogPolicy, Phase, Result, Revision, Service, ServiceSpec, Step,
-    StepKind, human_bytes,
+    StepKind, fault, human_bytes,
 };
 use mirage_store::Tx;
 use tracing::{error, info};
@@ -38,6 +38,7 @@ impl Reconciler {
     /// service is gone with them.
     pub(super) async fn execute(&self, view: &View, steps: &[Step]) -> Result<bool> {
         let mut notes = Notes { diagnosis: self.diagnosis(view, steps).await, starting: Vec::new() };
+        fault::point("reconcile/record")?;
         let mut tx = self.parts.store.begin().await?;
         if !is_as_seen(&mut tx, view).await? {
             return Ok(false);
@@ -53,7 +54,11 @@ impl Reconciler {
         for step in steps {
             match step {
                 Step::Pull { deployment } => self.begin_pull(view, *deployment),
-                Step::Route { instances } => self.route(view, instances).await?,
+                Step::Route { instances } => {
+                    fault::point("reconcile/route")?;
+                    self.route(view, instances).await?;
+                    fault::point("reconcile/routed")?;
+                }
                 Step::Retire { instance } => self.begin_retire(view, *instance),
                 Step::Sweep { instance } => self.begin_sweep(view, *instance),
                 Step::StopPull { deployment } => {
@@ -61,6 +66,7 @@ impl Reconciler {
                     self.ops.ended(Op::Pull(*deployment)).await;
                 }
                 Step::Enter { deployment, phase } if !phase.is_moving() => {
+                    fault::point("reconcile/end")?;
                     self.forget_engine_failures(view);
                     self.pulls.forget(*deployment);
                 }
@@ -69,10 +75,13 @@ impl Reconciler {
                     return Ok(true);
                 }
                 Step::Activate { deployment } => {
+                    fault::point("reconcile/activate")?;
                     self.pulls.forget(*deployment);
                     self.collect.notify_one();
                 }
-                Step::Enter { .. } | Step::Start { .. } | Step::Abandon { .. } => {}
+                Step::Abandon { .. } => fault::point("reconcile/abandon")?,
+                Step::Enter { .. } => fault::point("reconcile/enter")?,
+                Step::Start { .. } => {}
             }
         }
         Ok(false)
@@ -194,8 +203,11 @@ impl Reconciler {
         let work = async move {
             let _motion = parts.images_in_motion.read().await;
             let pull = async {
+                fault::point("reconcile/pull")?;
                 let login = parts.login(puller, &CredentialOutcome::Keep, &revision.image.reference).await?;
-                parts.engine.pull(&revision.image, login.as_ref(), pulls.listener(id)).await
+                let done = parts.engine.pull(&revision.image, login.as_ref(), pulls.listener(id)).await?;
+                fault::point("reconcile/pulled")?;
+                Ok(done)
             };
             match deadline::within(deadline::PULL, "pull", pull).await {
                 Ok(done) => {
@@ -239,11 +251,16 @@ impl Reconciler {
                 return;
             }
             let start = async {
+                fault::point("reconcile/start")?;
                 let mut spec = spec?;
                 spec.volumes = crate::volume::mounted(&parts, &service, &revision).await?;
-                deadline::within(deadline::START, "start", parts.engine.start(&spec)).await
+                deadline::within(deadline::START, "start", parts.engine.start(&spec)).await?;
+                fault::point("reconcile/started")
             };
-            let introduce = routes.introduce(&service, resolver, Reach::of(&revision, &service));
+            let introduce = async {
+                fault::point("reconcile/introduce")?;
+                routes.introduce(&service, resolver, Reach::of(&revision, &service)).await
+            };
             let (started, introduced) = tokio::join!(start, introduce);
             if let Err(error) = introduced {
                 error!(service = %service.name, ?error, "the proxy did not take the new service");
@@ -298,8 +315,12 @@ impl Reconciler {
     fn begin_sweep(&self, view: &View, id: InstanceId) {
         let (parts, service) = (self.parts.clone(), view.service.name.clone());
         let work = async move {
-            let swept =
-                deadline::within(deadline::STOP, "cleaning up", parts.engine.stop(id, Duration::ZERO));
+            let sweep = async {
+                fault::point("reconcile/sweep")?;
+                parts.engine.stop(id, Duration::ZERO).await?;
+                fault::point("reconcile/swept")
+            };
+            let swept = deadline::within(deadline::STOP, "cleaning up", sweep);
             if let Err(error) = swept.await {
                 error!(%service, instance = %id, ?error, "an instance that ended could not be cleaned up");
                 tokio::time::sleep(super::PAUSE).await;
@@ -332,12 +353,15 @@ impl Reconciler {
     }
 
     async fn forget(&self, view: &View) -> Result<()> {
+        fault::point("reconcile/forget")?;
         self.routes.remove(&view.service, self.parts.engine.resolver(view.network)).await?;
+        fault::point("reconcile/unrouted")?;
         // Before the record: whoever is killed in between finds the service and does it again.
         self.parts.engine.logs().remove(view.service.id).await?;
         let mut tx = self.parts.store.begin().await?;
         tx.delete_service(view.service.id).await?;
         self.parts.announce(tx.commit().await?);
+        fault::point("reconcile/forgotten")?;
         for (deployment, _) in [&view.active, &view.candidate].into_iter().flatten() {
             self.ops.abort(Op::Pull(deployment.id));
             self.pulls.forget(deployment.id);
@@ -439,8 +463,10 @@ async fn record_start_failure(parts: &Parts, instance: &Instance, error: &Error)
 
 /// Stops an instance, and says how it ended.
 async fn stop(parts: &Parts, id: InstanceId, grace: Duration) -> Result<Exit> {
+    fault::point("reconcile/drained")?;
     let before = parts.engine.get(id).await?;
     parts.engine.stop(id, grace).await?;
+    fault::point("reconcile/stopped")?;
     Ok(match before.map(|report| report.state) {
         Some(InstanceState::Exited(exit)) => exit,
         _ => Exit { code: None, signal: None, oom: false, start_error: None, at: parts.clock.now() },

@@ -90,6 +90,7 @@ impl Reconciler {
         }
         this.spawn(Arc::clone(&this).watch_engine());
         this.spawn(Arc::clone(&this).collect_images());
+        this.spawn(Arc::clone(&this).resolve_doubts());
         this.spawn(crate::volume::purge_forever(Arc::clone(&this.parts)));
         Ok(this)
     }
@@ -221,6 +222,23 @@ impl Reconciler {
                 }
                 Err(error) => {
                     error!(?error, "the engine could not say what runs");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Looks at every service after a decision that may have been made although its caller heard nothing of it.
+    async fn resolve_doubts(self: Arc<Self>) {
+        loop {
+            let looked = match self.parts.store.doubted().await {
+                Ok(()) => self.follow_domains().await.and(self.parts.store.service_ids().await),
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(services) => services.into_iter().for_each(|service| self.ring(service)),
+                Err(error) => {
+                    error!(?error, "it cannot be seen what became of a decision");
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mirage_core::{
     Attempt, Check, Deployment, Desired, EventKind, Exit, Failure, ImageState, Instance, InstanceId,
     InstanceReport, InstanceState, Observed, ObservedInstance, Phase, Port, Remains, Result, Revision,
-    Service, ServiceId, StepKind, Verdict,
+    Service, ServiceId, StepKind, Verdict, fault,
 };
 
 use tracing::warn;
@@ -267,7 +267,11 @@ impl Reconciler {
             .await?;
         }
         self.parts.announce(tx.commit().await?);
-        if let Err(error) = self.parts.engine.stop(instance.id, Duration::ZERO).await {
+        let clean_up = async {
+            fault::point("reconcile/exited")?;
+            self.parts.engine.stop(instance.id, Duration::ZERO).await
+        };
+        if let Err(error) = clean_up.await {
             warn!(service = %view.service.name, instance = %instance.id, ?error, "not cleaned up yet");
         }
         Ok(())

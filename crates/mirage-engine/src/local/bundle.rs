@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::{point, point_io};
 use mirage_core::{InstanceSpec, MountedVolume, Result};
 use zeroize::Zeroizing;
 
@@ -34,9 +35,11 @@ pub(super) fn start_seconds(inner: &Inner, spec: &InstanceSpec) -> u32 {
 /// Done again where it was done before.
 pub(super) fn write(inner: &Inner, spec: &InstanceSpec, layers: Vec<PathBuf>) -> Result<PathBuf> {
     let attachment = inner.network.attach(spec.id, spec.network)?;
+    point("instance/attached")?;
     let folder = inner.places.instance(spec.id);
     fill(inner, spec, layers, &attachment, &folder)
         .map_err(|error| fault("write down what an instance needs", error))?;
+    point("instance/named")?;
     Ok(folder)
 }
 
@@ -62,6 +65,7 @@ fn fill(
         create(&unfinished.join(name), 0o644, text.as_bytes())?;
     }
     for volume in &spec.volumes {
+        point_io("volume/make")?;
         Place::new(&inner.places.volume(volume.id)).make()?;
     }
     let bound = |(name, _): &(&str, String)| BoundFile {
@@ -71,6 +75,7 @@ fn fill(
     let files = texts.iter().map(bound).collect();
     let shim = shim_spec(inner, spec, layers, attachment, hostname, files);
     create(&ShimSpec::path(&unfinished), 0o600, &serde_json::to_vec(&shim)?)?;
+    point_io("instance/name")?;
     fs::rename(unfinished, folder)
 }
 

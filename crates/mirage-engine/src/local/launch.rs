@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mirage_core::fault::{point, variables};
 use mirage_core::{Code, Error, InstanceReport, InstanceSpec, Result, ServiceId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -82,8 +83,10 @@ async fn try_bring_up(
     let preparing = owned.clone();
     let folder = blocking("prepare an instance", move || bundle::write(&preparing, &spec, layers)).await??;
     let mut child = spawn(&inner.shim, &folder).map_err(|error| fault("start a shim", error))?;
+    point("instance/spawned")?;
     await_socket(&mut child, &folder, &variables).await?;
     drop(variables);
+    point("instance/connect")?;
     let stream = supervise::connect(&folder).await.map_err(|error| fault("reach a shim", error))?;
     let task = tokio::spawn(supervise::supervise(inner.clone(), instance.clone(), care, stream, Some(child)));
     instance.looked_after_by(task.abort_handle());
@@ -117,6 +120,7 @@ fn spawn(program: &[std::ffi::OsString], folder: &Path) -> io::Result<Child> {
         .args(arguments)
         .arg(folder)
         .env_clear()
+        .envs(variables().iter().map(|(name, value)| (name, value)))
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{InstanceId, Result, VolumeId};
 
 use super::{fault, sweep};
@@ -92,6 +93,7 @@ impl Places {
     pub(super) fn remove(&self, id: InstanceId) -> io::Result<()> {
         sweep::remove(&self.writable(id))?;
         sweep::remove(&self.unfinished(id))?;
+        point_io("instance/written")?;
         sweep::remove(&self.instance(id))
     }
 

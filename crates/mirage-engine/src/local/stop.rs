@@ -1,25 +1,32 @@
 //! How an instance comes to an end.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use mirage_core::fault::point;
 use mirage_core::{Error, InstanceId, Result};
+use nix::poll::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::timeout;
 
 use super::instance::Instance;
 use super::{Inner, blocking, fault, supervise};
+use crate::shim::state::{Phase, ProcessMark};
 use crate::shim::{Request, state};
 
 /// How much longer than the grace period a shim may take to end its container.
 const MARGIN: Duration = Duration::from_secs(15);
+/// Milliseconds until a process that was killed is gone.
+const KILLED: u16 = 5_000;
 
 /// See `InstanceEngine::stop`. A task of its own, as starting is.
 pub(super) async fn stop(inner: &Arc<Inner>, id: InstanceId, grace: Duration) -> Result<()> {
     let Some(instance) = inner.get(id) else { return Ok(()) };
     let inner = inner.clone();
     let work = async move {
+        point("instance/wind-down")?;
         wind_down(&instance, grace).await;
         dismantle(&inner, id).await
     };
@@ -66,20 +73,61 @@ pub(super) async fn dismantle(inner: &Arc<Inner>, id: InstanceId) -> Result<()> 
 }
 
 fn remove(inner: &Inner, id: InstanceId) -> Result<()> {
+    point("instance/dismantle")?;
     kill_shim(inner, id);
     supervise::end(inner, id).map_err(|error| fault("end the processes of an instance", error))?;
+    point("instance/ended")?;
     inner.network.release(id)?;
+    point("instance/released")?;
     inner.places.remove(id).map_err(|error| fault("remove the files of an instance", error))
 }
 
-/// Kills the shim, if it still lives. The number may belong to another process by now: it is only
-/// trusted where the start time is right while we hold the process by its descriptor.
+/// Kills the shim, if it still lives, and what it forked to start its container. Waits until they are gone: a
+/// launcher may be about to make a control group, which nobody would remove.
 fn kill_shim(inner: &Inner, id: InstanceId) {
     let Ok(state) = state::read(&inner.places.instance(id)) else { return };
-    let process = Pid::from_raw(state.shim.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-    let Some(process) = process else { return };
-    let same_boot = state::boot().is_ok_and(|boot| boot == state.boot);
-    if same_boot && state.shim.exists() && pidfd_send_signal(&process, Signal::KILL).is_ok() {
+    if !state::boot().is_ok_and(|boot| boot == state.boot) {
+        return;
+    }
+    let killed = kill(&state.shim);
+    if killed {
         tracing::debug!(instance = %id, "killed a shim");
+    }
+    if (killed || state.phase == Phase::Starting) && !end_session(state.shim.pid) {
+        tracing::warn!(instance = %id, "what a shim forked withstands");
+    }
+}
+
+/// Kills a process and waits for its end; answers whether it was there. The number may belong to another one by
+/// now: it is only trusted where the start time is right while we hold the process by its descriptor.
+fn kill(shim: &ProcessMark) -> bool {
+    let process = Pid::from_raw(shim.pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let Some(process) = process else { return false };
+    if !shim.exists() || pidfd_send_signal(&process, Signal::KILL).is_err() {
+        return false;
+    }
+    let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    // One that withstands is not waited for any longer.
+    let _ = poll(&mut ended, KILLED);
+    true
+}
+
+/// Kills what is in the session that a shim leads, until nothing is; answers whether that came true. A
+/// container's processes have left it, and are in a control group.
+fn end_session(shim: i32) -> bool {
+    let since = Instant::now();
+    loop {
+        let left = crate::process::of_session(shim);
+        if left.is_empty() {
+            return true;
+        }
+        for pid in left {
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+        if since.elapsed() > Duration::from_millis(KILLED.into()) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -22,6 +22,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, InstanceId, Result};
 
 pub use addressing::Subnet;
@@ -233,6 +234,7 @@ impl Network {
         let bridge = self.ensure_bridge(&mut state, network)?;
         let address = state.free_address(&self.plan, network).ok_or(io::ErrorKind::QuotaExceeded)?;
         let lease = Lease { network, address, slot };
+        point_io("network/lease")?;
         self.leases.write_turn(network, state.cursors.get(&network).copied().unwrap_or_default())?;
         self.leases.write(instance, &lease)?;
         state.leases.insert(instance, lease.clone());
@@ -240,7 +242,9 @@ impl Network {
     }
 
     fn connect(&self, mut prepared: Prepared, lease: &Lease, bridge: u32) -> io::Result<()> {
+        point_io("network/leased")?;
         Links::open()?.plug(&self.plan.link(lease.slot), bridge)?;
+        point_io("network/plug")?;
         let gateway = self.plan.gateway(lease.network);
         let hardware = hardware(lease.address);
         prepared.inside.configure(prepared.index, hardware, lease.address, NETWORK_PREFIX, gateway)
@@ -254,7 +258,10 @@ impl Network {
             state.leaving.insert(instance, lease.clone());
             lease
         };
-        let done = self.pool.discard(lease.slot).and_then(|()| self.leases.remove(instance));
+        let done = point_io("network/release")
+            .and_then(|()| self.pool.discard(lease.slot))
+            .and_then(|()| point_io("network/unpinned"))
+            .and_then(|()| self.leases.remove(instance));
         let mut state = self.lock();
         state.leaving.remove(&instance);
         if done.is_err() {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use mirage_core::fault::point_io;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
@@ -55,6 +56,7 @@ impl Pins {
     ) -> io::Result<T> {
         let pin = self.path(name);
         File::create(&pin)?;
+        point_io("network/pin")?;
         on_own_thread(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
             let prepared = prepare()?;

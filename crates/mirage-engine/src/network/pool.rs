@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use mirage_core::fault::point_io;
+
 use super::addressing::Plan;
 use super::link::{INNER, Links};
 use super::namespace::Pins;
@@ -176,6 +178,7 @@ pub(crate) fn pin_name(slot: u16) -> String {
 /// Removes the namespace and the links of a slot, or what there is of them.
 pub(crate) fn discard(plan: &Plan, pins: &Pins, slot: u16) -> io::Result<()> {
     Links::open()?.remove(&plan.link(slot))?;
+    point_io("network/unlinked")?;
     pins.remove(&pin_name(slot))
 }
 
@@ -188,7 +191,9 @@ fn prepare(plan: &Plan, pins: &Pins, slot: u16) -> io::Result<Prepared> {
         Ok((inside, File::open("/proc/thread-self/ns/net")?))
     })?;
     let outer = plan.link(slot);
+    point_io("network/namespace")?;
     Links::open()?.pair(&outer, namespace.as_fd())?;
+    point_io("network/pair")?;
     sysctl::set(&format!("net/ipv6/conf/{outer}/disable_ipv6"), "1")?;
     let index = inside.index(INNER)?;
     Ok(Prepared { slot, inside, index })

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use nix::sys::resource::{Resource, getrlimit};
@@ -29,10 +30,12 @@ pub(super) fn start(job: &Job<'_>, output: Output) -> Result<i32, String> {
     let spec = job.spec;
     let scratch =
         private_scratch(job.dir).map_err(|error| could_not("make room for the container", &error))?;
+    point_io("shim/scratch").map_err(|error| could_not("make room for the container", &error))?;
     let root = scratch.join("root");
     let layers = Layers { lower: &spec.layers, writable: &spec.writable };
     rootfs::mount(&layers, &scratch.join("l"), &root)
         .map_err(|error| could_not("stack the image's layers", &error))?;
+    point_io("shim/root").map_err(|error| could_not("stack the image's layers", &error))?;
     let inside = Inside::open(&root).map_err(|error| could_not("look into the image", &error))?;
 
     let user = rootfs::resolve_user(&inside, &spec.process.user)?;

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use mirage_core::fault::point_io;
 use mirage_core::port::Clock;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -86,6 +87,7 @@ impl<'a> Shim<'a> {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
 
         let spec = ShimSpec::read(dir, io::stdin().lock())?;
+        point_io("shim/listen")?;
         let clients = Clients::listen(dir)?;
         let state = ShimState {
             instance: spec.instance,
@@ -129,9 +131,11 @@ impl<'a> Shim<'a> {
     }
 
     fn begin(&self, spec: &ShimSpec) -> io::Result<Container> {
+        point_io("shim/hold")?;
         let held = volumes::hold(spec)?;
         let hierarchies = Hierarchies::detect()?;
         let group = hierarchies.group(&spec.cgroup)?;
+        point_io("shim/group")?;
         let log = LogWriter::open(&spec.log.directory, spec.log.max_bytes)?;
         let (streams, output) = Streams::new(log)?;
         let job = Job { dir: &self.dir, spec, group: &group, version: hierarchies.version() };
@@ -223,13 +227,14 @@ impl<'a> Shim<'a> {
         if let Some(launcher) = &container.launcher {
             launcher.kill();
         }
-        let ended = container.group.end(END_LIMIT);
+        let ended = point_io("shim/ended").and_then(|()| container.group.end(END_LIMIT));
         end_all(END_LIMIT);
         container.streams.finish(self.clock);
         drop(container);
         if let Err(error) = ended {
             complain(&self.dir, "its control group stays", &error);
         }
+        point_io("shim/exit")?;
         self.tell_exit(verdict, oom_kills)
     }
 

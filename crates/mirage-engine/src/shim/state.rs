@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mirage_core::fault::point_io;
 use mirage_core::{DeploymentId, Exit, InstanceId, ServiceId};
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     drop(file);
+    point_io("shim/state")?;
     std::fs::rename(&temporary, path)
 }
 

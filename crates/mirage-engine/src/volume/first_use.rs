@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use mirage_core::fault::point_io;
 use nix::sys::stat::{SFlag, fstat};
 
 use super::attributes::Attributes;
@@ -32,6 +33,7 @@ pub(crate) fn fill(place: &Place, image: Option<&OwnedFd>, owner: (u32, u32)) ->
     let draft = place.draft();
     sweep::remove(&draft)?;
     DirBuilder::new().mode(0o700).create(&draft)?;
+    point_io("volume/fill")?;
     let tree = Tree::open(&draft)?;
     match image {
         Some(image) => {
@@ -46,7 +48,9 @@ pub(crate) fn fill(place: &Place, image: Option<&OwnedFd>, owner: (u32, u32)) ->
         }
     }
     tree.sync()?;
+    point_io("volume/name")?;
     fs::rename(&draft, &data)?;
+    point_io("volume/named")?;
     place.settle()
 }
 

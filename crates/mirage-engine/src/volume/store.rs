@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mirage_core::fault::point_io;
 use mirage_core::port::{Archive, VolumeSize, VolumeStore};
 use mirage_core::{Code, Error, Result, VolumeId};
 use nix::fcntl::{OFlag, RenameFlags, renameat2};
@@ -169,6 +170,7 @@ fn take(place: &Place, source: impl io::Read) -> Result<()> {
 /// Has what came in and the data change places. Whoever wants to use the volume waits for no more than that.
 fn swap(place: &Place) -> io::Result<()> {
     let _alone = place.hold_alone()?;
+    point_io("volume/take")?;
     let (here, incoming, data) = (nix::fcntl::AT_FDCWD, place.incoming(), place.data());
     let how = match data.exists() {
         true => RenameFlags::RENAME_EXCHANGE,
@@ -178,7 +180,8 @@ fn swap(place: &Place) -> io::Result<()> {
     place.settle().inspect_err(|_| {
         // What may not last must not be what is kept.
         let _ = renameat2(here, &data, here, &incoming, how);
-    })
+    })?;
+    point_io("volume/taken")
 }
 
 fn size(place: &Place) -> io::Result<Option<VolumeSize>> {

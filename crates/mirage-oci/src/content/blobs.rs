@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
+use mirage_core::fault::point;
 use mirage_core::{Code, Digest, DigestAlgorithm, Error, Result, human_bytes};
 
 use super::store::{ContentStore, disk_error, publish};
@@ -63,6 +64,7 @@ impl ContentStore {
 
     /// A blob in the making, of any size and with a digest that is told at the end.
     pub fn blob_writer(&self) -> Result<BlobWriter> {
+        point("blob/write")?;
         let place = self.temporary();
         let file = place.make_file().map_err(|cause| disk_error("make", place.path(), cause))?;
         let hasher = Hasher::new(DigestAlgorithm::Sha256);
@@ -112,7 +114,9 @@ impl BlobWriter {
         }
         if !self.store.has_blob(digest) {
             self.file.sync_all().map_err(|cause| self.broken(cause))?;
+            point("blob/name")?;
             publish(self.place.path(), &self.store.blob_path(digest))?;
+            point("blob/named")?;
         }
         Ok(self.offset)
     }

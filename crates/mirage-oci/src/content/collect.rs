@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point;
 use mirage_core::{Digest, DigestAlgorithm, Result};
 
 use super::store::{ContentStore, disk_error};
@@ -72,7 +73,9 @@ impl ContentStore {
     fn discard(&self, path: &Path) -> Result<u64> {
         let size = disk_usage(path).map_err(|cause| disk_error("measure", path, cause))?;
         let place = self.temporary();
+        point("content/discard")?;
         fs::rename(path, place.path()).map_err(|cause| disk_error("remove", path, cause))?;
+        point("content/discarded")?;
         remove_tree(place.path()).map_err(|cause| disk_error("remove", place.path(), cause))?;
         Ok(size)
     }

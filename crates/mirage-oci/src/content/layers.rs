@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
+use mirage_core::fault::point;
 use mirage_core::{Code, Digest, Error, Result};
 
 use super::format::LayerFormat;
@@ -40,6 +41,7 @@ impl ContentStore {
     ) -> Result<LayerDraft> {
         let hold = self.hold([digest.clone()]);
         let place = self.temporary();
+        point("layer/write")?;
         let broken = |cause| disk_error("write", place.path(), cause);
         let written = match self.format() {
             LayerFormat::Erofs => {
@@ -52,6 +54,7 @@ impl ContentStore {
             }
         };
         let summary = written.map_err(|error| error.into_core(digest))?;
+        point("layer/unpacked")?;
         for warning in &summary.warnings {
             tracing::warn!(%digest, "content: layer: {warning}");
         }
@@ -112,7 +115,9 @@ impl LayerDraft {
             // Two drafts of one layer may get here together; one of them must see the other's.
             let _one_at_a_time = self.store.mounts();
             if !self.store.has_layer(&self.digest) {
+                point("layer/name")?;
                 publish(self.place.path(), &self.destination())?;
+                point("layer/named")?;
             }
         }
         Ok(self.summary.clone())

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Digest, DigestAlgorithm, Error, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -60,7 +61,8 @@ impl Mounts {
         }
         let point = self.free_point(digest);
         fs::create_dir(&point).map_err(|cause| disk_error("make the folder", &point, cause))?;
-        if let Err(cause) = mount_image(self.carrier, image, &point) {
+        let mounted = point_io("layer/mount").and_then(|()| mount_image(self.carrier, image, &point));
+        if let Err(cause) = mounted {
             let _ = fs::remove_dir(&point);
             return Err(Error::new(
                 Code::TargetUnavailable,
@@ -70,6 +72,7 @@ impl Mounts {
             .because(cause));
         }
         self.points.insert(digest.clone(), point.clone());
+        mirage_core::fault::point("layer/mounted")?;
         Ok(point)
     }
 
@@ -78,6 +81,7 @@ impl Mounts {
     pub(super) fn unmount(&mut self, digest: &Digest) -> Result<()> {
         let Some(point) = self.points.get(digest).cloned() else { return Ok(()) };
         detach(&point)
+            .and_then(|()| point_io("layer/unmounted"))
             .and_then(|()| fs::remove_dir(&point))
             .map_err(|cause| disk_error("unmount", &point, cause))?;
         self.points.remove(digest);

@@ -16,7 +16,7 @@ use super::node::{full_disk, is_full};
 use mirage_cli::config::env;
 use mirage_control::Control;
 use mirage_core::port::Router;
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, Error, Result, fault};
 use mirage_proxy::ProxyHandle;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -221,6 +221,7 @@ fn spawn(
     let mut command = Command::new(super::PROGRAM);
     // No variable but the one that says what to log: others may be secret, and strangers talk to it.
     command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
+    command.envs(fault::variables().iter().map(|(name, value)| (name, value)));
     command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
     if let Some(tls) = tls {
         command.arg("--listen-tls").arg(tls.to_string());

@@ -14,6 +14,7 @@ mod chaos;
 mod credential_table;
 mod demo;
 mod domains;
+mod fail_points;
 mod first_deploy;
 mod fuzz_minute;
 mod health;

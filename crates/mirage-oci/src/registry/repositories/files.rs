@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mirage_core::fault::point_io;
+
 use crate::folder::make_lasting;
 
 /// Far above a digest or a media type; a longer file is not one of ours.
@@ -53,7 +55,9 @@ impl Files {
         let unfinished = self.unfinished.join(number.to_string());
         let written = self.write_new(&unfinished, text).and_then(|()| {
             let folder = self.folder_of(path)?;
+            point_io("registry/name")?;
             fs::rename(&unfinished, path)?;
+            point_io("registry/named")?;
             File::open(folder)?.sync_all()
         });
         if written.is_err() {
