@@ -1,15 +1,15 @@
 //! The platform's API, seen from the command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use mirage_core::{Code, Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::token::Token;
 use super::wire::Problem;
@@ -17,6 +17,12 @@ use crate::config::{self, env};
 
 /// Where the API is unless somebody says otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:7070";
+
+/// For how long a platform that has answered is asked again where it does not any more: an upgrade replaces it.
+const AWAY: Duration = Duration::from_secs(30);
+
+/// Between two such questions.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// A client of the API.
 #[derive(Clone)]
@@ -66,6 +72,19 @@ impl Api {
         self.call(self.request(Method::GET, path)).await
     }
 
+    /// GET at a platform that has answered already: where it is away it is asked again, for half a minute.
+    pub(crate) async fn get_again<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            match self.get(path).await {
+                Err(error) if error.code() == Code::TargetUnavailable && start.elapsed() < AWAY => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
     /// POST.
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.call(self.request(Method::POST, path).json(body)).await
@@ -111,11 +130,11 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// GET whose answer has no end, as lines.
+    /// GET whose answer has no end, as lines. A problem that ended it is an error.
     pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
         let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
         let response = self.send(request).await?;
-        Ok(split_lines(response.bytes_stream()))
+        Ok(split_lines(response.bytes_stream()).map(|line| line.and_then(no_problem)))
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -128,7 +147,8 @@ impl Api {
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
         let response = self.send(request).await?;
-        response.json().await.map_err(|error| {
+        let body = response.bytes().await.map_err(broken_off)?;
+        serde_json::from_slice(&body).map_err(|error| {
             Error::new(Code::Internal, format!("`{}` answered something else than Mirage does", self.base))
                 .hint(format!("check {}", env::URL))
                 .because(error)
@@ -196,4 +216,68 @@ fn split_lines(
             }
         }
     })
+}
+
+/// The line, unless it says why there are no more.
+fn no_problem(line: String) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Ended {
+        problem: Problem,
+    }
+    match serde_json::from_str::<Ended>(&line) {
+        Ok(ended) => Err(ended.problem.into_error()),
+        Err(_) => Ok(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request after the other with these; nothing closes the connection without a word.
+    async fn platform(answers: Vec<&'static str>) -> (Api, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            for body in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                if !body.is_empty() {
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+                }
+            }
+        });
+        (Api::new(Some(url), None, Some("/nowhere".into())).unwrap(), serving)
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_is_replaced_is_asked_again_by_those_it_has_answered() {
+        let (api, serving) = platform(vec!["", "", "[1]"]).await;
+        assert_eq!(api.get::<Vec<u8>>("/x").await.unwrap_err().code(), Code::TargetUnavailable);
+        assert_eq!(api.get_again::<Vec<u8>>("/x").await.unwrap(), [1]);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_problem_that_ends_a_stream_is_told_as_what_it_is() {
+        let (api, serving) = platform(vec![concat!(
+            r#"{"text":"{\"problem\":1}"}"#,
+            "\n",
+            r#"{"problem":{"code":"NOT_FOUND","detail":"it is gone","hint":null}}"#,
+            "\n"
+        )])
+        .await;
+        let mut lines = Box::pin(api.lines("/x").await.unwrap());
+        assert!(lines.next().await.unwrap().unwrap().contains("text"));
+        let error = lines.next().await.unwrap().unwrap_err();
+        assert_eq!((error.code(), error.message()), (Code::NotFound, "it is gone"));
+        serving.await.unwrap();
+    }
 }

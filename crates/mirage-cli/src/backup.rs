@@ -1,18 +1,16 @@
 //! `mirage backup FILE`
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use mirage_core::{Code, Error, Result, human_bytes};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::api::broken_off;
+use super::draft::{Draft, INTERRUPTED, unless_interrupted, unwritable};
 
 /// Write a copy of the platform into a file
 ///
@@ -37,9 +35,6 @@ pub struct BackupArgs {
     force: bool,
 }
 
-/// How a process ends that was interrupted, as shells count.
-const INTERRUPTED: i32 = 130;
-
 pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
     let start = Instant::now();
     let to_stdout = args.file.as_os_str() == "-";
@@ -50,24 +45,13 @@ pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
         )
         .hint("`mirage backup mirage.backup` writes a file"));
     }
-    let listen = |kind| signal(kind).map_err(|error| Error::internal("listen for signals", error));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     let mut out = match to_stdout {
         true => Out::Stdout(io::stdout()),
         false => Out::File(Draft::beside(&args.file, args.force)?),
     };
-    let fetched = tokio::select! {
-        fetched = fetch(&context, args.images, &mut out) => fetched,
-        _ = interrupt.recv() => Err(None),
-        _ = terminate.recv() => Err(None),
-    };
-    let (bytes, key) = match fetched {
-        Ok(done) => done,
-        Err(Some(error)) => return Err(error),
-        Err(None) => {
-            drop(out);
-            std::process::exit(INTERRUPTED);
-        }
+    let Some((bytes, key)) = unless_interrupted(fetch(&context, args.images, &mut out)).await? else {
+        drop(out);
+        std::process::exit(INTERRUPTED);
     };
     out.keep()?;
     let printer = &context.printer;
@@ -84,12 +68,8 @@ pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
     Ok(())
 }
 
-/// Brings the archive; nothing where it was interrupted.
-async fn fetch(
-    context: &Context,
-    images: bool,
-    out: &mut Out,
-) -> Result<(u64, Option<String>), Option<Error>> {
+/// Brings the archive; answers with its size and the id of the vault's key.
+async fn fetch(context: &Context, images: bool, out: &mut Out) -> Result<(u64, Option<String>)> {
     let mut answer = context.api.download_posted("/api/backup", &json!({ "images": images })).await?;
     let key = answer.headers().get("mirage-vault-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
     let mut bytes = 0;
@@ -108,7 +88,7 @@ enum Out {
 impl Out {
     fn write(&mut self, chunk: &[u8]) -> Result<()> {
         match self {
-            Self::File(draft) => draft.file.write_all(chunk).map_err(|cause| unwritable(&draft.path, cause)),
+            Self::File(draft) => draft.write(chunk),
             Self::Stdout(stdout) => {
                 stdout.write_all(chunk).map_err(|cause| unwritable(Path::new("-"), cause))
             }
@@ -120,70 +100,5 @@ impl Out {
             Self::File(draft) => draft.keep(),
             Self::Stdout(mut stdout) => stdout.flush().map_err(|cause| unwritable(Path::new("-"), cause)),
         }
-    }
-}
-
-/// A file that has its name only when it is complete; dropped before, it leaves nothing.
-struct Draft {
-    file: File,
-    draft: PathBuf,
-    path: PathBuf,
-    force: bool,
-}
-
-impl Draft {
-    fn beside(path: &Path, force: bool) -> Result<Self> {
-        if !force && path.symlink_metadata().is_ok() {
-            return Err(there_already(path));
-        }
-        let draft = folder_of(path).join(format!(".mirage-backup-{}.draft", std::process::id()));
-        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
-        let file = made.map_err(|cause| unwritable(path, cause))?;
-        Ok(Self { file, draft, path: path.to_owned(), force })
-    }
-
-    fn keep(self) -> Result<()> {
-        let path = &self.path;
-        let named = self.file.sync_all().and_then(|()| match self.force {
-            true => fs::rename(&self.draft, path),
-            // A file that came to be meanwhile is not replaced either.
-            false => fs::hard_link(&self.draft, path).or_else(|cause| match cause.kind() {
-                io::ErrorKind::AlreadyExists => Err(cause),
-                _ => fs::rename(&self.draft, path),
-            }),
-        });
-        named.and_then(|()| File::open(folder_of(path))?.sync_all()).map_err(|cause| match cause.kind() {
-            io::ErrorKind::AlreadyExists => there_already(path),
-            _ => unwritable(path, cause),
-        })
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Where it was kept, it has another name now.
-        let _ = fs::remove_file(&self.draft);
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn there_already(path: &Path) -> Error {
-    Error::new(Code::Conflict, format!("`{}` is there already", path.display()))
-        .hint("choose another name, or replace it with `--force`")
-}
-
-fn unwritable(path: &Path, cause: io::Error) -> Error {
-    let shown = path.display();
-    match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::new(Code::DiskFull, format!("there is no room for `{shown}`"))
-                .hint("free some space, or choose a place with more of it")
-                .because(cause)
-        }
-        _ => Error::new(Code::InvalidRequest, format!("`{shown}` cannot be written: {cause}"))
-            .hint("check the path, and who may write there"),
     }
 }

@@ -11,7 +11,7 @@ use super::api::segment;
 use super::args::{env_file, pair, seconds};
 use super::follow::follow_deployment;
 use super::login::LoginArgs;
-use super::progress::show_plan;
+use super::progress::{Plan, show_plan};
 use super::wire::{
     Change, Created, Deployment, Healthcheck, InspectImage, Mount, NewDomain, NewService, Password,
     Resources, Rollout, Service, Told,
@@ -36,85 +36,94 @@ pub struct DeployArgs {
     #[arg(long, default_value = "production")]
     environment: String,
     /// Port the process listens on (default: the image's, else PORT); several times for several
-    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Process")]
     ports: Vec<u16>,
     /// The service listens on nothing
-    #[arg(long, conflicts_with = "ports")]
+    #[arg(long, conflicts_with = "ports", help_heading = "Process")]
     no_port: bool,
     /// Set an environment variable
-    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
+    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE", help_heading = "Process")]
     variables: Vec<String>,
     /// Set the environment variables of a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Process")]
     env_file: Option<PathBuf>,
     /// Set the variables of a file so that nobody can read them back
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Process")]
     sealed_env_file: Option<PathBuf>,
     #[command(flatten)]
     login: LoginArgs,
-    /// Mount a volume, made if it is not there; several times for several
-    #[arg(long = "volume", value_name = "NAME:PATH", value_parser = mount)]
+    /// Mount a volume, made if it is not there; several times for several. Those that the service has stay mounted
+    #[arg(long = "volume", value_name = "NAME:PATH", value_parser = mount, help_heading = "Volumes")]
     volumes: Vec<Mount>,
-    /// Mount no volume any more; those it had are kept
-    #[arg(long, conflicts_with = "volumes")]
+    /// Mount no volume but those of `--volume`; those it had are kept
+    #[arg(long, help_heading = "Volumes")]
     no_volume: bool,
     /// Give it a domain, with a certificate; several times for several. `mirage domain` says more of one
-    #[arg(long = "domain", value_name = "DOMAIN")]
+    #[arg(long = "domain", value_name = "DOMAIN", help_heading = "Domains")]
     domains: Vec<String>,
     /// Number of instances
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Rollout")]
     replicas: Option<u32>,
     /// Memory limit of an instance, such as 256MiB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", help_heading = "Process")]
     memory: Option<String>,
     /// Processor limit of an instance in cores, such as 0.5
-    #[arg(long, value_name = "CORES")]
+    #[arg(long, value_name = "CORES", help_heading = "Process")]
     cpu: Option<f64>,
     /// Limit of processes and threads of an instance
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Process")]
     pids: Option<u32>,
     /// Path that answers when the service is well; without it the image's HEALTHCHECK is run, or its port
     /// has to take a connection
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = "Health")]
     health_path: Option<String>,
+    /// Port that is asked (default: the first of the service)
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Health")]
+    health_port: Option<u16>,
     /// Statuses of a good answer, such as 200-299 or 200,204; 200-399 by default
-    #[arg(long, value_name = "STATUSES", value_parser = statuses)]
+    #[arg(long, value_name = "STATUSES", value_parser = statuses, help_heading = "Health")]
     health_status: Option<Statuses>,
     /// Host that the path is asked of, where the service insists on one; localhost by default
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = "Health")]
     health_host: Option<String>,
     /// How long a new instance may take until it is well: seconds, or `90s`, `2m`
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Health")]
     health_timeout: Option<f64>,
+    /// How long one answer may take: seconds, or `500ms`, `2m`
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Health")]
+    health_answer_timeout: Option<f64>,
     /// How often a healthy instance is asked: seconds, or `90s`, `2m`
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Health")]
     health_interval: Option<f64>,
     /// Bad answers in a row after which an instance gets no more requests
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Health")]
     health_threshold: Option<u32>,
     /// Replace instances in turns, with at most this many more than wanted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Rollout")]
     surge: Option<u32>,
+    /// Start all new instances at once, as without `--surge`
+    #[arg(long, conflicts_with = "surge", help_heading = "Rollout")]
+    no_surge: bool,
     /// Seconds that old instances stay after the traffic has moved
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Rollout")]
     overlap: Option<u32>,
     /// Seconds that old instances have to finish their requests
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Rollout")]
     drain: Option<u32>,
     /// Seconds between the stop signal and the kill
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = "Rollout")]
     stop_grace: Option<u32>,
     /// What happens when the process exits: on-failure, always, never
-    #[arg(long, value_name = "POLICY", value_parser = restart_policy)]
+    #[arg(long, value_name = "POLICY", value_parser = restart_policy, help_heading = "Process")]
     restart: Option<RestartPolicy>,
     /// Let programs gain privileges by setuid bits
-    #[arg(long)]
+    #[arg(long, help_heading = "Process")]
     allow_new_privileges: bool,
     /// Deploy by itself whenever the tag is pushed to the built-in registry
-    #[arg(long)]
+    #[arg(long, help_heading = "Rollout")]
     auto_deploy: bool,
     /// Deploy only when asked to
-    #[arg(long, conflicts_with = "auto_deploy")]
+    #[arg(long, conflicts_with = "auto_deploy", help_heading = "Rollout")]
     no_auto_deploy: bool,
     /// Deploy over a service that has another image
     #[arg(long)]
@@ -161,8 +170,14 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
             project: Some(args.project),
             environment: Some(args.environment.clone()),
         };
-        let place = args.environment;
-        return show_plan(existing.as_ref(), &reference, &name, &place, request, &context).await;
+        let plan = Plan {
+            volumes: volumes(args.no_volume, &args.volumes, existing.as_ref()),
+            existing: existing.as_ref(),
+            reference: &reference,
+            name: &name,
+            environment: &args.environment,
+        };
+        return show_plan(plan, request, &context).await;
     }
     let (service, deployment) = match existing {
         Some(service) => {
@@ -174,7 +189,8 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
                 context.api.post::<serde_json::Value>(&path, &new_domain(domain)).await?;
             }
             let path = format!("/api/services/{}/deploy", service.id);
-            let deployment: Told<Deployment> = context.api.post(&path, &change(&args)?).await?;
+            let deployment: Told<Deployment> =
+                context.api.post(&path, &change(&args, Some(&service))?).await?;
             (service, deployment)
         }
         None => {
@@ -183,7 +199,7 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
                 project: Some(args.project.clone()),
                 environment: Some(args.environment.clone()),
                 domains: domains.iter().map(new_domain).collect(),
-                settings: change(&args)?,
+                settings: change(&args, None)?,
             };
             let made: Created = context.api.post("/api/services/from-image", &request).await?;
             (made.service, made.deployment)
@@ -211,7 +227,7 @@ fn refuse_another_image(service: &Service, reference: &Reference, args: &DeployA
         .hint("choose another `--name`, or deploy over it with `--replace`"))
 }
 
-fn change(args: &DeployArgs) -> Result<Change> {
+fn change(args: &DeployArgs, existing: Option<&Service>) -> Result<Change> {
     Ok(Change {
         image: Some(args.reference.clone()),
         ports: ports(args),
@@ -219,7 +235,7 @@ fn change(args: &DeployArgs) -> Result<Change> {
         variables: variables(args)?,
         sealed_variables: sealed_variables(args)?,
         healthcheck: healthcheck(args),
-        volumes: (args.no_volume || !args.volumes.is_empty()).then(|| args.volumes.clone()),
+        volumes: volumes(args.no_volume, &args.volumes, existing),
         replicas: args.replicas,
         resources: resources(args),
         restart_policy: args.restart,
@@ -261,12 +277,25 @@ fn sealed_variables(args: &DeployArgs) -> Result<BTreeMap<String, Password>> {
     Ok(env_file(file)?.into_iter().map(|(name, value)| (name, Password(value.into()))).collect())
 }
 
+/// The volumes that are mounted from now on, where anything was said about them: as with variables, those that the
+/// service has stay, unless a given one takes their name or their path.
+fn volumes(none: bool, given: &[Mount], existing: Option<&Service>) -> Option<Vec<Mount>> {
+    if !none && given.is_empty() {
+        return None;
+    }
+    let had = existing.filter(|_| !none).map_or(&[][..], |service| &service.volumes);
+    let stays = |one: &&Mount| given.iter().all(|new| new.name != one.name && new.path != one.path);
+    Some(had.iter().filter(stays).chain(given).cloned().collect())
+}
+
 fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {
     let check = Healthcheck {
         path: args.health_path.clone(),
+        port: args.health_port,
         status: args.health_status.as_ref().map(ToString::to_string),
         host: args.health_host.clone(),
         interval_seconds: args.health_interval,
+        timeout_seconds: args.health_answer_timeout,
         start_timeout_seconds: args.health_timeout,
         threshold: args.health_threshold,
     };
@@ -274,7 +303,8 @@ fn healthcheck(args: &DeployArgs) -> Option<Healthcheck> {
 }
 
 fn rollout(args: &DeployArgs) -> Option<Rollout> {
-    let rollout = Rollout { surge: args.surge, overlap_seconds: args.overlap, drain_seconds: args.drain };
+    let surge = args.surge.map(Some).or(args.no_surge.then_some(None));
+    let rollout = Rollout { surge, overlap_seconds: args.overlap, drain_seconds: args.drain };
     (rollout != Rollout::default()).then_some(rollout)
 }
 
@@ -304,5 +334,78 @@ fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
         "always" => Ok(RestartPolicy::Always),
         "never" => Ok(RestartPolicy::Never),
         _ => Err("it is one of `on-failure`, `always`, `never`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DeployArgs,
+    }
+
+    fn sent(words: &[&str]) -> serde_json::Value {
+        let line = Line::try_parse_from(["deploy", "acme/web:1"].iter().chain(words)).unwrap();
+        serde_json::to_value(change(&line.args, None).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_option_of_a_rollout_and_of_a_probe_is_sent() {
+        let rollout = ["--surge", "1", "--overlap", "5", "--drain", "7", "--stop-grace", "9"];
+        let told = sent(&rollout);
+        assert_eq!(told["rollout"], serde_json::json!({"surge": 1, "overlapSeconds": 5, "drainSeconds": 7}));
+        assert_eq!(told["stopGraceSeconds"], 9);
+        assert_eq!(sent(&["--no-surge"])["rollout"], serde_json::json!({"surge": null}));
+        let health = [
+            ["--health-path", "/up"],
+            ["--health-port", "9000"],
+            ["--health-status", "200-299"],
+            ["--health-host", "shop.example"],
+            ["--health-interval", "2"],
+            ["--health-answer-timeout", "500ms"],
+            ["--health-timeout", "2m"],
+            ["--health-threshold", "4"],
+        ];
+        let expected = serde_json::json!({
+            "path": "/up", "port": 9000, "status": "200-299", "host": "shop.example", "intervalSeconds": 2.0,
+            "timeoutSeconds": 0.5, "startTimeoutSeconds": 120.0, "threshold": 4,
+        });
+        assert_eq!(sent(health.as_flattened())["healthcheck"], expected);
+        for wrong in [["--port", "70000"], ["--health-port", "70000"], ["--health-port", "0"]] {
+            assert!(
+                Line::try_parse_from(["deploy", "acme/web:1"].iter().chain(&wrong)).is_err(),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_volume_is_mounted_beside_those_that_the_service_has() {
+        let mounts = |all: &[(&str, &str)]| -> Vec<Mount> {
+            all.iter().map(|(name, path)| Mount { name: (*name).into(), path: (*path).into() }).collect()
+        };
+        let service = serde_json::json!({
+            "id": "i", "name": "web", "project": "p", "environment": "e", "imageRegistry": "r", "imageName": "n",
+            "environmentVariables": {}, "sealedVariables": [], "ports": [], "replicas": 1, "status": "active",
+            "instances": [], "updatedAt": "2026-11-21T00:00:00Z",
+            "volumes": [{"name": "data", "path": "/data"}, {"name": "cache", "path": "/cache"}],
+        });
+        let service: Service = serde_json::from_value(service).unwrap();
+        let become_now = |none, given: &[(&str, &str)]| volumes(none, &mounts(given), Some(&service));
+        assert_eq!(become_now(false, &[]), None, "nothing was said");
+        let all = mounts(&[("data", "/data"), ("cache", "/cache"), ("more", "/more")]);
+        assert_eq!(become_now(false, &[("more", "/more")]), Some(all));
+        let moved = mounts(&[("cache", "/cache"), ("data", "/srv")]);
+        assert_eq!(become_now(false, &[("data", "/srv")]), Some(moved), "one name, one place");
+        let other = mounts(&[("cache", "/cache"), ("other", "/data")]);
+        assert_eq!(become_now(false, &[("other", "/data")]), Some(other), "one place, one volume");
+        assert_eq!(become_now(true, &[]), Some(Vec::new()));
+        assert_eq!(become_now(true, &[("more", "/more")]), Some(mounts(&[("more", "/more")])));
+        assert_eq!(volumes(false, &mounts(&[("a", "/a")]), None), Some(mounts(&[("a", "/a")])));
     }
 }

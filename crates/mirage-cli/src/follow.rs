@@ -38,7 +38,7 @@ pub(crate) async fn follow_deployment(
         }
         let pause = if start.elapsed() < Duration::from_secs(2) { QUICK } else { SLOW };
         tokio::time::sleep(pause).await;
-        deployment = api.get(&format!("/api/deployments/{}", deployment.id)).await?;
+        deployment = api.get_again(&format!("/api/deployments/{}", deployment.id)).await?;
     }
     bars.clear();
     conclude(api, printer, service, deployment, start).await
@@ -66,7 +66,7 @@ async fn conclude(
     let printer = &printer;
     match deployment.phase {
         Phase::Active => {
-            let service: Service = api.get(&format!("/api/services/{service}")).await?;
+            let service: Service = api.get_again(&format!("/api/services/{service}")).await?;
             let took = human_duration(start.elapsed());
             let text =
                 format!("{} #{} to {} in {took}", service.name, deployment.revision, service.environment);

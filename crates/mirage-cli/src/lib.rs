@@ -12,6 +12,7 @@ mod deployments;
 mod docker_config;
 mod doctor;
 mod domain;
+mod draft;
 mod events;
 mod follow;
 mod here;

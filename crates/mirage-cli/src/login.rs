@@ -8,13 +8,12 @@ use super::wire::{Password, RegistryCredentials};
 
 /// The login at the registry of the image.
 #[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Registry")]
 pub(crate) struct LoginArgs {
     /// User name at the image's registry; an empty one takes a stored login away
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Registry")]
     registry_username: Option<String>,
     /// Read the password or token for it from standard input
-    #[arg(long)]
+    #[arg(long, help_heading = "Registry")]
     registry_password_stdin: bool,
 }
 

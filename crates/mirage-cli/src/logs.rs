@@ -85,7 +85,12 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
         }
         tokio::time::sleep(pause).await;
         let seen = output.resume.lines();
-        ended = output.pass_on(&format!("{query}&after={}", output.resume.after())).await;
+        // Who has seen no line has not passed those from before.
+        let next = match seen {
+            0 => first.clone(),
+            _ => format!("{query}&after={}", output.resume.after()),
+        };
+        ended = output.pass_on(&next).await;
         pause = if output.resume.lines() > seen { PAUSE } else { (pause * 2).min(PAUSE_MOST) };
     }
     ended

@@ -66,17 +66,25 @@ fn table(metrics: &Metrics) -> Vec<Vec<String>> {
     let bytes_rate = |bytes: f64| format!("{}/s", human_bytes(bytes as u64));
     let requests = |rate: f64| format!("{rate:.1}/s");
     let millis = |millis: f64| format!("{millis:.1} ms");
-    let errors = |point: &MetricPoint| match point.requests {
-        0 => 0.0,
-        requests => point.status.server_error as f64 / requests as f64,
+    let share = |errors: u64, requests: u64| (requests > 0).then(|| errors as f64 / requests as f64);
+    let latency = |point: &MetricPoint| point.latency.as_ref().map(|latency| latency.p95_millis);
+    let row = |name: &str, values: Vec<Option<f64>>, average: Option<f64>, show: &dyn Fn(f64) -> String| {
+        let most = values.iter().flatten().copied().reduce(f64::max);
+        let now = values.last().copied().flatten();
+        let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), show);
+        vec![name.to_owned(), shown(now), shown(average), shown(most), line(metrics, &values)]
     };
     let of = |name: &str, value: &dyn Fn(&MetricPoint) -> f64, show: &dyn Fn(f64) -> String| {
-        let values: Vec<f64> = points.iter().map(value).collect();
-        let most = values.iter().copied().fold(0.0, f64::max);
-        let average = values.iter().sum::<f64>() / values.len() as f64;
-        let now = values.last().copied().unwrap_or(0.0);
-        vec![name.to_owned(), show(now), show(average), show(most), line(metrics, &values)]
+        let values: Vec<Option<f64>> = points.iter().map(|point| Some(value(point))).collect();
+        let average = mean(&values);
+        row(name, values, average, show)
     };
+    let errors: Vec<_> =
+        points.iter().map(|point| share(point.status.server_error, point.requests)).collect();
+    let total = |of: &dyn Fn(&MetricPoint) -> u64| points.iter().map(of).sum::<u64>();
+    let all_errors = share(total(&|point| point.status.server_error), total(&|point| point.requests));
+    let latencies: Vec<_> = points.iter().map(latency).collect();
+    let latency = mean(&latencies);
     let span = metrics.until.duration_since(metrics.since);
     let heading = format!("{} UNTIL {:#}", metrics.since.strftime("%Y-%m-%d %H:%M"), span);
     vec![
@@ -86,22 +94,29 @@ fn table(metrics: &Metrics) -> Vec<Vec<String>> {
         of("received", &|point| rate(point.received_bytes, point), &bytes_rate),
         of("sent", &|point| rate(point.sent_bytes, point), &bytes_rate),
         of("requests", &|point| point.request_rate, &requests),
-        of("5xx", &errors, &percent),
-        of("p95", &|point| point.latency.as_ref().map_or(0.0, |latency| latency.p95_millis), &millis),
+        row("5xx", errors, all_errors, &percent),
+        row("p95", latencies, latency, &millis),
     ]
 }
 
+/// The mean of what is known.
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+}
+
 /// How a figure went, a column for each part of the time asked for; a space where nothing is known.
-fn line(metrics: &Metrics, values: &[f64]) -> String {
+fn line(metrics: &Metrics, values: &[Option<f64>]) -> String {
     let begin = metrics.since.as_second();
     let length = (metrics.until.as_second() - begin).max(1);
     let mut columns: [Option<f64>; WIDTH] = [None; WIDTH];
     for (point, value) in metrics.points.iter().zip(values) {
+        let Some(value) = value else { continue };
         let at = (point.time.as_second() - begin).max(0) * WIDTH as i64 / length;
         let column = usize::try_from(at).unwrap_or(0).min(WIDTH - 1);
         columns[column] = Some(columns[column].unwrap_or(0.0).max(*value));
     }
-    let most = values.iter().copied().fold(0.0, f64::max);
+    let most = values.iter().flatten().copied().fold(0.0, f64::max);
     let bar = |value: f64| match most > 0.0 {
         true => BARS[((value / most * 7.0).round() as usize).min(7)],
         false => BARS[0],
@@ -127,10 +142,29 @@ mod tests {
             "since": jiff::Timestamp::UNIX_EPOCH, "until": jiff::Timestamp::from_second(3_600).unwrap(), "points": points,
         });
         let metrics: Metrics = serde_json::from_value(text).unwrap();
-        let drawn = line(&metrics, &[0.0, 0.5, 1.0]);
+        let drawn = line(&metrics, &[0.0, 0.5, 1.0].map(Some));
         assert_eq!(drawn, format!("▁{}▅{}█", " ".repeat(19), " ".repeat(18)));
         let table = table(&metrics);
         assert_eq!(table[1][..4], ["processor", "100.0 %", "50.0 %", "100.0 %"]);
         assert_eq!(table[5][1..4], ["0.0/s", "0.0/s", "0.0/s"]);
+    }
+
+    #[test]
+    fn an_average_is_of_what_is_known_and_errors_are_a_share_of_all_requests() {
+        let point = |second: i64, requests: u64, errors: u64, p95: Option<f64>| {
+            serde_json::json!({
+                "time": jiff::Timestamp::from_second(second).unwrap(), "seconds": 60, "cpu": 0.0, "memoryBytes": 1,
+                "receivedBytes": 0, "sentBytes": 0, "requests": requests, "requestRate": 0.0, "status": {"5xx": errors},
+                "latency": p95.map(|millis| serde_json::json!({"p95Millis": millis})),
+            })
+        };
+        let points = [point(0, 1, 1, Some(30.0)), point(60, 99, 0, Some(10.0)), point(120, 0, 0, None)];
+        let text = serde_json::json!({
+            "since": jiff::Timestamp::UNIX_EPOCH, "until": jiff::Timestamp::from_second(180).unwrap(), "points": points,
+        });
+        let table = table(&serde_json::from_value(text).unwrap());
+        assert_eq!(table[6][..4], ["5xx", "-", "1.0 %", "100.0 %"]);
+        assert_eq!(table[7][..4], ["p95", "-", "20.0 ms", "30.0 ms"]);
+        assert!(table[7][4].ends_with(' '), "nothing is drawn where nothing is known");
     }
 }

@@ -3,7 +3,7 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use mirage_core::{Digest, Name, Reference, Result};
 
-use super::wire::{InspectImage, Inspection, Progress, Service};
+use super::wire::{InspectImage, Inspection, Mount, Progress, Service};
 use super::{Context, Printer};
 
 /// A bar for each layer that is being moved, on a terminal; nothing elsewhere.
@@ -54,15 +54,20 @@ fn short(digest: &str) -> String {
     digest.parse::<Digest>().map(|digest| digest.short().to_owned()).unwrap_or_default()
 }
 
+/// A deploy that was not done.
+pub(crate) struct Plan<'a> {
+    /// The service, where it is there.
+    pub(crate) existing: Option<&'a Service>,
+    pub(crate) reference: &'a Reference,
+    pub(crate) name: &'a Name,
+    pub(crate) environment: &'a str,
+    /// All volumes that would be mounted, where that changes.
+    pub(crate) volumes: Option<Vec<Mount>>,
+}
+
 /// Prints what a deploy would do, and does nothing.
-pub(crate) async fn show_plan(
-    existing: Option<&Service>,
-    reference: &Reference,
-    name: &Name,
-    environment: &str,
-    request: InspectImage,
-    context: &Context,
-) -> Result<()> {
+pub(crate) async fn show_plan(plan: Plan<'_>, request: InspectImage, context: &Context) -> Result<()> {
+    let Plan { existing, reference, name, environment, volumes } = plan;
     let found: Inspection = context.api.post("/api/images/inspect", &request).await?;
     let printer = &context.printer;
     let new = format!("{} ({})", reference.familiar(), short(&found.image_digest));
@@ -71,6 +76,7 @@ pub(crate) async fn show_plan(
         None => {
             printer.data(&format!("+ service {name} ({environment})"));
             printer.data(&format!("    image     {new}"));
+            changes(&[], volumes.as_deref()).iter().for_each(|line| printer.data(line));
             printer.data(&format!("  + {pull}start #1 · probe · route"));
         }
         Some(service) => {
@@ -84,6 +90,7 @@ pub(crate) async fn show_plan(
             printer.data(&format!("~ service {name} ({environment})"));
             printer.data(&format!("    image     {change}"));
             printer.data(&format!("    replicas  {}", service.replicas));
+            changes(&service.volumes, volumes.as_deref()).iter().for_each(|line| printer.data(line));
             let old_number = service.revision.unwrap_or(0);
             printer.data(&format!(
                 "  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"
@@ -91,4 +98,31 @@ pub(crate) async fn show_plan(
         }
     }
     Ok(())
+}
+
+/// A line for each volume that is mounted now or no more.
+fn changes(before: &[Mount], after: Option<&[Mount]>) -> Vec<String> {
+    let Some(after) = after else { return Vec::new() };
+    let line = |sign: &str, mount: &Mount, rest: &str| {
+        format!("  {sign} volume    {} at {}{rest}", mount.name, mount.path)
+    };
+    let gone =
+        before.iter().filter(|one| !after.contains(one)).map(|one| line("-", one, ", its data is kept"));
+    let new = after.iter().filter(|one| !before.contains(one)).map(|one| line("+", one, ""));
+    gone.chain(new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_each_volume_that_is_mounted_or_not_any_more() {
+        let mount = |name: &str, path: &str| Mount { name: name.into(), path: path.into() };
+        let before = [mount("data", "/data"), mount("cache", "/cache")];
+        let after = [mount("cache", "/cache"), mount("more", "/more")];
+        let expected = ["  - volume    data at /data, its data is kept", "  + volume    more at /more"];
+        assert_eq!(changes(&before, Some(&after)), expected);
+        assert!(changes(&before, None).is_empty());
+    }
 }

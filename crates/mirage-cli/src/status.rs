@@ -45,6 +45,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("ports", ports.join(" ")),
         ("health", service.healthcheck.check.clone()),
         ("volumes", volumes.join(", ")),
+        ("pushes", pushes(&service).to_owned()),
         ("id", service.id.clone()),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
@@ -59,6 +60,15 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
     }
     show_failure(&service, &context);
     Ok(())
+}
+
+/// What a push of the service's tag sets off.
+fn pushes(service: &Service) -> &'static str {
+    match (service.auto_deploy, service.auto_deploy_paused) {
+        (_, true) => "auto-deploy is paused since it was rolled back; `mirage deploy` goes on with it",
+        (true, false) => "deployed by themselves",
+        (false, false) => "",
+    }
 }
 
 fn instance(instance: &Instance, now: Timestamp) -> Vec<String> {

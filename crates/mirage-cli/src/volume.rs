@@ -8,11 +8,12 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use mirage_core::{Code, Error, Result, human_bytes};
 use serde::{Deserialize, Serialize};
-use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 
 use super::Context;
 use super::api::segment;
+use super::draft::{Draft, INTERRUPTED, unless_interrupted};
 use super::printer::human_age;
 use super::wire::Told;
 
@@ -94,6 +95,9 @@ pub struct BackupArgs {
     name: String,
     /// The file, a tar compressed with zstd
     file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Serialize)]
@@ -218,35 +222,23 @@ async fn fill(name: &str, file: &Path, context: &Context) -> Result<()> {
 
 async fn backup(args: BackupArgs, context: &Context) -> Result<()> {
     let start = Instant::now();
-    let (file, name) = (&args.file, file_name(&args.file)?);
+    let file = &args.file;
     let mut archive = context.api.download(&path(&args.name, "/backup")).await?;
-    // A file has its name only when it is complete.
-    let draft = file.with_file_name(format!(".{name}.part"));
-    let written = async {
-        let mut out =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).await;
+    let mut draft = Draft::beside(file, args.force)?;
+    let fetched = unless_interrupted(async {
         let mut bytes = 0;
         while let Some(piece) = archive.next().await {
             let piece = piece?;
             bytes += piece.len() as u64;
-            match &mut out {
-                Ok(out) => out.write_all(&piece).await.map_err(|error| unwritten(file, error))?,
-                Err(_) => break,
-            }
+            draft.write(&piece)?;
         }
-        let out = out.map_err(|error| unwritten(file, error))?;
-        out.sync_all().await.map_err(|error| unwritten(file, error))?;
-        tokio::fs::rename(&draft, file).await.map_err(|error| unwritten(file, error))?;
         Ok(bytes)
+    });
+    let Some(bytes) = fetched.await? else {
+        drop(draft);
+        std::process::exit(INTERRUPTED);
     };
-    let bytes = match written.await {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            // What is left of it is no backup; whether it could be removed changes nothing.
-            let _ = tokio::fs::remove_file(&draft).await;
-            return Err(error);
-        }
-    };
+    draft.keep()?;
     if context.printer.json {
         context.printer.json(&serde_json::json!({ "file": file, "sizeBytes": bytes }));
     }
@@ -283,23 +275,6 @@ fn state(volume: &Volume, now: Timestamp) -> String {
         None if volume.path.is_some() => "in use".into(),
         None => "free".into(),
     }
-}
-
-fn file_name(file: &Path) -> Result<String> {
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-    name.ok_or_else(|| {
-        Error::new(Code::InvalidRequest, format!("`{}` is no name for a file", file.display()))
-            .hint("name a file such as `data.tar.zst`")
-    })
-}
-
-fn unwritten(file: &Path, error: std::io::Error) -> Error {
-    let code = match error.kind() {
-        std::io::ErrorKind::StorageFull => Code::DiskFull,
-        _ => Code::InvalidRequest,
-    };
-    Error::new(code, format!("`{}` cannot be written: {error}", file.display()))
-        .hint("name a file in a folder that you may write to, with room for it")
 }
 
 /// What is in a file, in pieces.

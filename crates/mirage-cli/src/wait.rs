@@ -18,7 +18,7 @@ pub(crate) async fn until(
 ) -> Result<Option<Told<Service>>> {
     let start = Instant::now();
     loop {
-        let service: Told<Service> = match context.api.get(&format!("/api/services/{id}")).await {
+        let service: Told<Service> = match context.api.get_again(&format!("/api/services/{id}")).await {
             Ok(service) => service,
             Err(error) if error.code() == Code::NotFound => return Ok(None),
             Err(error) => return Err(error),

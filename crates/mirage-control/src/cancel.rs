@@ -9,13 +9,16 @@ use crate::access::{Action, Actor};
 use crate::events::EventSearch;
 use crate::find::ServiceRef;
 
+/// The longest that is waited: an answer has to be on its way within two minutes.
+const LONGEST: Duration = Duration::from_secs(90);
+
 /// How much longer than the grace of its instances the end of a cancelled deployment is waited for.
 const MARGIN: Duration = Duration::from_secs(30);
 
 impl Control {
     /// Ends a deployment that is on its way, and answers when nothing of it is left: no pull, no process, no
-    /// probe. Where that takes longer than the grace of its instances and half a minute, the answer still
-    /// shows it moving; it is cancelled nevertheless.
+    /// probe. Where that takes longer than the grace of its instances and half a minute, or than a minute and a
+    /// half in all, the answer still shows the phase it was in; it is cancelled nevertheless.
     ///
     /// # Errors
     /// `CONFLICT` where it is at an end already.
@@ -51,7 +54,7 @@ impl Control {
             }
             Ok::<_, Error>(())
         };
-        let limit = Duration::from_secs(service.spec.stop_grace_seconds.into()) + MARGIN;
+        let limit = (Duration::from_secs(service.spec.stop_grace_seconds.into()) + MARGIN).min(LONGEST);
         tokio::time::timeout(limit, ended).await.unwrap_or(Ok(()))?;
         self.read_deployment(id).await
     }

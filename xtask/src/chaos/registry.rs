@@ -30,9 +30,10 @@ struct Door {
     ended: AtomicBool,
 }
 
-#[derive(Clone, Copy)]
 struct Mood {
     fault: Option<(RegistryFault, Instant)>,
+    /// Set when somebody comes while it lasts.
+    met: Arc<AtomicBool>,
     /// Connections of an earlier mood are closed.
     number: u64,
 }
@@ -42,7 +43,7 @@ impl FaultyRegistry {
         let registry = Registry::start()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
-        let mood = Mutex::new(Mood { fault: None, number: 0 });
+        let mood = Mutex::new(Mood { fault: None, met: Arc::default(), number: 0 });
         let door =
             Arc::new(Door { behind: registry.address().parse()?, mood, ended: AtomicBool::new(false) });
         let accepting = std::thread::spawn({
@@ -62,9 +63,14 @@ impl FaultyRegistry {
         self.registry.reference(name)
     }
 
-    /// Begins a fault that ends by itself.
-    pub(super) fn fail(&self, fault: RegistryFault, lasts: Duration) {
-        self.door.change(Some((fault, Instant::now() + lasts)));
+    /// Begins a fault that ends by itself; answers with what says whether anybody has met it.
+    pub(super) fn fail(&self, fault: RegistryFault, lasts: Duration) -> Arc<AtomicBool> {
+        self.door.change(Some((fault, Instant::now() + lasts)))
+    }
+
+    /// Whether something is wrong now.
+    pub(super) fn is_failing(&self) -> bool {
+        self.door.mood().0.is_some()
     }
 
     /// Ends whatever is wrong.
@@ -86,16 +92,26 @@ impl Drop for FaultyRegistry {
 }
 
 impl Door {
-    fn change(&self, fault: Option<(RegistryFault, Instant)>) {
+    fn change(&self, fault: Option<(RegistryFault, Instant)>) -> Arc<AtomicBool> {
         let mut mood = self.mood.lock().unwrap_or_else(PoisonError::into_inner);
-        *mood = Mood { fault, number: mood.number + 1 };
+        *mood = Mood { fault, met: Arc::default(), number: mood.number + 1 };
+        Arc::clone(&mood.met)
+    }
+
+    /// The mood that a new connection meets.
+    fn meet(&self) -> (Option<RegistryFault>, u64) {
+        let (fault, number) = self.mood();
+        if fault.is_some() {
+            self.mood.lock().unwrap_or_else(PoisonError::into_inner).met.store(true, Ordering::Relaxed);
+        }
+        (fault, number)
     }
 
     /// What is wrong now, and the number of the mood. A fault whose time is over ends here.
     fn mood(&self) -> (Option<RegistryFault>, u64) {
         let mut mood = self.mood.lock().unwrap_or_else(PoisonError::into_inner);
         if mood.fault.is_some_and(|(_, until)| Instant::now() >= until) {
-            *mood = Mood { fault: None, number: mood.number + 1 };
+            *mood = Mood { fault: None, met: Arc::default(), number: mood.number + 1 };
         }
         (mood.fault.map(|(fault, _)| fault), mood.number)
     }
@@ -115,7 +131,7 @@ fn accept(listener: &TcpListener, door: &Arc<Door>) {
 }
 
 fn serve(client: &TcpStream, door: &Arc<Door>) -> std::io::Result<()> {
-    let (fault, number) = door.mood();
+    let (fault, number) = door.meet();
     match fault {
         Some(RegistryFault::Closed) => return Ok(()),
         Some(RegistryFault::Status(status)) => return refuse(client, status),

@@ -151,6 +151,8 @@ impl Action {
         !matches!(
             self,
             Self::Deploy { temper: Temper::Good, .. }
+                | Self::DeployNothing { .. }
+                | Self::Cancel { .. }
                 | Self::Redeploy { .. }
                 | Self::Restart { .. }
                 | Self::RollBack { .. }
@@ -158,6 +160,31 @@ impl Action {
                 | Self::Replace { .. }
                 | Self::Rest { .. }
         )
+    }
+
+    /// Whether a deployment of this service that is on its way may fail by it, or be another one. A kill of control
+    /// is no excuse: its next life goes on.
+    pub(super) fn disturbs(&self, number: usize) -> bool {
+        match self {
+            Self::Deploy { service, .. }
+            | Self::DeployNothing { service }
+            | Self::Redeploy { service }
+            | Self::RollBack { service }
+            | Self::Cancel { service }
+            | Self::Replace { service } => *service == number,
+            Self::KillProxy
+            | Self::KillBoth { .. }
+            | Self::KillShim { .. }
+            | Self::KillContainer { .. }
+            | Self::Registry { .. }
+            | Self::FillDisk { .. }
+            | Self::JumpClock { .. } => true,
+            Self::Restart { .. }
+            | Self::Scale { .. }
+            | Self::KillControl { .. }
+            | Self::AbandonUpload
+            | Self::Rest { .. } => false,
+        }
     }
 
     /// In the report, where numbers do not matter.
@@ -214,5 +241,8 @@ mod tests {
         let kinds: std::collections::BTreeSet<_> =
             Walk::new(1).take(2_000).map(|action| action.kind()).collect();
         assert_eq!(kinds.len(), 25);
+        let faults: std::collections::BTreeSet<_> =
+            Walk::new(1).take(2_000).filter(Action::is_fault).map(|action| action.kind()).collect();
+        assert_eq!(faults.len(), 16, "what users ask for is none: {faults:?}");
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ use super::outside::Wanted;
 use super::registry::FaultyRegistry;
 use super::walk::{Action, SERVICES};
 use super::window::Window;
-use crate::bed::{Container, Layer, Platform, PlatformOptions, Temper, containers, eventually, web};
+use crate::bed::{Layer, Platform, PlatformOptions, Temper, eventually, web};
 use crate::load::{Counts, Load, Shape, Target};
 
 /// Built by `build.rs` from `sample/clock.rs`.
@@ -29,9 +29,13 @@ pub(super) struct World {
     pub(super) registry: FaultyRegistry,
     pub(super) services: Vec<Service>,
     pub(super) windows: Vec<Window>,
-    /// Refusals that blame Mirage, and other things that a reader may want to know.
+    /// What a reader may want to know, and how often it was so.
     pub(super) notes: BTreeMap<String, u64>,
-    filled_until: Option<Instant>,
+    /// What was said or done meanwhile and must not be.
+    pub(super) violations: Vec<String>,
+    pub(super) filled_until: Option<Instant>,
+    /// The table of the proxy on the disk may be an older one, while it is this: the disk was full.
+    pub(super) doubtful_table: Option<u64>,
     clock: (PathBuf, i64),
     _folder: TempDir,
 }
@@ -45,9 +49,36 @@ pub(super) struct Service {
     /// Versions that were made.
     made: usize,
     last: Option<String>,
+    /// The deployment that has to be active in the end: it is of a good version, and nothing was in its way.
+    expected: Option<String>,
     loads: Vec<Load>,
     /// What the loads before counted.
     pub(super) counts: Counts,
+}
+
+/// What came of an action.
+pub(super) struct Done {
+    /// In a few words.
+    pub(super) said: String,
+    /// Whether anything is another than before; known for certain when all is at rest.
+    pub(super) took_effect: Arc<AtomicBool>,
+}
+
+impl Done {
+    /// Takes effect whatever was said.
+    pub(super) fn of(said: String) -> Self {
+        Self { said, took_effect: Arc::new(true.into()) }
+    }
+
+    /// Takes effect where the platform has accepted it.
+    fn if_accepted(said: String) -> Self {
+        Self { took_effect: Arc::new(said.starts_with('2').into()), said }
+    }
+
+    /// There was nobody to do it to.
+    pub(super) fn nothing(said: &str) -> Self {
+        Self { said: said.to_owned(), took_effect: Arc::default() }
+    }
 }
 
 impl World {
@@ -67,7 +98,9 @@ impl World {
             services: Vec::new(),
             windows: Vec::new(),
             notes: BTreeMap::new(),
+            violations: Vec::new(),
             filled_until: None,
+            doubtful_table: None,
             clock: (clock, 0),
             _folder: folder,
         };
@@ -79,50 +112,56 @@ impl World {
         Ok(world)
     }
 
-    /// Does it, and answers with what came of it in a few words.
-    pub(super) fn act(&mut self, action: &Action) -> Result<String> {
+    /// Does it, and answers with what came of it.
+    pub(super) fn act(&mut self, action: &Action) -> Result<Done> {
         self.look_at_the_time();
+        for (number, service) in self.services.iter_mut().enumerate() {
+            service.expected.take_if(|_| action.disturbs(number));
+        }
         let done = match action {
-            Action::Deploy { service, temper } => self.deploy(*service, *temper)?,
+            Action::Deploy { service, temper } => Done::if_accepted(self.deploy(*service, *temper)?),
             Action::DeployNothing { service } => {
                 let nothing = json!({"image": self.registry.reference("chaos/nothing:0")});
-                self.ask("POST", *service, "/deploy", &nothing)?.0
+                Done::of(self.ask("POST", *service, "/deploy", &nothing)?.0)
             }
-            Action::Redeploy { service } => self.begin(*service, "/redeploy")?,
-            Action::Restart { service } => self.ask("POST", *service, "/restart", &json!({}))?.0,
-            Action::RollBack { service } => self.begin(*service, "/rollback")?,
-            Action::Cancel { service } => self.cancel(*service)?,
+            Action::Redeploy { service } => Done::if_accepted(self.begin(*service, "/redeploy")?),
+            Action::Restart { service } => Done::of(self.ask("POST", *service, "/restart", &json!({}))?.0),
+            Action::RollBack { service } => Done::if_accepted(self.begin(*service, "/rollback")?),
+            Action::Cancel { service } => Done::of(self.cancel(*service)?),
             Action::Scale { service, replicas } => {
                 let (said, answer) = self.ask("PATCH", *service, "", &json!({"replicas": replicas}))?;
                 if answer.is_some() {
                     self.services[*service].replicas = *replicas;
                 }
-                said
+                Done::of(said)
             }
-            Action::Replace { service } => self.replace(*service)?,
-            Action::KillControl { down } => self.kill_control(*down)?,
+            Action::Replace { service } => Done::of(self.replace(*service)?),
+            Action::KillControl { down } => Done::of(self.kill_control(*down)?),
             Action::KillProxy => self.kill_proxy()?,
-            Action::KillBoth { down } => [self.kill_proxy()?, self.kill_control(*down)?].join(", "),
+            Action::KillBoth { down } => {
+                let proxy = self.kill_proxy()?;
+                Done::of([proxy.said, self.kill_control(*down)?].join(", "))
+            }
             Action::KillShim { turn } => self.kill_shim(*turn)?,
             Action::KillContainer { turn } => self.kill_container(*turn)?,
             Action::Registry { fault, millis } => {
-                self.registry.fail(*fault, Duration::from_millis(*millis));
-                "begun".to_owned()
+                let met = self.registry.fail(*fault, Duration::from_millis(*millis));
+                Done { said: "begun".to_owned(), took_effect: met }
             }
             Action::FillDisk { millis } => {
                 self.fill_disk()?;
                 self.filled_until = Some(Instant::now() + Duration::from_millis(*millis));
-                "full".to_owned()
+                Done::of("full".to_owned())
             }
             Action::JumpClock { seconds } => {
                 self.clock.1 += seconds;
                 std::fs::write(&self.clock.0, self.clock.1.to_string())?;
-                format!("{} s off", self.clock.1)
+                Done::of(format!("{} s off", self.clock.1))
             }
-            Action::AbandonUpload => self.abandon_upload()?,
+            Action::AbandonUpload => Done::if_accepted(self.abandon_upload()?),
             Action::Rest { millis } => {
                 std::thread::sleep(Duration::from_millis(*millis));
-                String::new()
+                Done::of(String::new())
             }
         };
         Ok(done)
@@ -149,6 +188,12 @@ impl World {
             bail!("`{name}` has a deployment on its way: {}", shown["candidateDeployment"]["phase"]);
         }
         let active = &shown["activeDeployment"];
+        if let Some(expected) = &service.expected
+            && active["id"] != expected.as_str()
+        {
+            let ended = self.platform.api("GET", &format!("/api/deployments/{expected}"), None)?.json()?;
+            bail!("`{name}`: nothing was in the way of a good version, and its deployment ended so: {ended}");
+        }
         let revision =
             active["revision"].as_u64().with_context(|| format!("`{name}` has no active deployment"))?;
         let listed =
@@ -234,6 +279,9 @@ impl World {
     fn deploy(&mut self, number: usize, temper: Temper) -> Result<String> {
         let (version, reference) = self.push(number, temper)?;
         let (said, answer) = self.ask("POST", number, "/deploy", &json!({"image": reference}))?;
+        if answer.is_none() && temper == Temper::Good && self.is_calm() {
+            *self.notes.entry(format!("a good image was refused: {said}")).or_default() += 1;
+        }
         self.note_deployment(number, answer.as_ref(), Some((version, temper)));
         Ok(said)
     }
@@ -247,11 +295,20 @@ impl World {
     /// Keeps the id of a deployment that was accepted, and what its revision runs where that is new.
     fn note_deployment(&mut self, number: usize, answer: Option<&Value>, runs: Option<(String, Temper)>) {
         let Some(answer) = answer else { return };
+        let calm = self.is_calm();
         let service = &mut self.services[number];
         service.last = answer["id"].as_str().map(str::to_owned);
         if let (Some(revision), Some(runs)) = (answer["revision"].as_u64(), runs) {
             service.revisions.insert(revision, runs);
         }
+        let runs = answer["revision"].as_u64().and_then(|revision| service.revisions.get(&revision));
+        let good = runs.is_some_and(|(_, temper)| *temper == Temper::Good);
+        service.expected = service.last.clone().filter(|_| calm && good);
+    }
+
+    /// Whether neither the registry nor the disk stands in the way of a deployment.
+    fn is_calm(&self) -> bool {
+        !self.registry.is_failing() && self.filled_until.is_none()
     }
 
     fn cancel(&mut self, number: usize) -> Result<String> {
@@ -281,7 +338,10 @@ impl World {
         let code = body["code"].as_str().unwrap_or("no code").to_owned();
         if code == "INTERNAL" {
             let what = format!("INTERNAL: {}", body["detail"].as_str().unwrap_or_default());
-            *self.notes.entry(what).or_default() += 1;
+            match self.filled_until {
+                Some(_) => *self.notes.entry(format!("{what}, while the disk was full")).or_default() += 1,
+                None => self.violations.push(what),
+            }
         }
         (format!("{} {code}", answer.status), None)
     }
@@ -316,79 +376,19 @@ impl World {
         self.platform.create(&name.clone(), &reference, settings)?;
         let service = &mut self.services[number];
         service.revisions.insert(1, (version, Temper::Good));
-        service.last = None;
+        (service.last, service.expected) = (None, None);
         let label = format!("{}-production", service.name);
         self.platform.until_served(&label)?;
         self.start_load(number);
         Ok(())
     }
 
-    fn kill_control(&mut self, down: u64) -> Result<String> {
-        self.platform.kill_control();
-        std::thread::sleep(Duration::from_millis(down));
-        self.look_at_the_time();
-        if let Err(error) = self.platform.serve() {
-            if self.filled_until.is_none() {
-                return Err(error.context("control does not come up"));
-            }
-            *self.notes.entry("control does not come up while the disk is full".to_owned()).or_default() += 1;
-            self.empty_disk();
-            self.platform.serve().context("control does not come up after the disk was full")?;
-        }
-        Ok("killed control".to_owned())
-    }
-
-    fn kill_proxy(&mut self) -> Result<String> {
-        let Some(proxy) = self.of_role("proxy").first().map(|(id, _)| *id) else {
-            return Ok("there is no proxy".to_owned());
-        };
-        let names = self.services.iter().map(|service| format!("{}-production", service.name));
-        let urls = names.map(|label| self.platform.url(&label)).collect();
-        self.windows.push(Window::open("proxy", None, proxy, urls));
-        strike(proxy)?;
-        Ok(format!("killed proxy {proxy}"))
-    }
-
-    fn kill_shim(&mut self, turn: u64) -> Result<String> {
-        let shims = self.of_role("shim");
-        let Some((shim, line)) = pick(&shims, turn).cloned() else {
-            return Ok("there is no shim".to_owned());
-        };
-        let running = containers(&self.platform.data());
-        if let Some(container) = running.iter().find(|one| line.ends_with(&one.instance)) {
-            self.excuse(container);
-        }
-        strike(shim)?;
-        Ok(format!("killed {line}"))
-    }
-
-    fn kill_container(&mut self, turn: u64) -> Result<String> {
-        let running = containers(&self.platform.data());
-        let Some(container) = pick(&running, turn) else { return Ok("there is no container".to_owned()) };
-        self.excuse(container);
-        strike(container.pid)?;
-        Ok(format!("killed {container:?}"))
-    }
-
-    /// Opens a window for the service of a container that is about to be killed.
-    fn excuse(&mut self, container: &Container) {
-        let of = |service: &Service| container.version.starts_with(&service.prefix());
-        if let Some(number) = self.services.iter().position(of) {
-            let url = self.platform.url(&format!("{}-production", self.services[number].name));
-            self.windows.push(Window::open(&container.version, Some(number), container.pid, vec![url]));
-        }
-    }
-
-    fn of_role(&self, role: &str) -> Vec<(u32, String)> {
-        let processes = self.platform.processes().into_iter();
-        processes.filter(|(_, line)| line.split(' ').nth(1) == Some(role)).collect()
-    }
-
     fn filler(&self) -> PathBuf {
         self.platform.data().join("filler")
     }
 
-    fn fill_disk(&self) -> Result<()> {
+    fn fill_disk(&mut self) -> Result<()> {
+        self.doubtful_table = self.table().map(|table| table.generation);
         let mut file = std::fs::File::options().create(true).append(true).open(self.filler())?;
         for size in [1 << 20, 4096] {
             let chunk = vec![0; size];
@@ -397,13 +397,13 @@ impl World {
         Ok(())
     }
 
-    fn empty_disk(&mut self) {
+    pub(super) fn empty_disk(&mut self) {
         if self.filled_until.take().is_some() {
             std::fs::remove_file(self.filler()).ok();
         }
     }
 
-    fn look_at_the_time(&mut self) {
+    pub(super) fn look_at_the_time(&mut self) {
         if self.filled_until.is_some_and(|until| Instant::now() >= until) {
             self.empty_disk();
         }
@@ -427,23 +427,13 @@ impl Service {
             revisions: BTreeMap::new(),
             made: 0,
             last: None,
+            expected: None,
             loads: Vec::new(),
             counts: Counts::default(),
         }
     }
 
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("{}-", self.name)
     }
-}
-
-fn pick<T>(of: &[T], turn: u64) -> Option<&T> {
-    let length = u64::try_from(of.len()).ok().filter(|length| *length > 0)?;
-    of.get(usize::try_from(turn % length).ok()?)
-}
-
-/// SIGKILL; a process that is gone already is what was wanted.
-fn strike(id: u32) -> Result<()> {
-    kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGKILL).ok();
-    Ok(())
 }

@@ -40,8 +40,9 @@ impl Connection {
         Ok(Self { reader: BufReader::new(stream) })
     }
 
-    /// Whether the other side has closed it while it rested, as any client looks before it asks.
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether the other side has closed it while it rested, as any client looks before it asks. Bytes that came
+    /// meanwhile belong to no answer.
+    pub(super) fn is_closed(&self) -> Result<bool, Fault> {
         let stream = self.reader.get_ref();
         let mut byte = [0];
         let look = || {
@@ -51,7 +52,14 @@ impl Connection {
             seen
         };
         let mut look = look;
-        !matches!(look(), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        match look() {
+            _ if !self.reader.buffer().is_empty() => {
+                Err(Fault::Wrong("more bytes than the answer has".into()))
+            }
+            Ok(0) => Ok(true),
+            Ok(_) => Err(Fault::Wrong("bytes that nobody asked for".into())),
+            Err(error) => Ok(error.kind() != ErrorKind::WouldBlock),
+        }
     }
 
     /// Sends a request in these pieces, with a pause after each but the last, and reads the answer.
@@ -174,5 +182,29 @@ mod tests {
         assert_eq!(short, Fault::Short);
         assert!(matches!(answered_with(b"").unwrap_err(), Fault::Closed(_)));
         assert_eq!(answered_with(b"hello\n").unwrap_err(), Fault::NotHttp);
+    }
+
+    #[test]
+    fn a_connection_at_rest_is_open_or_closed_and_nothing_comes_on_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = Connection::open(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let mut asked = connection;
+        assert_eq!(asked.is_closed(), Ok(false));
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokmore";
+        server.write_all(answer).unwrap();
+        asked.ask(&[b"ask".to_vec()], Duration::ZERO).unwrap();
+        assert!(matches!(asked.is_closed(), Err(Fault::Wrong(_))), "the answer was shorter");
+
+        let other = Connection::open(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"HTTP/1.1 408 Too late\r\n\r\n").unwrap();
+        other.reader.get_ref().peek(&mut [0]).unwrap();
+        assert!(matches!(other.is_closed(), Err(Fault::Wrong(_))), "nobody had asked");
+
+        let closed = Connection::open(listener.local_addr().unwrap()).unwrap();
+        drop(listener.accept().unwrap());
+        assert_eq!(closed.reader.get_ref().peek(&mut [0]).unwrap(), 0);
+        assert_eq!(closed.is_closed(), Ok(true));
     }
 }

@@ -71,8 +71,14 @@ fn ask(target: &Target, shape: Shape, number: u64, rest: Duration, stop: &Atomic
         turn += 1;
         let from = Instant::now();
         let mut exchange = || {
-            let mut connection = match kept.take().filter(|kept| !kept.is_closed()) {
-                Some(kept) => kept,
+            let mut open = None;
+            if let Some(rested) = kept.take()
+                && !rested.is_closed()?
+            {
+                open = Some(rested);
+            }
+            let mut connection = match open {
+                Some(open) => open,
                 None => {
                     counts.connections += 1;
                     Connection::open(address)?

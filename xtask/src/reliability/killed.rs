@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{Site, Trial};
 use crate::load::{Counts, Load, Shape};
@@ -13,8 +13,8 @@ const REPLICAS: usize = 2;
 /// Kills control once in each of so many rollouts, at another moment each time.
 ///
 /// # Errors
-/// Where a rollout is not finished by the next life of control, or the kernel shows other containers than
-/// those that are wanted.
+/// Where a rollout is not finished by the next life of control, the kernel shows other containers than
+/// those that are wanted, or half of the rollouts or more were over before the kill.
 pub fn killed_control(binary: &Path, kills: usize) -> Result<Trial> {
     let mut site = Site::start(binary, REPLICAS as u32)?;
     let references = (1..=kills).map(|number| site.push(number)).collect::<Result<Vec<_>>>()?;
@@ -25,25 +25,31 @@ pub fn killed_control(binary: &Path, kills: usize) -> Result<Trial> {
         Load::start(&target, Shape::InFlight, 16, Duration::ZERO),
         Load::start(&target, Shape::Uploads, 4, Duration::from_millis(5)),
     ];
-    let mut done = Ok(());
-    for (turn, reference) in references.iter().enumerate() {
-        done = kill_during(&mut site, reference, turn);
-        if done.is_err() {
-            break;
-        }
-    }
+    let done = references.iter().enumerate().try_fold(0, |moving, (turn, reference)| {
+        Ok::<_, anyhow::Error>(moving + usize::from(kill_during(&mut site, reference, turn)?))
+    });
     let mut counts = Counts::default();
     loads.into_iter().for_each(|load| counts.add(load.stop()));
-    done?;
-    Ok(Trial { what: format!("control killed in each of {kills} rollouts, all four shapes of load"), counts })
+    let moving = done?;
+    if moving * 2 <= kills {
+        bail!("{moving} of {kills} rollouts were in their middle when control was killed");
+    }
+    let what = format!(
+        "control killed in each of {kills} rollouts, {moving} in their middle, all four shapes of load"
+    );
+    Ok(Trial { what, counts })
 }
 
-fn kill_during(site: &mut Site, reference: &str, turn: usize) -> Result<()> {
+/// Kills control after a moment, and waits for the end of the rollout; answers whether it was in its middle. Nothing
+/// moves while there is no control, so that can be asked of the kernel.
+fn kill_during(site: &mut Site, reference: &str, turn: usize) -> Result<bool> {
     let id = site.begin(reference)?;
     std::thread::sleep(Duration::from_millis(turn as u64 * 70 % 250));
     site.platform.kill_control();
+    let moving = !site.runs_only(turn + 1, REPLICAS);
     std::thread::sleep(Duration::from_millis(200));
     site.platform.serve()?;
     site.platform.until_active(&id)?;
-    site.until_only(turn + 1, REPLICAS)
+    site.until_only(turn + 1, REPLICAS)?;
+    Ok(moving)
 }

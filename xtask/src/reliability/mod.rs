@@ -60,7 +60,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
             println!("{}: {}", trial.what, outcome(&trial.counts));
         }
         good &= trials.iter().all(|trial| trial.counts.failed == 0);
-        document.set(part.heading, &section(part.told, &trials));
+        document.set(part.heading, &section(part.told, &trials))?;
         if wish.write {
             document.write()?;
         }
@@ -97,14 +97,15 @@ const PARTS: &[Part] = &[
         heading: "Requests lost when the control process is killed in the middle of a rollout",
         told: "A rollout of two replicas is begun, `mirage serve` is killed with SIGKILL after 0 to 240 ms, another one \
                is started 200 ms later, and the rollout has to become active by itself, with exactly two containers left, \
-               of the new version by `/proc/<pid>/root`.",
+               of the new version by `/proc/<pid>/root`. A rollout was in its middle where the kernel shows other containers \
+               than these at the kill; most have to be.",
         run: |binary, wish| Ok(vec![killed_control(binary, wish.kills)?]),
     },
     Part {
         name: "upgraded",
         heading: "Requests lost when the running binary is replaced",
         told: "A changed binary takes the place of the one that runs; control is ended with SIGTERM and started again from \
-               the new file; the proxy's place is taken by a proxy of the new file, which inherits its sockets. The \
+               the new file; control has the proxy's place taken by a proxy of the new file, which inherits its sockets. The \
                process ids of the containers are compared before and after.",
         run: |binary, wish| Ok(vec![upgraded(binary, wish.upgrades)?]),
     },

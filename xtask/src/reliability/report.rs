@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::bench::machine;
 use crate::workspace::root;
@@ -19,6 +19,7 @@ whole and is what the version that it names must say, and nothing is asked twice
 /// Every heading, in the order of the document.
 const HEADINGS: &[&str] = &[
     "Requests lost in rollouts and rollbacks",
+    "Requests lost in rollouts of a service with a volume",
     "Requests lost when the control process is killed in the middle of a rollout",
     "Requests lost when the running binary is replaced",
     "Rollback when the tag has moved and the registry is gone",
@@ -44,10 +45,25 @@ impl Document {
     }
 
     /// Replaces what stands below a heading, as of today and this machine.
-    pub(crate) fn set(&mut self, heading: &str, text: &str) {
+    ///
+    /// # Errors
+    /// Where the document has no such heading.
+    pub(crate) fn set(&mut self, heading: &str, text: &str) -> Result<()> {
         let text = format!("{}\n\n{}, {}", text.trim_end(), machine::today(), machine::describe());
+        self.set_undated(heading, &text)
+    }
+
+    /// The same with a last line of its own.
+    ///
+    /// # Errors
+    /// Where the document has no such heading.
+    pub(crate) fn set_undated(&mut self, heading: &str, text: &str) -> Result<()> {
+        if !HEADINGS.contains(&heading) {
+            bail!("docs/RELIABILITY.md has no part `{heading}`; it belongs into `HEADINGS`");
+        }
         self.parts.retain(|(known, _)| known != heading);
-        self.parts.push((heading.to_owned(), text));
+        self.parts.push((heading.to_owned(), text.to_owned()));
+        Ok(())
     }
 
     /// Writes the document.
@@ -86,13 +102,23 @@ mod tests {
     #[test]
     fn parts_that_are_not_done_anew_stay_as_they_are_written() {
         let mut document = Document::parse("");
-        document.set("Chaos", "Faults.\n\n| a |\n");
-        document.set(HEADINGS[0], "None lost.");
+        document.set("Chaos", "Faults.\n\n| a |\n").unwrap();
+        document.set(HEADINGS[0], "None lost.").unwrap();
         let page = document.page();
         let read = Document::parse(&page);
         assert_eq!(read.page(), page);
         assert_eq!(read.part("Chaos"), Some("Faults.\n\n| a |"));
         assert_eq!(read.part(HEADINGS[0]), Some("None lost."));
         assert_eq!(read.part(HEADINGS[1]), None);
+    }
+
+    #[test]
+    fn every_part_that_is_done_is_written() {
+        let mut document = Document::parse("");
+        for part in super::super::PARTS {
+            document.set(part.heading, part.name).unwrap();
+            assert!(document.page().contains(part.heading), "{}", part.heading);
+        }
+        assert!(document.set("Another", "x").is_err());
     }
 }

@@ -112,15 +112,18 @@ impl Site {
     /// # Errors
     /// Where others still run after forty seconds.
     pub fn until_only(&self, number: usize, replicas: usize) -> Result<()> {
-        let version = version(number);
-        let only = || {
-            let running = self.containers();
-            (running.len() == replicas && running.iter().all(|one| one.version == version)).then_some(())
-        };
+        let only = || self.runs_only(number, replicas).then_some(());
         if eventually("only the wanted containers", Duration::from_secs(40), only).is_err() {
+            let version = version(number);
             bail!("{replicas} of `{version}` are to run, and there are {:?}", self.containers());
         }
         Ok(())
+    }
+
+    /// Whether exactly so many containers run now, all of this version.
+    pub fn runs_only(&self, number: usize, replicas: usize) -> bool {
+        let (version, running) = (version(number), self.containers());
+        running.len() == replicas && running.iter().all(|one| one.version == version)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,8 +10,8 @@ use super::{Site, Trial};
 use crate::bed::eventually;
 use crate::load::{Counts, Load, Shape};
 
-/// How long the new control may take to replace the proxy by itself, before that is done by hand.
-const BY_ITSELF: Duration = Duration::from_secs(3);
+/// How long the new control may take to replace the proxy. Nobody helps it.
+const SUCCESSION: Duration = Duration::from_secs(20);
 
 /// Replaces the binary so many times under load, by one that differs from it, and rolls out after each.
 ///
@@ -55,7 +54,7 @@ fn upgrade(site: &mut Site, binary: &Path, installed: &Path, turn: usize) -> Res
     install(binary, installed, turn)?;
     site.platform.stop_control()?;
     site.platform.serve()?;
-    succeed(site, installed)?;
+    eventually("a proxy of the new file", SUCCESSION, || in_charge(site, installed).then_some(()))?;
     let after = site.containers();
     if before != after {
         bail!("the containers were {before:?}, and are {after:?}");
@@ -71,24 +70,6 @@ fn install(binary: &Path, installed: &Path, turn: usize) -> Result<()> {
     std::fs::OpenOptions::new().append(true).open(&draft)?.write_all(format!("change {turn}").as_bytes())?;
     std::fs::rename(&draft, installed)?;
     Ok(())
-}
-
-/// Waits until a proxy of the installed file is in charge; where control leaves that to others, starts one,
-/// which takes over from the one that runs.
-fn succeed(site: &Site, installed: &Path) -> Result<()> {
-    if eventually("a new proxy", BY_ITSELF, || in_charge(site, installed).then_some(())).is_ok() {
-        return Ok(());
-    }
-    let run = site.platform.data().join("run");
-    let listen = format!("127.0.0.1:{}", site.platform.proxy_port());
-    let mut command = Command::new(installed);
-    command.arg("proxy").arg("--run").arg(&run).arg("--listen").arg(listen);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    // It outlives this function, and its end is nobody's business but its own.
-    std::thread::spawn(move || child.wait());
-    eventually("a proxy of the new file", Duration::from_secs(20), || {
-        in_charge(site, installed).then_some(())
-    })
 }
 
 /// Whether the proxy that answers runs the installed file, and is alone.

@@ -48,6 +48,14 @@ pub(crate) struct Service {
     pub(crate) revision: Option<u32>,
     #[serde(default)]
     pub(crate) healthcheck: Healthcheck,
+    #[serde(default)]
+    pub(crate) auto_deploy: bool,
+    #[serde(default)]
+    pub(crate) auto_deploy_paused: bool,
+    #[serde(default)]
+    pub(crate) rollout: Rollout,
+    #[serde(default)]
+    pub(crate) stop_grace_seconds: u32,
     pub(crate) instances: Vec<Instance>,
     pub(crate) active_deployment: Option<Deployment>,
     pub(crate) candidate_deployment: Option<Deployment>,
@@ -57,9 +65,23 @@ pub(crate) struct Service {
 
 /// How health is judged.
 #[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Healthcheck {
     #[serde(default)]
     pub(crate) check: String,
+    #[serde(default)]
+    pub(crate) start_timeout_seconds: f64,
+}
+
+/// How a service changes from one deployment to the next.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rollout {
+    pub(crate) surge: Option<u32>,
+    #[serde(default)]
+    pub(crate) overlap_seconds: u32,
+    #[serde(default)]
+    pub(crate) drain_seconds: u32,
 }
 
 impl Service {

@@ -131,7 +131,7 @@ pub(crate) struct Change {
 }
 
 /// A volume, and where it is.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Mount {
     pub(crate) name: String,
     pub(crate) path: String,
@@ -144,11 +144,15 @@ pub(crate) struct Healthcheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) interval_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) start_timeout_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,8 +163,9 @@ pub(crate) struct Healthcheck {
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rollout {
+    /// `Some(None)` goes back to all at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) surge: Option<u32>,
+    pub(crate) surge: Option<Option<u32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) overlap_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,13 @@ use crate::find::ServiceRef;
 /// The most services whose logs are read together.
 pub const LOG_SERVICES_MAX: usize = 20;
 
+/// Lines that are given where nobody says how many, and the most that are.
+const LINES_DEFAULT: usize = 1_000;
+const LINES_MAX: usize = 10_000;
+
+/// The longest text to look for, in bytes.
+const GREP_MAX: usize = 1_000;
+
 /// The most text of lines that are held to be put in order, in bytes.
 const HELD_MAX: usize = 64 << 20;
 
@@ -26,7 +33,8 @@ pub type LogLines = BoxStream<'static, Result<ServiceLine>>;
 /// Which lines are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct LogSearch {
-    /// Time, place and text. Its `test` is not looked at.
+    /// Time, place and text. Its `test` is not looked at. Without a `limit` there are 1000 lines, and all of them
+    /// where a follower goes on after a place; the most is 10000. A `grep` has at most 1000 bytes.
     pub query: LogQuery,
     /// Only lines that this regular expression matches somewhere.
     pub regex: Option<String>,
@@ -47,14 +55,16 @@ impl Control {
     /// Lines that services wrote, oldest first: of all of them together the last so many.
     ///
     /// # Errors
-    /// `INVALID_REQUEST` where no service is named or too many are, or the pattern is none.
+    /// `INVALID_REQUEST` where no service is named or too many are, the text to look for is too long, or the
+    /// pattern is none.
     pub async fn logs(
         &self,
         actor: &Actor,
         wanted: &[ServiceRef],
         search: &LogSearch,
     ) -> Result<Vec<ServiceLine>> {
-        let (services, query) = self.log_question(actor, wanted, search).await?;
+        let (services, mut query) = self.log_question(actor, wanted, search).await?;
+        query.limit = Some(search.query.limit.unwrap_or(LINES_DEFAULT).min(LINES_MAX));
         let mut all: Vec<ServiceLine> = Vec::new();
         for service in services {
             let lines = self.parts.engine.logs().read(service.id, &query).await?;
@@ -77,7 +87,11 @@ impl Control {
         wanted: &[ServiceRef],
         search: &LogSearch,
     ) -> Result<LogLines> {
-        let (services, query) = self.log_question(actor, wanted, search).await?;
+        let (services, mut query) = self.log_question(actor, wanted, search).await?;
+        // Who goes on where they stopped must not lose lines in between.
+        let goes_on = !query.after.is_empty() || query.others_after.is_some();
+        let default = (!goes_on).then_some(LINES_DEFAULT);
+        query.limit = query.limit.or(default).map(|limit| limit.min(LINES_MAX));
         let mut sources = Vec::with_capacity(services.len());
         for service in services {
             let lines = self.parts.engine.logs().follow(service.id, query.clone()).await?;
@@ -102,6 +116,11 @@ impl Control {
         if wanted.len() > LOG_SERVICES_MAX {
             return Err(refuse(&format!("more than {LOG_SERVICES_MAX} services are named"))
                 .hint("read the logs of fewer services at once"));
+        }
+        if search.query.grep.as_ref().is_some_and(|text| text.len() > GREP_MAX) {
+            return Err(Error::new(Code::InvalidRequest, format!("`grep` is longer than {GREP_MAX} bytes"))
+                .field("grep")
+                .hint("look for a shorter text"));
         }
         let mut services: Vec<Service> = Vec::with_capacity(wanted.len());
         for one in wanted {

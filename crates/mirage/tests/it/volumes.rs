@@ -80,6 +80,10 @@ fn a_volume_is_backed_up_removed_taken_back_and_filled_from_the_backup() {
     stage.done(&["deploy", &reference, "--name", "web", "--volume", "data:/data"]);
     stage.done(&["volume", "backup", "data", name]);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let saved = std::fs::read(&file).unwrap();
+    stage.refused(&["volume", "backup", "data", name], "CONFLICT");
+    assert_eq!(std::fs::read(&file).unwrap(), saved, "what is there is not replaced");
+    stage.done(&["volume", "backup", "data", name, "--force"]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
     stage.done(&["restart", "web"]);
     assert_eq!(stage.served("web"), page(2));

@@ -13,7 +13,8 @@ use crate::rest::wire::deployment::Deployment;
 /// Cancel a deployment
 ///
 /// Only one that is on its way. What serves goes on serving, and nothing of the cancelled one is left when this
-/// answers; where its processes take more than half a minute longer than their grace, it is still `moving`.
+/// answers; where its processes take more than half a minute longer than their grace, or a minute and a half in all, `phase` is
+/// still the one it was in; it becomes `cancelled` by itself.
 #[utoipa::path(
     post,
     path = "/api/deployments/{deployment}/cancel",

@@ -12,18 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Filter, Repeated, Wanted, flag, limit, time};
+use crate::rest::input::{Filter, Repeated, Wanted, flag, time};
 use crate::rest::stream::{Item, NDJSON, accepts, lines, server_sent};
 use crate::rest::wire::log::{LogCursor, LogLine};
-
-/// Lines that are given where the request does not say how many.
-const DEFAULT_LINES: u32 = 1_000;
-
-/// The most lines in one answer.
-const MAX_LINES: u32 = 10_000;
-
-/// The longest text to look for.
-const MAX_GREP: usize = 1_000;
 
 /// Which lines.
 #[derive(Deserialize, IntoParams)]
@@ -51,7 +42,8 @@ pub(crate) struct Which {
     /// Only the last so many; 1000 by default, 10000 at most.
     #[param(value_type = Option<u32>)]
     limit: Option<String>,
-    /// Go on after these lines: the `next` of the last line of each instance, joined by commas.
+    /// Go on after these lines: the `next` of the last line of each instance, joined by commas. Of other instances
+    /// everything is new, or with `@` and a time in microseconds since 1970 before them, what was read after it.
     after: Option<String>,
 }
 
@@ -138,7 +130,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let follow = flag(which.follow.as_deref(), "follow")?;
     let cursor = cursor(&which, headers)?;
-    let search = search(which, &cursor, follow)?;
+    let search = search(which, &cursor)?;
     let items = if follow {
         let mut passed = cursor;
         let found = control.follow_logs(actor, wanted, &search).await?;
@@ -168,22 +160,21 @@ fn cursor(which: &Which, headers: &HeaderMap) -> Result<LogCursor> {
     last.or(which.after.as_deref()).map_or_else(|| Ok(LogCursor::default()), str::parse)
 }
 
-fn search(which: Which, cursor: &LogCursor, follow: bool) -> Result<LogSearch> {
+fn search(which: Which, cursor: &LogCursor) -> Result<LogSearch> {
     let deployment = which.deployment.map(|id| id.parse().map_err(|error: Error| error.field("deployment")));
-    if which.grep.as_ref().is_some_and(|text| text.len() > MAX_GREP) {
-        return Err(Error::new(Code::InvalidRequest, format!("`grep` is longer than {MAX_GREP} bytes"))
-            .field("grep")
-            .hint("look for a shorter text"));
-    }
-    let lines = limit(which.limit.as_deref(), DEFAULT_LINES, MAX_LINES)?;
-    // Who goes on where they stopped must not lose lines in between.
-    let all = follow && !cursor.is_empty() && which.limit.is_none();
+    let count = |text: String| {
+        text.parse().map_err(|_| {
+            Error::new(Code::InvalidRequest, "`limit` is not a number")
+                .field("limit")
+                .hint("leave it out for 1000, the most is 10000")
+        })
+    };
     let query = LogQuery {
         deployment: deployment.transpose()?,
         since: time(which.since, "since")?,
         until: time(which.until, "until")?,
         grep: which.grep.filter(|text| !text.is_empty()),
-        limit: (!all).then_some(lines as usize),
+        limit: which.limit.map(count).transpose()?,
         after: cursor.places(),
         others_after: cursor.others_after(),
         ..LogQuery::default()

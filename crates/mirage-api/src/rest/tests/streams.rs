@@ -56,6 +56,25 @@ async fn a_log_is_read_followed_and_resumed() {
 }
 
 #[tokio::test]
+async fn who_comes_back_is_not_told_the_old_lines_of_an_instance_that_was_silent() {
+    let app = TestApp::new().await;
+    app.running(json!({"image": "registry.test/acme/web:1", "replicas": 2})).await;
+    app.world.write_line_as(0, "old");
+    app.world.write_line_as(1, "new");
+    let path = "/api/services/web/logs?follow=true";
+    let accept = ("accept", "text/event-stream");
+    let mut events = app.listen(&format!("{path}&limit=1"), &[accept]).await;
+    let told = events.until("\"new\"").await + &events.until("\n").await;
+    assert!(!told.contains("\"old\""), "{told}");
+    let id = told.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    drop(events);
+    app.world.write_line_as(0, "later");
+    let mut resumed = app.listen(path, &[accept, ("last-event-id", &id)]).await;
+    let told = resumed.until("\"later\"").await;
+    assert!(!told.contains("\"old\"") && !told.contains("\"new\""), "{told}");
+}
+
+#[tokio::test]
 async fn a_log_is_asked_for_in_a_way_that_can_be_understood() {
     let app = TestApp::new().await;
     app.running(web()).await;

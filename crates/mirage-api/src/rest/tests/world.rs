@@ -49,8 +49,13 @@ impl World {
 
     /// Lets the first instance there is write a line.
     pub(super) fn write_line(&self, text: &str) {
+        self.write_line_as(0, text);
+    }
+
+    /// Lets the instance at this place write a line.
+    pub(super) fn write_line_as(&self, place: usize, text: &str) {
         let instances = self.instances.lock().unwrap();
-        let report = instances.values().next().unwrap();
+        let report = instances.values().nth(place).unwrap();
         self.lines.send_modify(|lines| {
             let next = LogPosition { segment: 0, offset: 100 * (lines.len() as u64 + 1) };
             let (instance, deployment) = (report.id, report.deployment);
@@ -228,7 +233,12 @@ impl LogReader for World {
 
     async fn follow(&self, _: ServiceId, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
         let lines = self.lines.subscribe();
-        let all = stream::unfold((lines, 0), async |(mut lines, seen)| {
+        let from = query.limit.map_or(0, |limit| {
+            let there = lines.borrow();
+            let last = there.iter().enumerate().filter(|(_, line)| wanted(line, &query)).rev().take(limit);
+            last.last().map_or(there.len(), |(at, _)| at)
+        });
+        let all = stream::unfold((lines, from), async |(mut lines, seen)| {
             let line = lines.wait_for(|all| all.len() > seen).await.ok()?[seen].clone();
             Some((line, (lines, seen + 1)))
         });
@@ -265,6 +275,8 @@ fn wanted(line: &LogLine, query: &LogQuery) -> bool {
         && query.test.as_ref().is_none_or(|test| test.passes(&line.text))
         && query.since.is_none_or(|since| line.time >= since)
         && query.after.iter().all(|(id, place)| line.instance != *id || line.next > *place)
+        && (query.others_after.is_none_or(|time| line.time > time)
+            || query.after.iter().any(|(id, _)| line.instance == *id))
 }
 
 /// Takes one chain and one key, and gives none.

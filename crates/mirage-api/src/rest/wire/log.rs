@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mirage_control::{LogLevel, ServiceLine};
 use mirage_core as core;
 use mirage_core::{Code, Error, InstanceId, LogPosition};
@@ -48,9 +48,10 @@ enum LogStream {
     Stderr,
 }
 
-/// How far a reader is in the log of each instance: `id:segment:offset`, joined by commas. Where there are
-/// too many, those that wrote longest ago stand together as `@time` (microseconds since 1970): of instances
-/// without a place, only what was read after that is new.
+/// How far a reader is in the log of each instance: `id:segment:offset`, joined by commas. Before them stands
+/// `@time` (microseconds since 1970): of instances without a place, only what was read after that is new. It is
+/// the moment before the first line that was delivered, and where there are too many instances, that of the
+/// last line of those that stand together in it because they wrote longest ago.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogCursor {
     places: BTreeMap<InstanceId, Place>,
@@ -70,6 +71,10 @@ impl LogCursor {
 
     /// Remembers that a line was delivered.
     pub(crate) fn pass(&mut self, line: &core::LogLine) {
+        if self.is_empty() {
+            // What is older was not asked for. Another instance may have written in the same microsecond.
+            self.others_after = line.time.checked_sub(SignedDuration::from_micros(1)).ok();
+        }
         self.places.insert(line.instance, Place { position: line.next, time: Some(line.time) });
         if self.places.len() <= Self::MAX_INSTANCES {
             return;
@@ -195,7 +200,8 @@ mod tests {
         let mut cursor = LogCursor::default();
         (1..3).for_each(|n| cursor.pass(&line(n)));
         let read: LogCursor = cursor.to_string().parse().unwrap();
-        assert_eq!((read.places(), read.others_after()), (cursor.places(), None));
+        let before = Timestamp::from_microsecond(999_999).unwrap();
+        assert_eq!((read.places(), read.others_after()), (cursor.places(), Some(before)));
         assert_eq!("".parse::<LogCursor>().unwrap(), LogCursor::default());
         let many: Vec<String> = (0..65_u8).map(|n| place(id(n), LogPosition::default())).collect();
         for wrong in ["x", "0:0:0", "@", "@x", &format!("{}:1", many[0]), &many.join(",")] {
@@ -211,6 +217,10 @@ mod tests {
         assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);
         assert_eq!(read.others_after(), Some(line(200 - 64).time));
         assert!(read.to_string().len() < 4_000);
+        let named: LogCursor = place(id(1), LogPosition::default()).parse().unwrap();
+        let mut went_on = named.clone();
+        went_on.pass(&line(1));
+        assert_eq!(went_on.others_after(), None, "who named places wants all of the others");
         let mut read = read;
         read.pass(&line(250));
         assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);

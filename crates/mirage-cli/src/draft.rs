@@ -1,0 +1,108 @@
+//! Files that are written by the command line: there when they are complete, and gone when it is interrupted.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use mirage_core::{Code, Error, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How a process ends that was interrupted, as shells count.
+pub(crate) const INTERRUPTED: i32 = 130;
+
+/// A file that has its name only when it is complete; dropped before, it leaves nothing.
+pub(crate) struct Draft {
+    file: File,
+    draft: PathBuf,
+    path: PathBuf,
+    force: bool,
+}
+
+impl Draft {
+    /// A draft in the folder of this file.
+    ///
+    /// # Errors
+    /// `CONFLICT` where the file is there and is not to be replaced.
+    pub(crate) fn beside(path: &Path, force: bool) -> Result<Self> {
+        if !force && path.symlink_metadata().is_ok() {
+            return Err(there_already(path));
+        }
+        let draft = folder_of(path).join(format!(".mirage-backup-{}.draft", std::process::id()));
+        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
+        let file = made.map_err(|cause| unwritable(path, cause))?;
+        Ok(Self { file, draft, path: path.to_owned(), force })
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    /// `DISK_FULL`, or `INVALID_REQUEST` where it cannot be written.
+    pub(crate) fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        self.file.write_all(chunk).map_err(|cause| unwritable(&self.path, cause))
+    }
+
+    /// Gives it its name, once all of it is on the disk.
+    ///
+    /// # Errors
+    /// As [`Self::beside`] and [`Self::write`].
+    pub(crate) fn keep(self) -> Result<()> {
+        let path = &self.path;
+        let named = self.file.sync_all().and_then(|()| match self.force {
+            true => fs::rename(&self.draft, path),
+            // A file that came to be meanwhile is not replaced either.
+            false => fs::hard_link(&self.draft, path).or_else(|cause| match cause.kind() {
+                io::ErrorKind::AlreadyExists => Err(cause),
+                _ => fs::rename(&self.draft, path),
+            }),
+        });
+        named.and_then(|()| File::open(folder_of(path))?.sync_all()).map_err(|cause| match cause.kind() {
+            io::ErrorKind::AlreadyExists => there_already(path),
+            _ => unwritable(path, cause),
+        })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Where it was kept, it has another name now.
+        let _ = fs::remove_file(&self.draft);
+    }
+}
+
+/// Does this to its end; nothing where the process is to end before.
+///
+/// # Errors
+/// Those of the work.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    let listen = |kind| signal(kind).map_err(|error| Error::internal("listen for signals", error));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        done = work => done.map(Some),
+        _ = interrupt.recv() => Ok(None),
+        _ = terminate.recv() => Ok(None),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn there_already(path: &Path) -> Error {
+    Error::new(Code::Conflict, format!("`{}` is there already", path.display()))
+        .hint("choose another name, or replace it with `--force`")
+}
+
+/// Why a file cannot be written.
+pub(crate) fn unwritable(path: &Path, cause: io::Error) -> Error {
+    let shown = path.display();
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::new(Code::DiskFull, format!("there is no room for `{shown}`"))
+                .hint("free some space, or choose a place with more of it")
+                .because(cause)
+        }
+        _ => Error::new(Code::InvalidRequest, format!("`{shown}` cannot be written: {cause}"))
+            .hint("check the path, and who may write there"),
+    }
+}
