@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::port::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock as _};
+use mirage_core::port::{
+    AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock as _,
+};
 use mirage_core::*;
 
 use super::fakes::{Behaviour, World};
