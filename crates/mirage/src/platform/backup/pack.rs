@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use mirage_control::{Backup, ToPack};
 use mirage_core::port::{Clock, Randomness};
 use mirage_core::{Code, Digest, Error, RegistryHost, Result};
@@ -15,17 +15,17 @@ use mirage_oci::pull::Images;
 use mirage_oci::registry::Repositories;
 use mirage_store::{CopyFacts, Store};
 use ring::digest::{Context, SHA256};
-use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use super::outlet::{Outlet, written_by};
 use super::{
     CONTENTS, Contents, DATABASE, FORMAT, HEAD, Head, LISTING, Listing, Part, VERSION, entry_of, hex,
 };
 
 /// Bytes that travel together.
 const CHUNK: usize = 128 << 10;
-/// Chunks that wait for whoever takes the backup.
-const CHUNKS_AHEAD: usize = 8;
+/// How long whoever takes the backup may take nothing of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How hard the database is compressed: little, it is a fifth of its size then.
 const LEVEL: i32 = 3;
 /// Drafts of backups, below the data folder. Nothing in it outlives the process.
@@ -63,18 +63,7 @@ pub(crate) async fn pack(packing: Packing, wish: ToPack) -> Result<Backup> {
     let key = facts.key.clone();
     let ready = spawn_blocking(move || Ready::make(packing, &wish, facts, draft)).await;
     let ready = ready.map_err(|error| Error::internal("make a backup", error))??;
-    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    spawn_blocking(move || {
-        let written = ready.write(Outlet(sender.clone()));
-        if let Err(error) = written {
-            // Nobody who wants it any more is the usual reason, and then nobody hears of it.
-            let _ = sender.blocking_send(Err(failed(error)));
-        }
-    });
-    let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
-    });
-    Ok(Backup { key, bytes: chunks.boxed() })
+    Ok(Backup { key, bytes: written_by(PATIENCE, move |outlet| ready.write(outlet).map_err(failed)) })
 }
 
 /// A folder for one backup, which goes with it.
@@ -229,26 +218,16 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Where the bytes leave for whoever asked for them.
-struct Outlet(mpsc::Sender<Result<Vec<u8>>>);
-
-impl Write for Outlet {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.blocking_send(Ok(bytes.to_vec())).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn failed(cause: io::Error) -> Error {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Error::new(Code::DiskFull, "there is no room for a copy of the database")
                 .hint("free some space in the data folder, then ask again")
                 .because(cause)
+        }
+        io::ErrorKind::TimedOut => {
+            Error::new(Code::DeadlineExceeded, "the backup is broken off: what there was of it was not read")
+                .hint("ask again, and read it without long pauses")
         }
         _ => Error::internal("make a backup", cause),
     }
