@@ -18,7 +18,6 @@ pub use points::{Moment, POINTS, WRITES, names};
 
 /// Who says what happens at a point.
 #[cfg(feature = "fail-points")]
-#[derive(Debug)]
 pub struct Trial {
     /// Told the name of each point that is passed: returns, fails, or ends the process.
     pub judge: fn(&str) -> Result<()>,
