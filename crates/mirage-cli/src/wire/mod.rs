@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub(crate) use answer::{
-    Created, CreatedToken, Credential, Credentials, Deployment, Deployments, Diagnosis, Event, Events,
+    Created, CreatedToken, Credential, Deployment, Deployments, Diagnosis, Event, Events,
     Finding, ImageFinding, Inspection, Instance, Layer, LogLine, MetricPoint, Metrics, Problem, Progress,
     Quota, Service, Services, Step,
 };
