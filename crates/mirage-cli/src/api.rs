@@ -10,6 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::token::Token;
 use super::wire::Problem;
@@ -23,6 +24,9 @@ const AWAY: Duration = Duration::from_secs(30);
 
 /// Between two such questions.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Things of a list that are asked for at a time.
+const PAGE: u32 = 500;
 
 /// A client of the API.
 #[derive(Clone)]
@@ -81,6 +85,21 @@ impl Api {
                     tokio::time::sleep(PAUSE).await;
                 }
                 answered => return answered,
+            }
+        }
+    }
+
+    /// Every page of a list: each has its part under `field`, and where more follow a `next`.
+    pub(crate) async fn all<T: DeserializeOwned>(&self, path: &str, field: &str) -> Result<Vec<T>> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut page: Value = self.get(&format!("{path}?limit={PAGE}{after}")).await?;
+            let part: Vec<T> = serde_json::from_value(page[field].take())
+                .map_err(|error| Error::internal("read a list of the platform", error))?;
+            all.extend(part);
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={}", segment(next)),
+                None => return Ok(all),
             }
         }
     }
@@ -239,6 +258,8 @@ mod tests {
 
     /// Answers one request after the other with these; nothing closes the connection without a word.
     async fn platform(answers: Vec<&'static str>) -> (Api, tokio::task::JoinHandle<()>) {
+        // Set once for all tests of this process; each of them may be the first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {
@@ -262,6 +283,13 @@ mod tests {
         let (api, serving) = platform(vec!["", "", "[1]"]).await;
         assert_eq!(api.get::<Vec<u8>>("/x").await.unwrap_err().code(), Code::TargetUnavailable);
         assert_eq!(api.get_again::<Vec<u8>>("/x").await.unwrap(), [1]);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_last_page() {
+        let (api, serving) = platform(vec![r#"{"n":[1,2],"next":"a/b"}"#, r#"{"n":[3]}"#]).await;
+        assert_eq!(api.all::<u8>("/n", "n").await.unwrap(), [1, 2, 3]);
         serving.await.unwrap();
     }
 

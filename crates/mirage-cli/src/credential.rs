@@ -8,7 +8,7 @@ use mirage_core::{Code, Error, RegistryHost, Repository, Result};
 use serde::Deserialize;
 
 use super::api::segment;
-use super::wire::{Credential, Credentials, NewCredential, Password, Told};
+use super::wire::{Credential, NewCredential, Password, Told};
 use super::{Context, secret};
 use crate::config::{docker_config, podman_logins, programs};
 use crate::docker_config::found_logins;
@@ -184,18 +184,18 @@ async fn import(args: ImportArgs, context: &Context) -> Result<()> {
 }
 
 async fn list(context: &Context) -> Result<()> {
-    let all: Credentials = context.api.get("/api/credentials").await?;
+    let all: Vec<Told<Credential>> = context.api.all("/api/credentials", "credentials").await?;
     if context.printer.json {
-        context.printer.json(&all.credentials);
+        context.printer.json(&all);
         return Ok(());
     }
-    if all.credentials.is_empty() {
+    if all.is_empty() {
         context.printer.note("no logins yet; `mirage credential set REGISTRY` gives one");
         return Ok(());
     }
     let heading = ["REGISTRY", "REPOSITORY", "USER", "FOR", "ID"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
-    rows.extend(all.credentials.iter().map(|one| {
+    rows.extend(all.iter().map(|one| {
         let repository = one.repository.clone().unwrap_or_else(|| "*".to_owned());
         vec![one.registry.clone(), repository, one.username.clone(), shared(one), one.id.clone()]
     }));
@@ -233,7 +233,7 @@ async fn remove(args: RemoveArgs, context: &Context) -> Result<()> {
 
 /// The one that is meant: by id, or by registry and repository where only one is for those.
 async fn find(which: &str, context: &Context) -> Result<Credential> {
-    let all: Credentials = context.api.get("/api/credentials").await?;
+    let all: Vec<Told<Credential>> = context.api.all("/api/credentials", "credentials").await?;
     let at = place(which).ok();
     let meant = |one: &Credential| {
         let here = at.as_ref().is_some_and(|(registry, repository)| {
@@ -243,8 +243,7 @@ async fn find(which: &str, context: &Context) -> Result<Credential> {
         // A service's own goes by its id alone: nobody should take it for one that is shared.
         one.id == which || (here && one.service.is_none())
     };
-    let mut found: Vec<Credential> =
-        all.credentials.iter().filter(|one| meant(one)).map(|one| (**one).clone()).collect();
+    let mut found: Vec<Credential> = all.iter().filter(|one| meant(one)).map(|one| (**one).clone()).collect();
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Error::new(Code::NotFound, format!("there is no login for `{which}`"))

@@ -165,22 +165,23 @@ async fn certificate(args: CertificateArgs, context: &Context) -> Result<()> {
 }
 
 async fn list(args: ListArgs, context: &Context) -> Result<()> {
-    let path = match &args.name {
-        Some(name) => format!("/api/services/{}/domains", segment(name)),
-        None => "/api/domains".to_owned(),
+    let all: Vec<Told<Domain>> = match &args.name {
+        Some(name) => {
+            context.api.get::<Domains>(&format!("/api/services/{}/domains", segment(name))).await?.domains
+        }
+        None => context.api.all("/api/domains", "domains").await?,
     };
-    let all: Domains = context.api.get(&path).await?;
     if context.printer.json {
-        context.printer.json(&all.domains);
+        context.printer.json(&all);
         return Ok(());
     }
-    if all.domains.is_empty() {
+    if all.is_empty() {
         context.printer.note("no domains; `mirage domain add NAME DOMAIN` gives one to a service");
         return Ok(());
     }
     let heading = ["DOMAIN", "SERVICE", "CERTIFICATE", "UNTIL", "NEXT", "LAST ERROR"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
-    rows.extend(all.domains.iter().map(|one| {
+    rows.extend(all.iter().map(|one| {
         let certificate = &one.certificate;
         let state = match (certificate.source.as_str(), certificate.issued_at) {
             ("acme", None) => "waiting".to_owned(),

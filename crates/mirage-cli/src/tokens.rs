@@ -66,19 +66,14 @@ struct Access {
     push: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Accesses {
-    tokens: Vec<Told<Access>>,
-}
-
 pub(crate) async fn run(verb: TokenVerb, context: Context) -> Result<()> {
     match verb {
         TokenVerb::Create(args) => create(args, &context).await,
         TokenVerb::List(ListArgs {}) => list(&context).await,
         TokenVerb::Remove(args) => {
-            let all: Accesses = context.api.get("/api/tokens").await?;
+            let all: Vec<Told<Access>> = context.api.all("/api/tokens", "tokens").await?;
             let meant = |one: &&Told<Access>| format!("{}/{}", one.project, one.name) == args.which;
-            let id = all.tokens.iter().find(meant).map_or(args.which.as_str(), |one| &one.id);
+            let id = all.iter().find(meant).map_or(args.which.as_str(), |one| &one.id);
             let path = format!("/api/tokens/{}", segment(id));
             let gone: Told<Access> = context.api.delete(&path).await?;
             if context.printer.json {
@@ -104,17 +99,17 @@ async fn create(args: CreateArgs, context: &Context) -> Result<()> {
 }
 
 async fn list(context: &Context) -> Result<()> {
-    let all: Accesses = context.api.get("/api/tokens").await?;
+    let all: Vec<Told<Access>> = context.api.all("/api/tokens", "tokens").await?;
     if context.printer.json {
-        context.printer.json(&all.tokens);
+        context.printer.json(&all);
         return Ok(());
     }
-    if all.tokens.is_empty() {
+    if all.is_empty() {
         context.printer.note("no tokens but the admin's; `mirage token create NAME` makes one");
         return Ok(());
     }
     let mut rows = vec![["PROJECT", "TOKEN", "MAY", "ID"].map(str::to_owned).to_vec()];
-    rows.extend(all.tokens.iter().map(|one| {
+    rows.extend(all.iter().map(|one| {
         let may = if one.push { "push, pull" } else { "pull" };
         vec![one.project.clone(), one.name.clone(), may.to_owned(), one.id.clone()]
     }));

@@ -6,9 +6,10 @@ use mirage_core::{
     Code, Credential, CredentialId, CredentialOutcome, CredentialOwner, CredentialScope, Environment, Error,
     EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
 };
-use mirage_store::{GivenUp, Tx};
+use mirage_store::{CredentialPosition, GivenUp, ListedCredential, Tx};
 
 use crate::Control;
+use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::create::{DEFAULT_PROJECT, named};
 
@@ -91,14 +92,19 @@ impl Control {
         Ok(CredentialView { credential, project: project.name, environment, service: None })
     }
 
-    /// Every credential there is, without its password.
-    pub async fn credentials(&self, actor: &Actor) -> Result<Vec<CredentialView>> {
+    /// A page of credentials without their passwords, by registry, repository and id.
+    pub async fn credentials(
+        &self,
+        actor: &Actor,
+        after: Option<&CredentialPosition>,
+        limit: u32,
+    ) -> Result<Listing<CredentialView>> {
         self.allow(actor, Action::Read)?;
-        let mut views = Vec::new();
-        for credential in self.parts.store.credentials().await? {
-            views.extend(self.credential_view(credential).await?);
-        }
-        Ok(views)
+        let found = self.parts.store.credential_page(after, limit.saturating_add(1)).await?;
+        Ok(Listing::of(found, limit).map(|listed| {
+            let ListedCredential { credential, project, environment, service } = listed;
+            CredentialView { credential, project, environment, service }
+        }))
     }
 
     /// Forgets a credential.

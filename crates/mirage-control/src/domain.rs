@@ -4,24 +4,27 @@ use mirage_core::{
     CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, EventKind, Name,
     Project, Result, Secret, Service, SettingChange,
 };
-use mirage_store::{CertificateRecord, Tx};
+use mirage_store::{CertificateRecord, ListedDomain, Tx};
 
 use crate::Control;
+use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 
 /// The most domains of one service.
-const MOST: u32 = 100;
+pub const DOMAINS_MAX: u32 = 100;
 
 /// A domain that a service is to have.
 #[derive(Clone, Debug)]
 pub struct NewDomain {
     /// The name.
     pub domain: Domain,
-    /// Whether plain HTTP is led to HTTPS, once there is a certificate.
-    pub redirect_https: bool,
-    /// Whether it is to have a certificate. One of the user's own stays.
-    pub certificate: bool,
+    /// Whether plain HTTP is led to HTTPS, once there is a certificate. Without an answer it is as it was, and a new
+    /// one is.
+    pub redirect_https: Option<bool>,
+    /// Whether it is to have a certificate. One of the user's own stays. Without an answer it is as it was, and a
+    /// new one is to.
+    pub certificate: Option<bool>,
 }
 
 /// A domain with what is known of it right now.
@@ -40,7 +43,8 @@ pub struct DomainView {
 }
 
 impl Control {
-    /// Gives a domain to a service, or changes what holds for one that it has. Nothing is asked of anybody: a
+    /// Gives a domain to a service, or changes what holds for one that it has; answers with it, and whether it is
+    /// new. Nothing is asked of anybody: a
     /// certificate is had later, and until then the domain answers over plain HTTP.
     ///
     /// # Errors
@@ -50,29 +54,35 @@ impl Control {
         actor: &Actor,
         service: &ServiceRef,
         new: NewDomain,
-    ) -> Result<DomainView> {
+    ) -> Result<(DomainView, bool)> {
         self.allow(actor, Action::ManageDomains)?;
         self.check_domain(&new)?;
         let service = self.find(service).await?;
         let mut tx = self.parts.store.begin().await?;
-        self.keep_domain(&mut tx, actor, &service, &new).await?;
+        let is_new = self.keep_domain(&mut tx, actor, &service, &new).await?;
         self.parts.announce(tx.commit().await?);
         self.domains_changed().await;
-        self.domain(&new.domain).await
+        Ok((self.domain(&new.domain).await?, is_new))
     }
 
-    /// Every domain, or those of one service; by name.
-    pub async fn domains(&self, actor: &Actor, service: Option<&ServiceRef>) -> Result<Vec<DomainView>> {
+    /// A page of domains by name, all or those of one service.
+    pub async fn domains(
+        &self,
+        actor: &Actor,
+        service: Option<&ServiceRef>,
+        after: Option<&Domain>,
+        limit: u32,
+    ) -> Result<Listing<DomainView>> {
         self.allow(actor, Action::Read)?;
         let service = match service {
             Some(wanted) => Some(self.find(wanted).await?.id),
             None => None,
         };
-        let mut views = Vec::new();
-        for record in self.parts.store.domains(service).await? {
-            views.extend(self.domain_view(record).await?);
-        }
-        Ok(views)
+        let found = self.parts.store.domain_page(service, after, limit.saturating_add(1)).await?;
+        Ok(Listing::of(found, limit).map(|listed| {
+            let ListedDomain { record, service, project, environment, certificate } = listed;
+            DomainView { record, service, project, environment, certificate }
+        }))
     }
 
     /// Takes a domain away from its service, with its certificate.
@@ -165,26 +175,20 @@ impl Control {
     /// What can be said against a domain before anything is read.
     pub(crate) fn check_domain(&self, new: &NewDomain) -> Result<()> {
         new.domain.check_outside(&self.parts.settings.base_domain)?;
-        if new.certificate && new.domain.is_wildcard() {
-            let what = format!(
-                "no authority gives a certificate for `{}` to whoever can show files alone",
-                new.domain
-            );
-            return Err(Error::new(Code::InvalidRequest, what)
-                .field("certificate")
-                .hint("add it with `--no-certificate`, then bring one with `mirage domain certificate`"));
+        if new.certificate == Some(true) && new.domain.is_wildcard() {
+            return Err(no_authority(&new.domain));
         }
         Ok(())
     }
 
-    /// Writes a domain and the event that tells of it.
+    /// Writes a domain and the event that tells of it; answers whether it is new.
     pub(crate) async fn keep_domain(
         &self,
         tx: &mut Tx,
         actor: &Actor,
         service: &Service,
         new: &NewDomain,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let NewDomain { domain, redirect_https, certificate } = new;
         if tx.service(service.id).await?.is_none_or(|service| service.removed) {
             return Err(Error::new(Code::Conflict, format!("`{}` is being removed", service.name))
@@ -201,22 +205,29 @@ impl Control {
                 "`mirage domain list` says which; `mirage domain remove {domain}` takes it away"
             )));
         }
-        if before.is_none() && tx.domain_count(service.id).await? >= MOST {
-            let what =
-                format!("`{}` has {MOST} domains already, the most that a service can have", service.name);
+        if before.is_none() && tx.domain_count(service.id).await? >= DOMAINS_MAX {
+            let what = format!(
+                "`{}` has {DOMAINS_MAX} domains already, the most that a service can have",
+                service.name
+            );
             return Err(Error::new(Code::InvalidRequest, what).field("domain").hint("remove one first"));
         }
         let now = self.parts.clock.now();
         let source_before = before.as_ref().map(|before| before.certificate);
         let source = match (certificate, source_before) {
-            (false, _) => CertificateSource::None,
-            (true, Some(CertificateSource::Own)) => CertificateSource::Own,
-            (true, _) => CertificateSource::Acme,
+            (None, Some(before)) => before,
+            (Some(false), _) => CertificateSource::None,
+            (_, Some(CertificateSource::Own)) => CertificateSource::Own,
+            _ => CertificateSource::Acme,
         };
+        if source == CertificateSource::Acme && domain.is_wildcard() {
+            return Err(no_authority(domain));
+        }
+        let redirect_before = before.as_ref().map(|before| before.redirect_https);
         let after = DomainRecord {
             domain: domain.clone(),
             service: service.id,
-            redirect_https: *redirect_https,
+            redirect_https: redirect_https.or(redirect_before).unwrap_or(true),
             certificate: source,
             created_at: before.as_ref().map_or(now, |before| before.created_at),
         };
@@ -229,10 +240,11 @@ impl Control {
         let changes = before.as_ref().map(|before| differences(before, &after));
         let kind = match changes {
             None => EventKind::DomainAdded { domain: domain.to_string() },
-            Some(changes) if changes.is_empty() => return Ok(()),
+            Some(changes) if changes.is_empty() => return Ok(false),
             Some(changes) => EventKind::DomainChanged { domain: domain.to_string(), changes },
         };
-        tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await
+        tx.append(actor.event(self.parts.clock.now(), Some(service.id), kind)).await?;
+        Ok(before.is_none())
     }
 
     /// Brings what was written about domains to the proxy. What fails now is made up for by the next round.
@@ -282,6 +294,13 @@ fn differences(before: &DomainRecord, after: &DomainRecord) -> Vec<SettingChange
             after: Some(after),
         })
         .collect()
+}
+
+fn no_authority(domain: &Domain) -> Error {
+    let what = format!("no authority gives a certificate for `{domain}` to whoever can show files alone");
+    Error::new(Code::InvalidRequest, what)
+        .field("certificate")
+        .hint("add it with `--no-certificate`, then bring one with `mirage domain certificate`")
 }
 
 fn at_certificate(what: String) -> Error {

@@ -20,6 +20,7 @@ mod find;
 mod images;
 mod inspect;
 mod lifecycle;
+mod listing;
 mod login;
 mod logs;
 mod metrics;
@@ -46,10 +47,11 @@ pub use backup::{Backup, Pack, ToPack};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, CredentialView, NewCredential};
 pub use doctor::Finding;
-pub use domain::{DomainView, NewDomain};
+pub use domain::{DOMAINS_MAX, DomainView, NewDomain};
 pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
+pub use listing::Listing;
 pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogSearch, ServiceLine};
 pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,

@@ -10,6 +10,7 @@ use mirage_core::{
 use mirage_store::{Page, ServiceFacts, ServiceFilter};
 
 use crate::Control;
+use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 
@@ -139,20 +140,35 @@ impl Control {
         self.view(service).await
     }
 
-    /// The newest deployments of a service, newest first.
+    /// A page of the deployments of a service, newest first.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where the service has no deployment `after`.
     pub async fn deployments(
         &self,
         actor: &Actor,
         wanted: &ServiceRef,
+        after: Option<DeploymentId>,
         limit: u32,
-    ) -> Result<Vec<DeploymentView>> {
+    ) -> Result<Listing<DeploymentView>> {
         self.allow(actor, Action::Read)?;
         let service = self.find(wanted).await?;
-        let mut views = Vec::new();
-        for deployment in self.parts.store.deployments(service.id, limit).await? {
-            views.push(self.deployment_view(deployment).await?);
+        let (store, most) = (&self.parts.store, limit.saturating_add(1));
+        let found = match after {
+            None => store.deployments(service.id, most).await?,
+            Some(after) => store.deployments_after(service.id, after, most).await?.ok_or_else(|| {
+                let what = format!("`{}` has no deployment `{after}`", service.name);
+                Error::new(Code::InvalidRequest, what)
+                    .field("after")
+                    .hint("send the `next` of the page before")
+            })?,
+        };
+        let page = Listing::of(found, limit);
+        let mut items = Vec::with_capacity(page.items.len());
+        for deployment in page.items {
+            items.push(self.deployment_view(deployment).await?);
         }
-        Ok(views)
+        Ok(Listing { items, more: page.more })
     }
 
     /// One deployment.

@@ -6,6 +6,7 @@ use mirage_core::{Code, Error, EventKind, Grant, Name, Result, Secret, TokenId};
 use mirage_store::Tx;
 
 use crate::Control;
+use crate::Listing;
 use crate::access::{Action, Actor, hash};
 use crate::create::{DEFAULT_PROJECT, named};
 
@@ -54,10 +55,15 @@ impl Control {
         Ok((grant, token))
     }
 
-    /// What every token of a project allows, by project and name.
-    pub async fn tokens(&self, actor: &Actor) -> Result<Vec<Grant>> {
+    /// A page of what tokens of projects allow, by project and name.
+    pub async fn tokens(
+        &self,
+        actor: &Actor,
+        after: Option<&(Name, Name)>,
+        limit: u32,
+    ) -> Result<Listing<Grant>> {
         self.allow(actor, Action::ManageTokens)?;
-        Ok(self.parts.store.grants().await?.into_iter().map(|(_, grant)| grant).collect())
+        Ok(Listing::of(self.parts.store.grant_page(after, limit.saturating_add(1)).await?, limit))
     }
 
     /// Takes a token away. From now on it opens nothing.

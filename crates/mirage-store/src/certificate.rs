@@ -182,6 +182,17 @@ impl Tx {
     }
 }
 
+/// How the certificate of a row stands; all of it is null where there is none.
+pub(crate) fn status(row: &SqliteRow) -> Result<CertificateStatus> {
+    Ok(CertificateStatus {
+        issued_at: row.maybe_time("issued_at")?,
+        expires_at: row.maybe_time("expires_at")?,
+        next_renewal_at: row.maybe_time("next_renewal_at")?,
+        last_error: row.raw("last_error")?,
+        last_tried_at: row.maybe_time("last_tried_at")?,
+    })
+}
+
 fn certificate(row: &SqliteRow) -> Result<CertificateRecord> {
     let sealed = |column| Ok::<_, mirage_core::Error>(row.raw::<Option<Vec<u8>>>(column)?.map(Sealed::new));
     let chain: Option<String> = row.raw("chain")?;
@@ -190,13 +201,7 @@ fn certificate(row: &SqliteRow) -> Result<CertificateRecord> {
     Ok(CertificateRecord {
         domain: row.parsed("domain")?,
         kept: chain.zip(sealed("private_key")?),
-        status: CertificateStatus {
-            issued_at: row.maybe_time("issued_at")?,
-            expires_at: row.maybe_time("expires_at")?,
-            next_renewal_at: row.maybe_time("next_renewal_at")?,
-            last_error: row.raw("last_error")?,
-            last_tried_at: row.maybe_time("last_tried_at")?,
-        },
+        status: status(row)?,
         failures: row.number("failures")?,
         order: order_key.map(|key| (key, order_url)),
     })

@@ -1,8 +1,8 @@
 //! Credentials, their passwords sealed.
 
 use mirage_core::{
-    Credential, CredentialId, CredentialOwner, CredentialScope, EnvironmentId, ProjectId, Result, Sealed,
-    ServiceId,
+    Credential, CredentialId, CredentialOwner, CredentialScope, EnvironmentId, Name, ProjectId, Result,
+    Sealed, ServiceId,
 };
 use sqlx::sqlite::SqliteRow;
 
@@ -10,6 +10,22 @@ use crate::column::{Columns, micros, text};
 use crate::store::{Store, Tx, failed};
 
 const READING: &str = "read the credentials";
+
+/// A place in the list of credentials: registry, repository or nothing, id.
+pub type CredentialPosition = (String, String, CredentialId);
+
+/// A credential in a list, with the names of what it belongs to.
+#[derive(Clone, Debug)]
+pub struct ListedCredential {
+    /// The credential.
+    pub credential: Credential,
+    /// Its project.
+    pub project: Name,
+    /// Its environment, where it is for one alone.
+    pub environment: Option<Name>,
+    /// Its service, where it is for one alone.
+    pub service: Option<Name>,
+}
 
 impl Store {
     /// What a service may pull with: its own credential, those of its environment and of its project.
@@ -43,6 +59,41 @@ impl Store {
         .await
         .map_err(|error| failed(READING, error))?;
         rows.iter().map(credential).collect()
+    }
+
+    /// At most so many credentials by registry, repository and id, from the one that follows these on.
+    pub async fn credential_page(
+        &self,
+        after: Option<&CredentialPosition>,
+        limit: u32,
+    ) -> Result<Vec<ListedCredential>> {
+        let (host, prefix, id) =
+            after.cloned().map_or_else(Default::default, |(host, prefix, id)| (host, prefix, text(id)));
+        let rows = sqlx::query(
+            "SELECT credential.*, service.name AS service_name, environment.name AS environment_name,
+                 project.name AS project_name
+             FROM credential
+             LEFT JOIN service ON service.id = credential.service_id
+             LEFT JOIN environment ON environment.id = coalesce(credential.environment_id, service.environment_id)
+             JOIN project ON project.id = coalesce(credential.project_id, environment.project_id)
+             WHERE (host, prefix, credential.id) > (?, ?, ?) ORDER BY host, prefix, credential.id LIMIT ?",
+        )
+        .bind(host)
+        .bind(prefix)
+        .bind(id)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed(READING, error))?;
+        let listed = |row: &SqliteRow| {
+            Ok(ListedCredential {
+                credential: credential(row)?,
+                project: row.parsed("project_name")?,
+                environment: row.maybe_parsed("environment_name")?,
+                service: row.maybe_parsed("service_name")?,
+            })
+        };
+        rows.iter().map(listed).collect()
     }
 
     /// Every credential there is.

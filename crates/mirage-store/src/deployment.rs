@@ -60,6 +60,35 @@ impl Store {
         self.with_steps(all).await
     }
 
+    /// The same from the one that was written before `after` on; `None` where the service has no such deployment.
+    pub async fn deployments_after(
+        &self,
+        service: ServiceId,
+        after: DeploymentId,
+        limit: u32,
+    ) -> Result<Option<Vec<Deployment>>> {
+        let cannot = |error| failed("read the deployments", error);
+        let place: Option<i64> =
+            sqlx::query_scalar("SELECT rowid FROM deployment WHERE id = ? AND service_id = ?")
+                .bind(text(after))
+                .bind(text(service))
+                .fetch_optional(&self.reader)
+                .await
+                .map_err(cannot)?;
+        let Some(place) = place else { return Ok(None) };
+        let rows = sqlx::query(
+            "SELECT * FROM deployment WHERE service_id = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
+        )
+        .bind(text(service))
+        .bind(place)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await
+        .map_err(cannot)?;
+        let all = rows.iter().map(deployment).collect::<Result<_>>()?;
+        Ok(Some(self.with_steps(all).await?))
+    }
+
     /// What serves and what is on its way, with the steps of the latter: `(active, candidate)`. The
     /// candidate is the oldest that moves; others wait behind it.
     pub async fn current_deployments(

@@ -1,14 +1,68 @@
 //! Domains and the services they belong to.
 
-use mirage_core::{CertificateSource, Domain, DomainRecord, Result, ServiceId};
+use mirage_core::{CertificateSource, CertificateStatus, Domain, DomainRecord, Name, Result, ServiceId};
 use sqlx::sqlite::SqliteRow;
 
+use crate::certificate::status;
 use crate::column::{Columns, micros, text, to_word};
 use crate::store::{Store, Tx, failed};
 
 const READING: &str = "read the domains";
 
+/// A domain in a list, with what it belongs to and how its certificate stands.
+#[derive(Clone, Debug)]
+pub struct ListedDomain {
+    /// The domain.
+    pub record: DomainRecord,
+    /// Its service.
+    pub service: Name,
+    /// The project of the service.
+    pub project: Name,
+    /// The environment of the service.
+    pub environment: Name,
+    /// How its certificate stands.
+    pub certificate: CertificateStatus,
+}
+
 impl Store {
+    /// At most so many domains by name, all or those of one service, from the one that follows `after` on.
+    pub async fn domain_page(
+        &self,
+        service: Option<ServiceId>,
+        after: Option<&Domain>,
+        limit: u32,
+    ) -> Result<Vec<ListedDomain>> {
+        let of = if service.is_some() { "domain.service_id = ?3 AND" } else { "" };
+        let sql = format!(
+            "SELECT domain.*, service.name AS service_name, project.name AS project_name,
+                 environment.name AS environment_name, certificate.issued_at, certificate.expires_at,
+                 certificate.next_renewal_at, certificate.last_error, certificate.last_tried_at
+             FROM domain
+             JOIN service ON service.id = domain.service_id
+             JOIN environment ON environment.id = service.environment_id
+             JOIN project ON project.id = environment.project_id
+             LEFT JOIN certificate ON certificate.domain = domain.name
+             WHERE {of} domain.name > ?1 ORDER BY domain.name LIMIT ?2"
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(after.map(|after| after.as_str().to_owned()).unwrap_or_default())
+            .bind(limit);
+        if let Some(service) = service {
+            query = query.bind(text(service));
+        }
+        let rows = query.fetch_all(&self.reader).await.map_err(|error| failed(READING, error))?;
+        let listed = |row| {
+            Ok(ListedDomain {
+                record: domain(row)?,
+                service: row.parsed("service_name")?,
+                project: row.parsed("project_name")?,
+                environment: row.parsed("environment_name")?,
+                certificate: status(row)?,
+            })
+        };
+        rows.iter().map(listed).collect()
+    }
+
     /// Every domain, or those of one service; by name.
     pub async fn domains(&self, service: Option<ServiceId>) -> Result<Vec<DomainRecord>> {
         let rows = sqlx::query("SELECT * FROM domain WHERE ?1 IS NULL OR service_id = ?1 ORDER BY name")

@@ -14,6 +14,23 @@ const JOINED: &str =
 pub type TokenHash = [u8; 32];
 
 impl Store {
+    /// At most so many of what tokens allow by project and name, from the one that follows this project and name on.
+    pub async fn grant_page(&self, after: Option<&(Name, Name)>, limit: u32) -> Result<Vec<Grant>> {
+        let (project, name) =
+            after.map(|(project, name)| (project.to_string(), name.to_string())).unwrap_or_default();
+        let sql = format!(
+            "{JOINED} WHERE (project.name, token.name) > (?, ?) ORDER BY project.name, token.name LIMIT ?"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(project)
+            .bind(name)
+            .bind(limit)
+            .fetch_all(&self.reader)
+            .await
+            .map_err(|error| failed(READING, error))?;
+        rows.iter().map(grant).collect()
+    }
+
     /// What each token allows, by project and name.
     pub async fn grants(&self) -> Result<Vec<(TokenHash, Grant)>> {
         let sql = format!("{JOINED} ORDER BY project.name, token.name");

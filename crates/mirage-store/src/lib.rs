@@ -30,7 +30,9 @@ mod volume;
 
 pub use certificate::CertificateRecord;
 pub use copy::CopyFacts;
+pub use credential::{CredentialPosition, ListedCredential};
 pub use deployment::NewDeployment;
+pub use domain::ListedDomain;
 pub use event::EventFilter;
 pub use facts::{Facts, ServiceFacts};
 pub use grant::TokenHash;

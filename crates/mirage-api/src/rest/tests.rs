@@ -6,6 +6,7 @@ mod deployments;
 mod domains;
 mod metrics;
 mod requests;
+mod rollouts;
 mod services;
 mod streams;
 mod volumes;

@@ -117,12 +117,6 @@ pub(crate) struct CreatedToken {
     pub(crate) token: Secret,
 }
 
-/// Every credential.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Credentials {
-    pub(crate) credentials: Vec<super::Told<Credential>>,
-}
-
 /// A container of a service.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

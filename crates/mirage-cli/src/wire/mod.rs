@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub(crate) use answer::{
-    Created, CreatedToken, Credential, Credentials, Deployment, Deployments, Diagnosis, Event, Events,
-    Finding, ImageFinding, Inspection, Instance, Layer, LogLine, MetricPoint, Metrics, Problem, Progress,
-    Quota, Service, Services, Step,
+    Created, CreatedToken, Credential, Deployment, Deployments, Diagnosis, Event, Events, Finding,
+    ImageFinding, Inspection, Instance, Layer, LogLine, MetricPoint, Metrics, Problem, Progress, Quota,
+    Service, Services, Step,
 };
 pub(crate) use request::{
     Change, Healthcheck, InspectImage, Mount, NewCredential, NewDomain, NewService, Password,

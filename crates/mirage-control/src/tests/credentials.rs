@@ -214,7 +214,7 @@ async fn services_without_a_credential_pull_with_those_of_their_environment_and_
     assert_eq!(stage.ended(second.id).await.phase, Phase::Active);
     let inspect = || InspectImage::new(IMAGE.parse().unwrap());
     assert!(stage.control.inspect(&stage.actor, inspect()).await.is_ok());
-    let all = stage.control.credentials(&stage.actor).await.unwrap();
+    let all = stage.control.credentials(&stage.actor, None, 100).await.unwrap().items;
     assert_eq!(all.len(), 3);
     for one in all {
         let id = one.credential.id;

@@ -112,7 +112,7 @@ impl CertificateAuthority for World {
 const SHOP: &str = "shop.example.com";
 
 fn new(domain: &str) -> NewDomain {
-    NewDomain { domain: domain.parse().unwrap(), redirect_https: true, certificate: true }
+    NewDomain { domain: domain.parse().unwrap(), redirect_https: Some(true), certificate: Some(true) }
 }
 
 impl Stage {
@@ -125,12 +125,12 @@ impl Stage {
     }
 
     async fn add(&self, domain: &str) -> Result<DomainView> {
-        self.control.add_domain(&self.actor, &web(), new(domain)).await
+        Ok(self.control.add_domain(&self.actor, &web(), new(domain)).await?.0)
     }
 
     async fn domain(&self, domain: &str) -> DomainView {
-        let all = self.control.domains(&self.actor, None).await.unwrap();
-        all.into_iter().find(|view| view.record.domain.as_str() == domain).unwrap()
+        let all = self.control.domains(&self.actor, None, None, 500).await.unwrap();
+        all.items.into_iter().find(|view| view.record.domain.as_str() == domain).unwrap()
     }
 
     /// Waits until a domain stands like this.
@@ -267,20 +267,20 @@ async fn a_domain_belongs_to_one_service_and_a_refusal_changes_nothing() {
     };
     let refused = stage.control.create_service(&stage.actor, request.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::RouteConflict);
-    assert_eq!(stage.control.domains(&stage.actor, None).await.unwrap().len(), 1);
+    assert_eq!(stage.control.domains(&stage.actor, None, None, 500).await.unwrap().items.len(), 1);
     assert!(stage.control.service(&stage.actor, &"third".parse().unwrap()).await.is_err());
     stage.control.remove_domain(&stage.actor, &SHOP.parse().unwrap()).await.unwrap();
     stage.control.create_service(&stage.actor, request).await.unwrap();
-    assert_eq!(stage.control.domains(&stage.actor, None).await.unwrap().len(), 2);
+    assert_eq!(stage.control.domains(&stage.actor, None, None, 500).await.unwrap().items.len(), 2);
 
     for (domain, certificate) in [("web.localhost.example", true), ("*.example.com", false)] {
-        let wanted = NewDomain { certificate, ..new(domain) };
+        let wanted = NewDomain { certificate: Some(certificate), ..new(domain) };
         stage.control.add_domain(&stage.actor, &web(), wanted).await.unwrap();
     }
     let wildcard = stage.add("*.example.org").await.unwrap_err();
     assert_eq!((wildcard.code(), wildcard.at_field()), (Code::InvalidRequest, Some("certificate")));
     for number in 0..98 {
-        let wanted = NewDomain { certificate: false, ..new(&format!("n{number}.example.net")) };
+        let wanted = NewDomain { certificate: Some(false), ..new(&format!("n{number}.example.net")) };
         stage.control.add_domain(&stage.actor, &web(), wanted).await.unwrap();
     }
     assert!(stage.add("one-more.example.net").await.unwrap_err().message().contains("100 domains"));
@@ -294,7 +294,7 @@ async fn a_certificate_of_ones_own_is_served_at_once_and_one_that_cannot_be_chan
         stage.control.set_certificate(&stage.actor, &domain, chain, &key.to_owned().into()).await
     };
     assert_eq!(give("0 1", "a key").await.unwrap_err().code(), Code::NotFound);
-    let wanted = NewDomain { certificate: false, ..new(SHOP) };
+    let wanted = NewDomain { certificate: Some(false), ..new(SHOP) };
     stage.control.add_domain(&stage.actor, &web(), wanted).await.unwrap();
     let now = stage.clock.now();
     let day = SignedDuration::from_hours(24);

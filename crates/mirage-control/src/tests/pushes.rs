@@ -167,8 +167,8 @@ async fn a_token_of_a_project_opens_its_repositories_and_nothing_else() {
     }
     let actor = stage.control.authenticate(ci.reveal()).unwrap();
     assert_eq!(actor.name(), "shop/ci");
-    assert_eq!(stage.control.tokens(&actor).await.unwrap_err().code(), Code::Forbidden);
+    assert_eq!(stage.control.tokens(&actor, None, 100).await.unwrap_err().code(), Code::Forbidden);
     stage.control.remove_token(&stage.actor, grant.id).await.unwrap();
     assert_eq!(stage.control.authenticate(ci.reveal()).unwrap_err().code(), Code::Unauthenticated);
-    assert_eq!(stage.control.tokens(&stage.actor).await.unwrap().len(), 1);
+    assert_eq!(stage.control.tokens(&stage.actor, None, 100).await.unwrap().items.len(), 1);
 }

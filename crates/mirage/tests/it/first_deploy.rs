@@ -94,4 +94,9 @@ fn a_service_is_scaled_restarted_and_reached_by_its_name_from_its_siblings() {
     let asker = pushed(&stage.registry, "acme/asker:1", &crate::sample::script(asking));
     stage.done(&["deploy", &asker, "--name", "asker"]);
     assert_eq!(stage.served("asker"), "siblingsibling");
+    stage.done(&["scale", "web", "0"]);
+    let nobody = stage.platform.visit("web-production").unwrap();
+    assert_eq!(nobody.status, 503, "{}", nobody.text());
+    stage.done(&["scale", "web", "1"]);
+    assert_eq!(stage.served("web"), "sibling");
 }

@@ -56,6 +56,10 @@ fn a_second_push_by_skopeo_deploys_by_itself_also_when_nobody_was_there_to_see_i
     let ended = || Some(stage.triggers("web")).filter(|all| all[0] == "push active");
     let all = eventually(label, Duration::from_secs(30), ended).unwrap();
     assert_eq!(all.last().unwrap(), "deploy superseded", "{all:?}");
+    let back = stage.done(&["rollback", "web"]).stderr;
+    assert!(back.contains("auto-deploy is paused"), "{back}");
+    let status = stage.done(&["status", "web"]).stdout;
+    assert!(status.contains("pushes    auto-deploy is paused"), "{status}");
     stage.done(&["deploy", &reference, "--name", "web", "--no-auto-deploy"]);
     stage.refused(&["deploy", "nginx:1", "--name", "other", "--auto-deploy"], "INVALID_REQUEST");
 }

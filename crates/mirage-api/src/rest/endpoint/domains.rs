@@ -2,14 +2,28 @@
 
 use axum::Json;
 use axum::extract::State;
-use mirage_control::Control;
-use serde::Serialize;
-use utoipa::ToSchema;
+use http::StatusCode;
+use mirage_control::{Control, DOMAINS_MAX, DomainView, Listing};
+use mirage_core::Error;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Body, Wanted};
+use crate::rest::input::{Body, Filter, Wanted, limit};
 use crate::rest::wire::domain::{Domain, NewDomain};
+
+/// Which part of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// At most so many; 100 by default, 500 at most.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+    /// Go on after a page: its `next`.
+    after: Option<String>,
+}
 
 /// Domains.
 #[derive(Serialize, ToSchema)]
@@ -17,6 +31,9 @@ use crate::rest::wire::domain::{Domain, NewDomain};
 pub(crate) struct Domains {
     /// By name.
     domains: Vec<Domain>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// List domains
@@ -25,17 +42,21 @@ pub(crate) struct Domains {
     path = "/api/domains",
     tag = "domains",
     operation_id = "listDomains",
+    params(Which),
     responses(
-        (status = 200, description = "Every domain there is", body = Domains),
+        (status = 200, description = "A page of domains", body = Domains),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn list_domains(
     State(control): State<Control>,
     Caller(actor): Caller,
+    Filter(which): Filter<Which>,
 ) -> Result<Json<Domains>, Problem> {
-    let all = control.domains(&actor, None).await?;
-    Ok(Json(Domains { domains: all.into_iter().map(Domain::from).collect() }))
+    let after =
+        which.after.map(|text| text.parse().map_err(|error: Error| error.field("after"))).transpose()?;
+    let limit = limit(which.limit.as_deref(), 100, 500)?;
+    Ok(Json(control.domains(&actor, None, after.as_ref(), limit).await?.into()))
 }
 
 /// List the domains of a service
@@ -55,14 +76,13 @@ pub(crate) async fn list_service_domains(
     Caller(actor): Caller,
     Wanted(service): Wanted,
 ) -> Result<Json<Domains>, Problem> {
-    let all = control.domains(&actor, Some(&service)).await?;
-    Ok(Json(Domains { domains: all.into_iter().map(Domain::from).collect() }))
+    Ok(Json(control.domains(&actor, Some(&service), None, DOMAINS_MAX).await?.into()))
 }
 
 /// Give a domain to a service
 ///
 /// It answers at once, over plain HTTP; its certificate is asked for by itself. For a domain that the service has
-/// already, this changes what holds for it. Refused with `ROUTE_CONFLICT` where another service has it. On a domain
+/// already, this changes what holds for it, and what is absent stays as it is. Refused with `ROUTE_CONFLICT` where another service has it. On a domain
 /// the path `/.well-known/acme-challenge/` is answered by Mirage.
 #[utoipa::path(
     post,
@@ -72,7 +92,8 @@ pub(crate) async fn list_service_domains(
     params(("service" = String, Path, description = "Id, name, or `project/environment/name`")),
     request_body = NewDomain,
     responses(
-        (status = 200, description = "It has it", body = Domain),
+        (status = 200, description = "It had it already, and this holds for it now", body = Domain),
+        (status = 201, description = "It has it", body = Domain),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
     )
 )]
@@ -81,6 +102,16 @@ pub(crate) async fn add_domain(
     Caller(actor): Caller,
     Wanted(service): Wanted,
     Body(request): Body<NewDomain>,
-) -> Result<Json<Domain>, Problem> {
-    Ok(Json(control.add_domain(&actor, &service, request.try_into()?).await?.into()))
+) -> Result<(StatusCode, Json<Domain>), Problem> {
+    let (view, is_new) = control.add_domain(&actor, &service, request.try_into()?).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(view.into())))
+}
+
+impl From<Listing<DomainView>> for Domains {
+    fn from(page: Listing<DomainView>) -> Self {
+        let last = page.items.last().filter(|_| page.more);
+        let next = last.map(|last| last.record.domain.to_string());
+        Self { domains: page.items.into_iter().map(Domain::from).collect(), next }
+    }
 }

@@ -85,6 +85,10 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let follow = which.follow.is_none() || flag(which.follow.as_deref(), "follow")?;
+    if follow && which.limit.is_some() {
+        let what = "`limit` is for the events that were, and these are followed without an end";
+        return Err(Error::new(Code::InvalidRequest, what).field("limit").hint("add `follow=false`").into());
+    }
     let limit = limit(which.limit.as_deref(), DEFAULT_EVENTS, MAX_EVENTS)?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let after = last.or(which.after.as_deref()).map(number).transpose()?;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::Control;
+use mirage_core::Error;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -11,7 +12,7 @@ use crate::rest::error::Problem;
 use crate::rest::input::{Filter, Wanted, limit};
 use crate::rest::wire::deployment::{DeploymentDetail, Deployments};
 
-/// How many.
+/// Which of them.
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -19,6 +20,8 @@ pub(crate) struct HowMany {
     /// At most so many; 20 by default, 100 at most.
     #[param(value_type = Option<u32>)]
     limit: Option<String>,
+    /// Go on after a page: its `next`, the id of its last deployment.
+    after: Option<String>,
 }
 
 /// List the deployments of a service
@@ -40,6 +43,9 @@ pub(crate) async fn list_deployments(
     Filter(how_many): Filter<HowMany>,
 ) -> Result<Json<Deployments>, Problem> {
     let limit = limit(how_many.limit.as_deref(), 20, 100)?;
-    let deployments = control.deployments(&actor, &wanted, limit).await?;
-    Ok(Json(Deployments { deployments: deployments.into_iter().map(DeploymentDetail::from).collect() }))
+    let after = how_many.after.map(|text| text.parse().map_err(|error: Error| error.field("after")));
+    let page = control.deployments(&actor, &wanted, after.transpose()?, limit).await?;
+    let last = page.items.last().filter(|_| page.more);
+    let next = last.map(|last| last.deployment.id.to_string());
+    Ok(Json(Deployments { deployments: page.items.into_iter().map(DeploymentDetail::from).collect(), next }))
 }

@@ -14,7 +14,7 @@ async fn domains_come_and_go_and_are_told_of() {
     let added = app
         .post("/api/services/web/domains", json!({"domain": "new.example.com", "redirectHttps": false}))
         .await;
-    assert_eq!(added.status, StatusCode::OK, "{added:?}");
+    assert_eq!(added.status, StatusCode::CREATED, "{added:?}");
     let added = added.json();
     assert_eq!(
         (&added["domain"], &added["service"], &added["redirectHttps"]),
@@ -58,7 +58,7 @@ async fn a_domain_that_cannot_be_had_is_refused_with_its_code_and_nothing_change
     other["name"] = json!("other");
     app.running(other).await;
     let shop = json!({"domain": "shop.example.com", "certificate": false});
-    assert_eq!(app.post("/api/services/web/domains", shop.clone()).await.status, StatusCode::OK);
+    assert_eq!(app.post("/api/services/web/domains", shop.clone()).await.status, StatusCode::CREATED);
     for (body, code, field) in [
         (shop, "ROUTE_CONFLICT", "domain"),
         (json!({"domain": "localhost"}), "INVALID_REQUEST", "domain"),
@@ -117,4 +117,72 @@ async fn a_private_key_goes_in_and_no_answer_has_it() {
     }
     let doctor = app.get("/api/doctor").await;
     assert!(doctor.text.contains("--proxy-tls-listen"), "{}", doctor.text);
+}
+
+#[tokio::test]
+async fn what_is_not_said_of_a_domain_stays_as_it_is() {
+    let app = TestApp::new().await;
+    app.running(web()).await;
+    let path = "/api/services/web/domains";
+    let plain = json!({"domain": "shop.example.com", "redirectHttps": false, "certificate": false});
+    assert_eq!(app.post(path, plain).await.status, StatusCode::CREATED);
+    let again = app.post(path, json!({"domain": "shop.example.com"})).await;
+    assert_eq!(again.status, StatusCode::OK, "{again:?}");
+    let again = again.json();
+    assert_eq!((&again["redirectHttps"], &again["certificate"]["source"]), (&json!(false), &json!("none")));
+    let wild = json!({"domain": "*.example.com", "certificate": false});
+    assert_eq!(app.post(path, wild).await.status, StatusCode::CREATED);
+    let wild = app.post(path, json!({"domain": "*.example.com", "redirectHttps": false})).await;
+    assert_eq!((wild.status, &wild.json()["certificate"]["source"]), (StatusCode::OK, &json!("none")));
+    let told = app.post(path, json!({"domain": "shop.example.com", "redirectHttps": true})).await.json();
+    assert_eq!((&told["redirectHttps"], &told["certificate"]["source"]), (&json!(true), &json!("none")));
+}
+
+#[tokio::test]
+async fn lists_are_read_page_by_page() {
+    let app = TestApp::new().await;
+    app.running(web()).await;
+    for number in 0..5 {
+        let domain = json!({"domain": format!("n{number}.example.com"), "certificate": false});
+        assert_eq!(app.post("/api/services/web/domains", domain).await.status, StatusCode::CREATED);
+        let login = json!({"registry": format!("r{}.example:5000", number % 2), "username": "u", "password": "p",
+            "repository": format!("acme/n{number}")});
+        assert_eq!(app.post("/api/credentials", login).await.status, StatusCode::OK);
+        let token = app.post("/api/tokens", json!({"name": format!("n{number}")})).await;
+        assert!(token.status.is_success(), "{token:?}");
+        let again = app.post("/api/services/web/redeploy", Value::Null).await.json();
+        app.becomes(again["id"].as_str().unwrap(), "active").await;
+    }
+    let lists = [
+        ("/api/domains", "domains", "domain", 5),
+        ("/api/credentials", "credentials", "id", 5),
+        ("/api/tokens", "tokens", "id", 5),
+        ("/api/services/web/deployments", "deployments", "id", 6),
+    ];
+    for (path, field, key, count) in lists {
+        let keys = |page: &Value| -> Vec<Value> {
+            page[field].as_array().unwrap().iter().map(|one| one[key].clone()).collect()
+        };
+        let whole = app.get(path).await.json();
+        assert!(whole["next"].is_null(), "{path}");
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = app.get(&format!("{path}?limit=2{after}")).await.json();
+            let found = keys(&page);
+            assert!((1..=2).contains(&found.len()), "{path}: {page}");
+            all.extend(found);
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={}", next.replace('@', "%40"));
+        }
+        assert_eq!(all, keys(&whole), "{path}");
+        assert_eq!(all.len(), count, "{path}");
+        assert_eq!(
+            app.get(&format!("{path}?after=%20")).await.problem(),
+            "400 INVALID_REQUEST at after",
+            "{path}"
+        );
+    }
+    let foreign = app.running(json!({"image": "registry.test/acme/web:1", "name": "other"})).await;
+    let path = format!("/api/services/web/deployments?after={foreign}");
+    assert_eq!(app.get(&path).await.problem(), "400 INVALID_REQUEST at after");
 }

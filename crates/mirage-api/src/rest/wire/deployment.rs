@@ -60,6 +60,9 @@ pub(crate) struct DeploymentDetail {
 pub(crate) struct Deployments {
     /// The deployments.
     pub(crate) deployments: Vec<DeploymentDetail>,
+    /// The `after` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<String>,
 }
 
 /// How far a deployment is.

@@ -13,16 +13,12 @@ pub(crate) struct NewDomain {
     /// The host name. Names in other scripts are written as in DNS, `xn--…`.
     #[schema(example = "shop.example.com")]
     domain: String,
-    /// Whether plain HTTP is answered with the way to HTTPS, once there is a certificate; true by default.
-    #[serde(default = "yes")]
-    redirect_https: bool,
-    /// Whether it is to have a certificate; true by default. One that was brought stays.
-    #[serde(default = "yes")]
-    certificate: bool,
-}
-
-fn yes() -> bool {
-    true
+    /// Whether plain HTTP is answered with the way to HTTPS, once there is a certificate; absent, it stays as it is,
+    /// and is true for a new domain.
+    redirect_https: Option<bool>,
+    /// Whether it is to have a certificate; absent, it stays as it is, and is true for a new domain. One that was
+    /// brought stays.
+    certificate: Option<bool>,
 }
 
 impl TryFrom<NewDomain> for mirage_control::NewDomain {
