@@ -341,7 +341,8 @@ async fn what_is_changed_about_a_domain_is_in_the_event_log_with_before_and_afte
     let stage = Stage::with_web().await;
     stage.add(SHOP).await.unwrap();
     for (redirect_https, certificate) in [(false, true), (false, true), (true, false)] {
-        let changed = NewDomain { redirect_https, certificate, ..new(SHOP) };
+        let changed =
+            NewDomain { redirect_https: Some(redirect_https), certificate: Some(certificate), ..new(SHOP) };
         stage.control.add_domain(&stage.actor, &web(), changed).await.unwrap();
     }
     let about = |kind: &str| mirage_store::EventFilter { kind: Some(kind.into()), ..Default::default() };
