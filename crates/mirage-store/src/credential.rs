@@ -76,7 +76,8 @@ impl Store {
              LEFT JOIN service ON service.id = credential.service_id
              LEFT JOIN environment ON environment.id = coalesce(credential.environment_id, service.environment_id)
              JOIN project ON project.id = coalesce(credential.project_id, environment.project_id)
-             WHERE (host, prefix, credential.id) > (?, ?, ?) ORDER BY host, prefix, credential.id LIMIT ?",
+             WHERE (credential.host, credential.prefix, credential.id) > (?, ?, ?)
+             ORDER BY credential.host, credential.prefix, credential.id LIMIT ?",
         )
         .bind(host)
         .bind(prefix)

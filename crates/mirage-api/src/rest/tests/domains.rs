@@ -21,15 +21,15 @@ async fn domains_come_and_go_and_are_told_of() {
         (&json!("new.example.com"), &json!("web"), &json!(false))
     );
     assert_eq!(added["certificate"]["source"], "acme");
-    let all = app.get("/api/domains").await.json();
-    assert_eq!(all, app.get("/api/services/web/domains").await.json());
-    assert_eq!(all["domains"].as_array().unwrap().len(), 2);
     let mut events = app.listen("/api/events?after=0", &[]).await;
     let heard = events.until("certificateFailed").await;
     assert!(
         heard.contains("domainAdded") && heard.contains("the certificate authority is closed"),
         "{heard}"
     );
+    let all = app.get("/api/domains").await.json();
+    assert_eq!(all, app.get("/api/services/web/domains").await.json());
+    assert_eq!(all["domains"].as_array().unwrap().len(), 2);
     let failed = app.get("/api/domains").await.json()["domains"][0]["certificate"].clone();
     assert!(
         failed["lastError"].as_str().unwrap().starts_with("the certificate authority is closed"),
