@@ -8,6 +8,7 @@ mod health;
 mod observe;
 mod ops;
 mod pull;
+mod record;
 mod routes;
 
 use std::collections::HashMap;
