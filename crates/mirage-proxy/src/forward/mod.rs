@@ -39,9 +39,8 @@ pub(crate) async fn handle(
     let version = request.version();
     let busy = Busy::begin(seat.clone());
     let upgrade = upgrade::wanted(&mut request);
-    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some()) {
+    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some(), begun) {
         Ok(destination) => {
-            let destination = held(&seat, destination).await;
             let answered = match format {
                 Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
                 _ => exchange::forward(&seat, &destination, request, upgrade, busy).await,
@@ -80,31 +79,8 @@ struct Destination {
     host: HeaderValue,
     /// Fields about the client, as HTTP/1 writes them.
     about_client: Bytes,
-}
-
-/// Waits where the service has no instance now and is to have one soon. Nothing happens between the end of this
-/// and the choice of a backend, so a drain misses nothing.
-async fn held(seat: &Seat, destination: Destination) -> Destination {
-    let hold = destination.service.hold;
-    if hold.is_zero() || destination.service.has_backend() {
-        return destination;
-    }
-    let worker = &seat.worker;
-    let somebody = async {
-        loop {
-            let changed = worker.table_changed();
-            let name = host::name(&destination.host).ok()?;
-            let service = worker.routes().find(name)?;
-            if service.has_backend() {
-                return Some(service);
-            }
-            changed.await;
-        }
-    };
-    match tokio::time::timeout(hold, somebody).await {
-        Ok(Some(service)) => Destination { service, ..destination },
-        _ => destination,
-    }
+    /// When the request came.
+    begun: Instant,
 }
 
 /// Why a request is not passed on.
@@ -120,7 +96,12 @@ impl From<Failure> for Declined {
 }
 
 /// Finds the service and makes the head of the request fit for a backend.
-fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Destination, Declined> {
+fn prepare(
+    seat: &Seat,
+    request: &mut Request<Incoming>,
+    is_upgrade: bool,
+    begun: Instant,
+) -> Result<Destination, Declined> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Failure::Method.into());
     }
@@ -136,5 +117,5 @@ fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Re
     let origin = &seat.client.origin;
     let is_said = headers::to_backend(request, origin, &host, is_upgrade)?;
     let about_client = if is_said { Bytes::new() } else { origin.written(&host) };
-    Ok(Destination { service, host, about_client })
+    Ok(Destination { service, host, about_client, begun })
 }
