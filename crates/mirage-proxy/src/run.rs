@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 use mirage_core::{Code, Error, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{MOST_WORKERS, ProxyConfig};
 use crate::control::{self, ControlSocket, InheritedSocket, SocketUse, Succession};
@@ -43,11 +43,11 @@ pub fn run(config: ProxyConfig) -> Result<()> {
         .build_local(LocalOptions::default())
         .map_err(|error| Error::internal("start the proxy", error))?;
     runtime.block_on(async {
+        let signals = Signals::watch()?;
         let (proxy, _socket) = start(config).await?;
-        let terminated = terminated(&proxy)?;
         tokio::select! {
             () = proxy.until_ended() => Ok(()),
-            () = terminated => Ok(()),
+            () = terminated(&proxy, signals) => Ok(()),
             () = proxy.a_worker_died() => {
                 Err(Error::internal("keep the proxy running", anyhow::anyhow!("a worker thread has ended")))
             }
@@ -55,19 +55,26 @@ pub fn run(config: ProxyConfig) -> Result<()> {
     })
 }
 
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn watch() -> Result<Self> {
+        let watch = |kind| signal(kind).map_err(|error| Error::internal("watch for signals", error));
+        Ok(Self { terminate: watch(SignalKind::terminate())?, interrupt: watch(SignalKind::interrupt())? })
+    }
+}
+
 /// Waits for a signal to end, and then for what has begun.
-fn terminated(proxy: &Rc<Proxy>) -> Result<impl Future<Output = ()>> {
-    let cannot = |error| Error::internal("watch for signals", error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let proxy = proxy.clone();
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        proxy.stop(std::time::Duration::from_secs(10), false).await;
-    })
+async fn terminated(proxy: &Proxy, mut signals: Signals) {
+    tokio::select! {
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+    }
+    proxy.stop(std::time::Duration::from_secs(10), false).await;
 }
 
 /// Whether a proxy could listen at this address, for whoever is about to start one: a sentence now
@@ -112,15 +119,18 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
         listeners: copies(&listeners)?,
     });
     proxy.follow(table).await?;
-    proxy.listen(shares(listeners, count));
-    tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
-    ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true))
-        .write(&config.run)
-        .map_err(folder)?;
+    let record = ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true));
+    let record = record.draft(&config.run).map_err(folder)?;
     if let Some(succession) = &succession {
         proxy.succeed(succession.asked());
     }
     socket.take_charge().map_err(folder)?;
+    // Nothing fails from here on: whoever is accepted has to be answered, and the process before is about to end.
+    if let Err(error) = record.put_in_place() {
+        tracing::warn!(%error, "the record of the process stays that of another one");
+    }
+    tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
+    proxy.listen(shares(listeners, count));
     if let Some(succession) = succession {
         relieve(&proxy, succession).await;
     }

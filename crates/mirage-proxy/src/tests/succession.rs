@@ -3,12 +3,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use mirage_core::port::Router;
+use mirage_core::port::{Randomness, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
-use super::bed::{Bed, Client, HOST, Instance, PATIENCE, empty, full, table, until, zone};
+use super::bed::{Bed, Client, HOST, Instance, PATIENCE, empty, files, full, table, until, zone};
 
 #[tokio::test]
 async fn taking_over_under_load_loses_nothing() {
@@ -107,6 +107,96 @@ async fn a_take_over_that_is_not_finished_never_happened() {
     drop(stream);
     publishing.await.unwrap().unwrap();
     assert_eq!(bed.handle.table().await.unwrap().generation, 3);
+}
+
+#[tokio::test]
+async fn a_successor_that_cannot_write_to_its_folder_has_accepted_nobody() {
+    let bed = Bed::start().await;
+    let web = Instance::saying("fine").await;
+    bed.deploy(1, std::slice::from_ref(&web.backend)).await;
+    let (before, address, run) =
+        (std::fs::read_link(bed.run().join("proxy.sock")).unwrap(), bed.address, bed.run());
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (stop, answered) = (stop.clone(), answered.clone());
+            tokio::spawn(async move {
+                while !stop.load(SeqCst) {
+                    assert_eq!(Client::connect(address).await.get("/").await.text(), "fine");
+                    answered.fetch_add(1, SeqCst);
+                }
+            })
+        })
+        .collect();
+    // Where it would write its record, and where its link would be, something else is.
+    let own = |byte: u8| format!("proxy-{}.sock.link", format!("{byte:02x}").repeat(6));
+    for (number, obstacle) in
+        [format!(".proxy.json.{}", std::process::id()), own(1), own(2), own(3)].iter().enumerate()
+    {
+        let obstacle = run.join(obstacle);
+        std::fs::create_dir(&obstacle).unwrap();
+        let goal = answered.load(SeqCst) + 100;
+        until(|| answered.load(SeqCst) > goal).await;
+        let name = u8::try_from(number).unwrap();
+        let config = crate::ProxyConfig::new(vec![address], run.clone(), Arc::new(Always(name)));
+        let thread = std::thread::spawn(move || crate::run(config));
+        until(|| thread.is_finished()).await;
+        let error = thread.join().unwrap().unwrap_err();
+        assert!(error.message().ends_with("cannot be used"), "{}", error.message());
+        std::fs::remove_dir(obstacle).unwrap();
+    }
+    stop.store(true, SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(std::fs::read_link(run.join("proxy.sock")).unwrap(), before);
+    assert_eq!(files(&run), [before.to_str().unwrap(), "proxy.json", "proxy.sock", "routes.json"]);
+    let next = bed.start_successor().await;
+    assert_eq!(next.get(HOST, "/").await.text(), "fine");
+}
+
+#[tokio::test]
+async fn a_successor_accepts_nobody_while_something_can_still_fail() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let bed = Bed::start_in(folder.clone(), "127.0.0.1:0".parse().unwrap(), |_| {}).await;
+    let web = Instance::saying("fine").await;
+    bed.deploy(1, std::slice::from_ref(&web.backend)).await;
+    let (address, run) = (bed.address, bed.run());
+    // It waits for somebody to read its record, and cannot move it to its place.
+    let draft = run.join(format!(".proxy.json.{}", std::process::id()));
+    nix::unistd::mkfifo(&draft, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::remove_file(run.join("proxy.json")).unwrap();
+    std::fs::create_dir(run.join("proxy.json")).unwrap();
+    let mut config = crate::ProxyConfig::new(vec![address], run.clone(), Arc::new(Always(7)));
+    config.workers = Some(2);
+    let thread = std::thread::spawn(move || crate::run(config));
+    let name = std::path::Path::new("proxy-070707070707.sock");
+    until(|| run.join(name).exists()).await;
+    let mut clients = Vec::new();
+    for _ in 0..64 {
+        let mut client = Client::connect(address).await;
+        assert_eq!(client.get("/").await.text(), "fine");
+        clients.push(client);
+    }
+    assert_eq!(bed.handle.status().await.unwrap().connections, 64, "the successor has none");
+    let _reader = std::fs::File::open(draft).unwrap();
+    for mut client in clients {
+        assert_eq!(client.get("/").await.text(), "fine");
+    }
+    let successor = bed.handle.clone();
+    until(|| std::fs::read_link(run.join("proxy.sock")).is_ok_and(|link| link == name)).await;
+    bed.ended().await.unwrap();
+    successor.shutdown(PATIENCE).await.unwrap();
+    thread.join().unwrap().unwrap();
+}
+
+/// No randomness.
+struct Always(u8);
+
+impl Randomness for Always {
+    fn bytes32(&self) -> [u8; 32] {
+        [self.0; 32]
+    }
 }
 
 #[tokio::test]
