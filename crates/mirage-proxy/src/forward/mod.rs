@@ -48,7 +48,7 @@ pub(crate) async fn handle(
             (Some(destination.service), answered)
         }
         Err(Declined::Failed(failure)) => (None, Err((failure, busy))),
-        Err(Declined::Answered(own)) => (None, Ok(own.respond(busy))),
+        Err(Declined::Answered(own, service)) => (service, Ok(own.respond(busy))),
     };
     let own = answered.is_err();
     let status = match &answered {
@@ -58,7 +58,8 @@ pub(crate) async fn handle(
     };
     match service {
         Some(service) => service.count(status, begun.elapsed(), own),
-        None => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+        None if own => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+        None => {}
     }
     let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
     if version < Version::HTTP_2
@@ -86,7 +87,8 @@ struct Destination {
 /// Why a request is not passed on.
 enum Declined {
     Failed(Failure),
-    Answered(OwnAnswer),
+    /// By the proxy, for this service if for any.
+    Answered(OwnAnswer, Option<Rc<RoutedService>>),
 }
 
 impl From<Failure> for Declined {
@@ -109,7 +111,7 @@ fn prepare(
     let name = host::name(&host)?;
     let found = seat.worker.routes().find(name);
     if let Some(answer) = OwnAnswer::of(seat, request, name, &host, found.as_deref()) {
-        return Err(Declined::Answered(answer));
+        return Err(Declined::Answered(answer, found));
     }
     let Some(service) = found else {
         return Err(Failure::UnknownHost(name.to_owned()).into());
