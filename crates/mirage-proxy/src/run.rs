@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{MOST_WORKERS, ProxyConfig};
-use crate::control::{self, ControlSocket, InheritedSocket, SocketUse, Succession};
+use crate::control::{self, ControlSocket, InheritedSocket, Predecessor, SocketUse, Succession};
 use crate::names::Names;
 use crate::proxy::{Parts, Proxy};
 use crate::record::{self, ProxyRecord};
@@ -91,7 +91,7 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     let folder = |error| unusable(&config, error);
     DirBuilder::new().recursive(true).mode(0o700).create(&config.run).map_err(folder)?;
     let files = raise_file_limit();
-    let mut succession = control::take_over(&config.run).await?;
+    let (mut succession, others) = control::take_over(&config.run).await?;
     let inherited = succession.as_mut().map(|it| std::mem::take(&mut it.sockets)).unwrap_or_default();
     let table = succession.as_ref().map_or_else(|| record::read_routes(&config.run), |it| it.table.clone());
 
@@ -121,8 +121,12 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     proxy.follow(table).await?;
     let record = ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true));
     let record = record.draft(&config.run).map_err(folder)?;
-    if let Some(succession) = &succession {
-        proxy.succeed(succession.asked());
+    let before = succession.as_ref().map(|it| Predecessor::new(&config.run, &it.socket));
+    before.iter().for_each(|before| proxy.succeed(before.clone()));
+    for other in others {
+        let lingers = Predecessor::new(&config.run, &other.name);
+        proxy.succeed(lingers.clone());
+        proxy.outlive(lingers, Some(other.line));
     }
     socket.take_charge().map_err(folder)?;
     // Nothing fails from here on: whoever is accepted has to be answered, and the process before is about to end.
@@ -131,20 +135,20 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     }
     tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
     proxy.listen(shares(listeners, count));
-    if let Some(succession) = succession {
-        relieve(&proxy, succession).await;
+    if let (Some(succession), Some(before)) = (succession, before) {
+        relieve(&proxy, succession, before).await;
     }
     tracing::info!(listen = ?proxy.addresses(false), tls = ?proxy.addresses(true), run = %config.run.display(), "the proxy serves");
     Ok((proxy, socket))
 }
 
 /// Tells the process before to accept nothing more. If it does not hear that, it has just ended.
-async fn relieve(proxy: &Rc<Proxy>, succession: Succession) {
-    let predecessor = succession.retire_predecessor().await;
-    if let Err(error) = &predecessor {
+async fn relieve(proxy: &Rc<Proxy>, succession: Succession, before: Rc<Predecessor>) {
+    let line = succession.retire_predecessor().await;
+    if let Err(error) = &line {
         tracing::warn!(?error, "the proxy before this one is gone");
     }
-    proxy.outlive(predecessor.ok());
+    proxy.outlive(before, line.ok());
 }
 
 /// Deals the listeners out to the workers.

@@ -159,10 +159,10 @@ async fn obey(proxy: &Rc<Proxy>, command: Command, hand_over: &mut Option<HandOv
             *hand_over = Some(started);
             Ok(Reply::HandingOver { inheritance })
         }
-        Command::Retire => match hand_over.take() {
+        Command::Retire { adopts } => match hand_over.take() {
             Some(started) => {
                 started.finish();
-                proxy.retire();
+                proxy.retire(adopts);
                 Ok(Reply::Done)
             }
             None => Err(Error::new(Code::Conflict, "nothing has been handed over")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use mirage_core::port::{Randomness, Router};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
@@ -90,6 +90,168 @@ async fn the_successor_answers_for_requests_that_the_old_process_still_has() {
     }
     old.ended().await.unwrap();
     assert_eq!(new.get(HOST, "/").await.text(), "next");
+}
+
+#[tokio::test]
+async fn a_process_that_still_finishes_its_requests_is_looked_after_by_whoever_comes_next() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let first = Bed::start_in(folder.clone(), "127.0.0.1:0".parse().unwrap(), |_| {}).await;
+    let (slow, gate) = slow().await;
+    first.deploy(1, std::slice::from_ref(&slow.backend)).await;
+    let mut kept = first.connect().await;
+    gate.add_permits(1);
+    assert_eq!(kept.get("/").await.text(), "slow");
+    let mut client = first.connect().await;
+    let asking = tokio::spawn(async move { client.get("/").await });
+    until(|| slow.asked() == 2).await;
+
+    // The second has nothing to finish, and nobody takes over from it.
+    let second = first.start_successor().await;
+    let mut line = UnixStream::connect(second.run().join("proxy.sock")).await.unwrap();
+    line.write_all(b"{\"op\":\"handOver\"}\n{\"op\":\"retire\"}\n").await.unwrap();
+    line.read_to_end(&mut Vec::new()).await.unwrap();
+    let address = second.address;
+    second.ended().await.unwrap();
+
+    let third = Bed::start_in(folder.clone(), address, |_| {}).await;
+    let next = Instance::saying("next").await;
+    third.deploy(2, std::slice::from_ref(&next.backend)).await;
+    assert_eq!(kept.get("/").await.text(), "next", "also on a connection of the first");
+    assert_eq!(third.handle.drain(slow.backend.instance, Duration::from_millis(20)).await.unwrap(), 1);
+    gate.add_permits(1);
+    assert_eq!(third.handle.drain(slow.backend.instance, PATIENCE).await.unwrap(), 0);
+    assert_eq!(asking.await.unwrap().text(), "slow");
+    first.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn each_process_before_is_asked_once_however_many_there_are() {
+    let first = Bed::start().await;
+    let (slow, gate) = slow().await;
+    first.deploy(1, std::slice::from_ref(&slow.backend)).await;
+    let mut beds = vec![first];
+    let mut asking = Vec::new();
+    for count in 1..=3 {
+        let mut client = beds[count - 1].connect().await;
+        asking.push(tokio::spawn(async move { client.get("/").await }));
+        until(|| slow.asked() == count).await;
+        beds.push(beds[count - 1].start_successor().await);
+    }
+    let last = &beds[3].handle;
+    assert_eq!(last.drain(slow.backend.instance, Duration::from_millis(20)).await.unwrap(), 3);
+    assert_eq!(last.traffic(&[]).await.unwrap().len(), 4);
+    gate.add_permits(3);
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().text(), "slow");
+    }
+}
+
+#[tokio::test]
+async fn ending_the_proxy_ends_the_one_before_as_well() {
+    let old = Bed::start().await;
+    let (slow, _gate) = slow().await;
+    old.deploy(1, std::slice::from_ref(&slow.backend)).await;
+    let mut client = old.connect().await;
+    let asking = tokio::spawn(async move {
+        client.try_send(Request::get("/").header("host", HOST).body(empty()).unwrap()).await
+    });
+    until(|| slow.asked() == 1).await;
+    let new = old.start_successor().await;
+    let broken_off = new.handle.shutdown(Duration::from_millis(20)).await.unwrap();
+    assert_eq!(broken_off.requests, 1);
+    old.ended().await.unwrap();
+    new.ended().await.unwrap();
+    assert!(asking.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_process_before_that_is_stuck_keeps_no_table_waiting_here() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let run = folder.path().join("run");
+    std::fs::create_dir_all(&run).unwrap();
+    // It lets others connect, and says nothing.
+    let stuck = tokio::net::UnixListener::bind(run.join("proxy-stuck.sock")).unwrap();
+    let bed = Bed::start_in(folder, "127.0.0.1:0".parse().unwrap(), |_| {}).await;
+    assert!(bed.handle.status().await.unwrap().has_predecessor);
+    let mut generation = 0;
+    while bed.handle.status().await.unwrap().has_predecessor {
+        generation += 1;
+        let web = Instance::saying("fine").await;
+        let publishing = tokio::spawn({
+            let (handle, table) = (bed.handle.clone(), table(generation, std::slice::from_ref(&web.backend)));
+            async move { handle.publish(&table).await }
+        });
+        let served = async { while bed.get(HOST, "/").await.status != StatusCode::OK {} };
+        tokio::time::timeout(PATIENCE, served).await.unwrap();
+        publishing.await.unwrap().unwrap();
+    }
+
+    // It moves again, and is told of the table before it counts as one that follows.
+    let (heard, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let moving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = stuck.accept().await.unwrap();
+            tokio::spawn(attend(stream, heard.clone()));
+        }
+    });
+    // Those that were queued come first, to nobody who waits any more.
+    let in_force = format!("\"generation\":{generation},");
+    while !told.recv().await.unwrap().contains(&in_force) {}
+    let follows = async { while !bed.handle.status().await.unwrap().has_predecessor {} };
+    tokio::time::timeout(PATIENCE, follows).await.unwrap();
+    moving.abort();
+}
+
+/// Answers as a process that has retired, and hands on the tables that it is told of.
+async fn attend(stream: UnixStream, heard: tokio::sync::mpsc::UnboundedSender<String>) {
+    let mut stream = tokio::io::BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
+        let answer: &[u8] = match line.contains("\"op\":\"follow\"") {
+            true => b"{\"answer\":\"done\"}\n",
+            false => br#"{"answer":"status","status":{"pid":41,"version":"0.1.0","listen":[],"generation":7,"connections":3,"open":{"requests":1,"upgraded":2},"unboundZones":[],"hasPredecessor":false}}
+"#,
+        };
+        if stream.write_all(answer).await.is_ok() && answer.starts_with(b"{\"answer\":\"done") {
+            let _ = heard.send(std::mem::take(&mut line));
+        }
+        line.clear();
+    }
+}
+
+/// An instance that answers when it is let, and how often that may be.
+async fn slow() -> (Slow, Arc<Semaphore>) {
+    let (gate, asked) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (held, count) = (gate.clone(), asked.clone());
+    let instance = Instance::answering(move |_| {
+        let held = held.clone();
+        count.fetch_add(1, SeqCst);
+        async move {
+            held.acquire().await.unwrap().forget();
+            Response::new(full("slow"))
+        }
+    })
+    .await;
+    (Slow { instance, asked }, gate)
+}
+
+struct Slow {
+    instance: Instance,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Slow {
+    fn asked(&self) -> usize {
+        self.asked.load(SeqCst)
+    }
+}
+
+impl std::ops::Deref for Slow {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
 }
 
 #[tokio::test]
