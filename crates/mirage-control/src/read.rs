@@ -180,9 +180,14 @@ impl Control {
 
     /// Whether the database and the proxy answer.
     pub async fn ready(&self) -> Result<()> {
-        self.parts.store.newest_event().await?;
+        self.alive().await?;
         self.parts.router.table().await?;
         Ok(())
+    }
+
+    /// Whether the database answers.
+    pub async fn alive(&self) -> Result<()> {
+        self.parts.store.newest_event().await.map(drop)
     }
 
     pub(crate) async fn read_deployment(&self, id: DeploymentId) -> Result<Deployment> {

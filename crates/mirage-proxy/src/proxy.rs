@@ -18,7 +18,9 @@ use mirage_core::{
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::control::{Inheritance, Predecessor, PredecessorHandle, SUCCESSION_MESSAGE, SocketUse, Status};
+use crate::control::{
+    Inheritance, Lifeline, Predecessor, Predecessors, SUCCESSION_MESSAGE, SocketUse, Status,
+};
 use crate::load::{Load, Open};
 use crate::names::Names;
 use crate::published::Published;
@@ -39,7 +41,7 @@ pub(crate) struct Proxy {
     table: Mutex<Table>,
     /// Copies of the listeners, for a successor.
     listeners: RefCell<Vec<Door>>,
-    predecessor: RefCell<Option<PredecessorHandle>>,
+    predecessors: Predecessors,
     handing_over: Rc<Cell<bool>>,
     ended: watch::Sender<bool>,
 }
@@ -99,15 +101,15 @@ impl Proxy {
             tls,
             table: Mutex::new(Table { published, loads: HashMap::new(), mark: 0, read: HashMap::new() }),
             listeners: RefCell::new(listeners),
-            predecessor: RefCell::new(None),
+            predecessors: Predecessors::default(),
             handing_over: Rc::default(),
             ended: watch::channel(false).0,
         })
     }
 
-    /// Puts a table in force, here and in a process that this one has replaced, and keeps it for
+    /// Puts a table in force, here and in processes that this one has replaced, and keeps it for
     /// the next start.
-    pub(crate) async fn publish(&self, table: RouteTable, new_epoch: bool) -> Result<()> {
+    pub(crate) async fn publish(self: &Rc<Self>, table: RouteTable, new_epoch: bool) -> Result<()> {
         let mut current = self.table.lock().await;
         if self.handing_over.get() {
             return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE).hint("ask again in a moment"));
@@ -117,10 +119,6 @@ impl Proxy {
             let message =
                 format!("route table `{}` is older than `{in_force}`, which is in force", table.generation);
             return Err(Error::new(Code::Conflict, message).hint("publish a table with a higher generation"));
-        }
-        let predecessor = self.predecessor.borrow().clone();
-        if let Some(predecessor) = predecessor {
-            predecessor.follow(&table).await;
         }
         point("proxy/publish")?;
         self.put_in_force(&mut current, table).await?;
@@ -133,12 +131,8 @@ impl Proxy {
     }
 
     /// Puts a table in force without keeping it: the successor does.
-    pub(crate) async fn follow(&self, table: RouteTable) -> Result<()> {
+    pub(crate) async fn follow(self: &Rc<Self>, table: RouteTable) -> Result<()> {
         let mut current = self.table.lock().await;
-        let predecessor = self.predecessor.borrow().clone();
-        if let Some(predecessor) = predecessor {
-            predecessor.follow(&table).await;
-        }
         self.put_in_force(&mut current, table).await
     }
 
@@ -153,11 +147,10 @@ impl Proxy {
         Ok(())
     }
 
-    /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in a process that
+    /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in processes that
     /// this one has replaced.
     pub(crate) async fn drain(&self, instance: InstanceId, limit: Duration) -> Open {
         let loads = self.table.lock().await.loads_of(instance);
-        let predecessor = self.predecessor.borrow().clone();
         let here = async {
             let deadline = Instant::now() + limit;
             let mut open = Open::default();
@@ -167,13 +160,7 @@ impl Proxy {
             }
             open
         };
-        let before = async {
-            match predecessor {
-                Some(predecessor) => predecessor.drain(instance, limit).await,
-                None => Open::default(),
-            }
-        };
-        let (mut open, before) = tokio::join!(here, before);
+        let (mut open, before) = tokio::join!(here, self.predecessors.drain(instance, limit));
         open += before;
         open
     }
@@ -196,17 +183,14 @@ impl Proxy {
             connections: self.connections(),
             open,
             unbound_zones: self.names.unbound(),
-            has_predecessor: self.predecessor.borrow().is_some(),
+            has_predecessor: !self.predecessors.is_empty(),
         }
     }
 
-    /// What was counted since these marks, here and in a process that this one has replaced.
-    pub(crate) async fn traffic(&self, after: &[TrafficMark]) -> Vec<ProcessTraffic> {
-        let predecessor = self.predecessor.borrow().clone();
-        let mut all = match predecessor {
-            Some(predecessor) => predecessor.traffic(after).await,
-            None => Vec::new(),
-        };
+    /// What was counted since these marks, here and in processes that this one has replaced.
+    pub(crate) async fn traffic(self: &Rc<Self>, after: &[TrafficMark]) -> Vec<ProcessTraffic> {
+        let mut all = self.predecessors.traffic(after).await;
+        self.set_stuck_aside();
         let unrouted = self.workers.iter().map(|worker| worker.stats.unrouted.load(Relaxed)).sum();
         let (mark, services) = self.table.lock().await.changed(self.mark_in(after));
         let connections = self.connections();
@@ -259,8 +243,12 @@ impl Proxy {
         Ok(HandOver { inheritance, descriptors, flag: self.handing_over.clone(), finished: false })
     }
 
-    /// Leaves new connections and questions to the successor, goes on with the old ones, then ends.
-    pub(crate) fn retire(self: &Rc<Self>) {
+    /// Leaves new connections and questions to the successor, goes on with the old ones, then ends. Where the successor
+    /// `adopts` them, the processes before are its own to look after.
+    pub(crate) fn retire(self: &Rc<Self>, adopts: bool) {
+        if adopts {
+            self.predecessors.forget();
+        }
         self.names.close();
         let this = self.clone();
         let leave = Leave { deadline: Instant::now() + self.linger, succeeded: true };
@@ -272,8 +260,8 @@ impl Proxy {
         });
     }
 
-    /// Accepts nothing more and waits until what has begun is finished, or the time is over; answers
-    /// with what was broken off.
+    /// Accepts nothing more and waits until what has begun is finished, or the time is over, here and in processes that
+    /// this one has replaced; answers with what was broken off.
     pub(crate) async fn stop(&self, limit: Duration, succeeded: bool) -> Open {
         self.names.close();
         self.leave(Leave { deadline: Instant::now() + limit, succeeded });
@@ -281,14 +269,19 @@ impl Proxy {
             tokio::time::sleep(limit).await;
             self.status().await.open
         };
-        tokio::select! {
-            biased;
-            () = self.workers_ended() => Open::default(),
-            open = still_open => {
-                self.workers_ended().await;
-                open
+        let here = async {
+            tokio::select! {
+                biased;
+                () = self.workers_ended() => Open::default(),
+                open = still_open => {
+                    self.workers_ended().await;
+                    open
+                }
             }
-        }
+        };
+        let (mut open, before) = tokio::join!(here, self.predecessors.shutdown(limit));
+        open += before;
+        open
     }
 
     /// Ends the process.
@@ -318,25 +311,50 @@ impl Proxy {
         }
     }
 
-    /// From now on tables and drains concern the process before as well.
-    pub(crate) fn succeed(&self, predecessor: PredecessorHandle) {
-        *self.predecessor.borrow_mut() = Some(predecessor);
+    /// From now on tables and drains concern a process before as well.
+    pub(crate) fn succeed(&self, predecessor: Rc<Predecessor>) {
+        self.predecessors.add(predecessor);
     }
 
-    /// Forgets the process before when it has ended; `None` where it is gone already.
-    pub(crate) fn outlive(self: &Rc<Self>, predecessor: Option<Predecessor>) {
+    /// Forgets a process before when it has ended; without a line to it, it is gone already.
+    pub(crate) fn outlive(self: &Rc<Self>, predecessor: Rc<Predecessor>, line: Option<Lifeline>) {
         let this = self.clone();
         tokio::task::spawn_local(async move {
-            if let Some(predecessor) = predecessor {
-                predecessor.ended().await;
+            if let Some(line) = line {
+                line.ended().await;
             }
-            this.predecessor.borrow_mut().take();
+            this.predecessors.remove(&predecessor);
         });
     }
 
-    async fn put_in_force(&self, current: &mut Table, table: RouteTable) -> Result<()> {
+    /// Waits no longer for those before that do not answer. One that moves again has the table in force before anything
+    /// else is asked of it.
+    fn set_stuck_aside(self: &Rc<Self>) {
+        for stuck in self.predecessors.take_stuck() {
+            tracing::warn!("a proxy before this one does not answer; it is not waited for");
+            let this = self.clone();
+            tokio::task::spawn_local(async move {
+                if stuck.moves_again().await && !this.handing_over.get() {
+                    let current = this.table.lock().await;
+                    stuck.follow(&current.published.table).await;
+                    this.succeed(stuck);
+                }
+            });
+        }
+    }
+
+    /// Brings a table to every thread, and to the processes before at the same time: one of those that is stuck keeps
+    /// nobody here waiting.
+    async fn put_in_force(self: &Rc<Self>, current: &mut Table, table: RouteTable) -> Result<()> {
         let before = &current.published.tallies;
         let published = Arc::new(Published::new(table, &current.loads, before, self.workers.len()));
+        let (here, ()) =
+            tokio::join!(self.route(current, &published), self.predecessors.follow(&published.table));
+        self.set_stuck_aside();
+        here
+    }
+
+    async fn route(&self, current: &mut Table, published: &Arc<Published>) -> Result<()> {
         current.read.retain(|service, _| published.tallies.contains_key(service));
         current.loads.extend(published.loads.iter().map(|(backend, load)| (backend.clone(), load.clone())));
         self.names.follow(&published.table.zones);
@@ -358,7 +376,7 @@ impl Proxy {
         // had just begun would be counted where nobody looks, and its instance stopped under it.
         let kept = &published.loads;
         current.loads.retain(|backend, load| kept.contains_key(backend) || load.open().total() > 0);
-        current.published = published;
+        current.published = published.clone();
         Ok(())
     }
 

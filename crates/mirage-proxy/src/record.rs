@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mirage_core::RouteTable;
 use mirage_core::fault::point_io;
@@ -61,8 +61,9 @@ impl ProxyRecord {
         }
     }
 
-    pub(crate) fn write(&self, run: &Path) -> io::Result<()> {
-        replace(run, RECORD, &serde_json::to_vec(self)?)
+    /// Writes it beside its place. What can fail for want of space has been done then.
+    pub(crate) fn draft(&self, run: &Path) -> io::Result<Draft> {
+        draft(run, RECORD, &serde_json::to_vec(self)?)
     }
 }
 
@@ -106,23 +107,37 @@ fn boot() -> String {
 
 /// Keeps the table for the next start.
 pub(crate) fn write_routes(run: &Path, table: &RouteTable) -> io::Result<()> {
-    replace(run, ROUTES, &serde_json::to_vec(&Kept { boot: boot(), table })?)
+    let draft = draft(run, ROUTES, &serde_json::to_vec(&Kept { boot: boot(), table })?)?;
+    point_io("proxy/name")?;
+    draft.put_in_place()
 }
 
-/// Writes a file beside its place and moves it there. Not synced to disk: after a crash of the
-/// machine no instance in it is left anyway.
-fn replace(run: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+/// A file that was written beside its place. Dropped before it has come there, it is removed.
+pub(crate) struct Draft {
+    temporary: PathBuf,
+    place: PathBuf,
+}
+
+impl Draft {
+    /// Moves it to its place. Not synced to disk: after a crash of the machine no instance in it is left anyway.
+    pub(crate) fn put_in_place(self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.place)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn draft(run: &Path, name: &str, content: &[u8]) -> io::Result<Draft> {
     let temporary = run.join(format!(".{name}.{}", std::process::id()));
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    let written = file
-        .write_all(content)
-        .and_then(|()| point_io("proxy/name"))
-        .and_then(|()| fs::rename(&temporary, run.join(name)));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    let draft = Draft { temporary, place: run.join(name) };
+    file.write_all(content)?;
+    Ok(draft)
 }
 
 fn start_ticks(pid: u32) -> Option<u64> {
@@ -140,7 +155,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         assert_eq!(ProxyRecord::read(run.path()), None);
         let record = ProxyRecord::of_this_process(vec!["127.0.0.1:8080".parse().unwrap()], Vec::new());
-        record.write(run.path()).unwrap();
+        record.draft(run.path()).unwrap().put_in_place().unwrap();
         let read = ProxyRecord::read(run.path()).unwrap();
         assert_eq!(read, record);
         assert!(read.is_alive());

@@ -11,10 +11,10 @@ use std::thread::available_parallelism;
 use mirage_core::{Code, Error, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{MOST_WORKERS, ProxyConfig};
-use crate::control::{self, ControlSocket, InheritedSocket, SocketUse, Succession};
+use crate::control::{self, ControlSocket, InheritedSocket, Predecessor, SocketUse, Succession};
 use crate::names::Names;
 use crate::proxy::{Parts, Proxy};
 use crate::record::{self, ProxyRecord};
@@ -43,11 +43,11 @@ pub fn run(config: ProxyConfig) -> Result<()> {
         .build_local(LocalOptions::default())
         .map_err(|error| Error::internal("start the proxy", error))?;
     runtime.block_on(async {
+        let signals = Signals::watch()?;
         let (proxy, _socket) = start(config).await?;
-        let terminated = terminated(&proxy)?;
         tokio::select! {
             () = proxy.until_ended() => Ok(()),
-            () = terminated => Ok(()),
+            () = terminated(&proxy, signals) => Ok(()),
             () = proxy.a_worker_died() => {
                 Err(Error::internal("keep the proxy running", anyhow::anyhow!("a worker thread has ended")))
             }
@@ -55,19 +55,26 @@ pub fn run(config: ProxyConfig) -> Result<()> {
     })
 }
 
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn watch() -> Result<Self> {
+        let watch = |kind| signal(kind).map_err(|error| Error::internal("watch for signals", error));
+        Ok(Self { terminate: watch(SignalKind::terminate())?, interrupt: watch(SignalKind::interrupt())? })
+    }
+}
+
 /// Waits for a signal to end, and then for what has begun.
-fn terminated(proxy: &Rc<Proxy>) -> Result<impl Future<Output = ()>> {
-    let cannot = |error| Error::internal("watch for signals", error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-    let proxy = proxy.clone();
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        proxy.stop(std::time::Duration::from_secs(10), false).await;
-    })
+async fn terminated(proxy: &Proxy, mut signals: Signals) {
+    tokio::select! {
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+    }
+    proxy.stop(std::time::Duration::from_secs(10), false).await;
 }
 
 /// Whether a proxy could listen at this address, for whoever is about to start one: a sentence now
@@ -84,7 +91,7 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     let folder = |error| unusable(&config, error);
     DirBuilder::new().recursive(true).mode(0o700).create(&config.run).map_err(folder)?;
     let files = raise_file_limit();
-    let mut succession = control::take_over(&config.run).await?;
+    let (mut succession, others) = control::take_over(&config.run).await?;
     let inherited = succession.as_mut().map(|it| std::mem::take(&mut it.sockets)).unwrap_or_default();
     let table = succession.as_ref().map_or_else(|| record::read_routes(&config.run), |it| it.table.clone());
 
@@ -112,29 +119,36 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
         listeners: copies(&listeners)?,
     });
     proxy.follow(table).await?;
-    proxy.listen(shares(listeners, count));
-    tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
-    ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true))
-        .write(&config.run)
-        .map_err(folder)?;
-    if let Some(succession) = &succession {
-        proxy.succeed(succession.asked());
+    let record = ProxyRecord::of_this_process(proxy.addresses(false), proxy.addresses(true));
+    let record = record.draft(&config.run).map_err(folder)?;
+    let before = succession.as_ref().map(|it| Predecessor::new(&config.run, &it.socket));
+    before.iter().for_each(|before| proxy.succeed(before.clone()));
+    for other in others {
+        let lingers = Predecessor::new(&config.run, &other.name);
+        proxy.succeed(lingers.clone());
+        proxy.outlive(lingers, Some(other.line));
     }
     socket.take_charge().map_err(folder)?;
-    if let Some(succession) = succession {
-        relieve(&proxy, succession).await;
+    // Nothing fails from here on: whoever is accepted has to be answered, and the process before is about to end.
+    if let Err(error) = record.put_in_place() {
+        tracing::warn!(%error, "the record of the process stays that of another one");
+    }
+    tokio::task::spawn_local(control::serve(proxy.clone(), inbox));
+    proxy.listen(shares(listeners, count));
+    if let (Some(succession), Some(before)) = (succession, before) {
+        relieve(&proxy, succession, before).await;
     }
     tracing::info!(listen = ?proxy.addresses(false), tls = ?proxy.addresses(true), run = %config.run.display(), "the proxy serves");
     Ok((proxy, socket))
 }
 
 /// Tells the process before to accept nothing more. If it does not hear that, it has just ended.
-async fn relieve(proxy: &Rc<Proxy>, succession: Succession) {
-    let predecessor = succession.retire_predecessor().await;
-    if let Err(error) = &predecessor {
+async fn relieve(proxy: &Rc<Proxy>, succession: Succession, before: Rc<Predecessor>) {
+    let line = succession.retire_predecessor().await;
+    if let Err(error) = &line {
         tracing::warn!(?error, "the proxy before this one is gone");
     }
-    proxy.outlive(predecessor.ok());
+    proxy.outlive(before, line.ok());
 }
 
 /// Deals the listeners out to the workers.

@@ -101,7 +101,11 @@ mod tests {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("bin")).unwrap();
         fs::create_dir_all(at("proc/self")).unwrap();
-        fs::copy("/proc/self/exe", at("bin/sh")).unwrap();
+        // The head of a program of this machine, without the segments that name its loader (`e_phnum`).
+        let mut program = fs::read("/proc/self/exe").unwrap();
+        program.truncate(64);
+        program[56..58].fill(0);
+        fs::write(at("bin/sh"), program).unwrap();
         for (name, text) in
             [("bin/one", "#!/bin/sh -e\n"), ("bin/two", "#!/bin/one x\n"), ("bin/evil", "#!/proc/self/exe\n")]
         {
@@ -112,11 +116,9 @@ mod tests {
         }
         let inside = Inside::open(folder.path()).unwrap();
         let opened = |name: &str| open(&inside, &words(&[name, "a", "b"]), "/bin", Path::new("/"));
-        // What the kernel would do with the loader of a real program does not matter here.
-        if let Ok(program) = opened("two") {
-            assert_eq!(program.path, Path::new("/bin/sh"));
-            assert_eq!(program.arguments, words(&["/bin/sh", "-e", "/bin/one", "x", "/bin/two", "a", "b"]));
-        }
+        let program = opened("two").unwrap();
+        assert_eq!(program.path, Path::new("/bin/sh"));
+        assert_eq!(program.arguments, words(&["/bin/sh", "-e", "/bin/one", "x", "/bin/two", "a", "b"]));
         symlink("/proc/self/exe", at("bin/link")).unwrap();
         for name in ["evil", "link", "/proc/self/exe", "none"] {
             assert!(opened(name).is_err(), "{name}");

@@ -88,10 +88,6 @@ impl ProxyHandle {
         }
     }
 
-    pub(super) async fn follow(&self, table: &RouteTable) -> Result<()> {
-        self.call(&Command::Follow { table: table.clone() }, PROMPT).await.and_then(done)
-    }
-
     async fn publish_as(&self, table: &RouteTable, new_epoch: bool) -> Result<()> {
         self.insist(&Command::Publish { table: table.clone(), new_epoch }).await
     }
@@ -109,7 +105,7 @@ impl ProxyHandle {
         }
     }
 
-    async fn call(&self, command: &Command, limit: Duration) -> Result<Reply> {
+    pub(super) async fn call(&self, command: &Command, limit: Duration) -> Result<Reply> {
         let reply = timeout(limit, self.exchange(command)).await.map_err(|_| {
             Error::new(
                 Code::DeadlineExceeded,
@@ -203,6 +199,6 @@ fn surprised(reply: &Reply) -> Error {
     Error::internal("understand the proxy", anyhow::anyhow!("unexpected answer {reply:?}"))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -40,6 +40,7 @@ impl ControlSocket {
         // Nobody can connect before `listen`.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listen(&descriptor, Backlog::new(64)?)?;
+        symlink(&this.name, this.link())?;
         Ok((this, UnixListener::from_std(descriptor.into())?))
     }
 
@@ -48,11 +49,14 @@ impl ControlSocket {
         self.run.join(&self.name)
     }
 
-    /// Becomes the one that is asked when the proxy is.
+    /// Becomes the one that is asked when the proxy is. Takes no space, so that it works where there is none left.
     pub(crate) fn take_charge(&self) -> io::Result<()> {
-        let temporary = self.run.join(format!("{}.link", self.name));
-        symlink(&self.name, &temporary)?;
-        fs::rename(&temporary, self.run.join(SOCKET))
+        fs::rename(self.link(), self.run.join(SOCKET))
+    }
+
+    /// The link that leads to this process, before it is in its place.
+    fn link(&self) -> PathBuf {
+        self.run.join(format!("{}.link", self.name))
     }
 
     fn is_in_charge(&self) -> bool {
@@ -66,6 +70,7 @@ impl Drop for ControlSocket {
             let _ = fs::remove_file(self.run.join(SOCKET));
             let _ = fs::remove_file(self.run.join(crate::record::RECORD));
         }
+        let _ = fs::remove_file(self.link());
         let _ = fs::remove_file(self.path());
     }
 }
@@ -154,10 +159,10 @@ async fn obey(proxy: &Rc<Proxy>, command: Command, hand_over: &mut Option<HandOv
             *hand_over = Some(started);
             Ok(Reply::HandingOver { inheritance })
         }
-        Command::Retire => match hand_over.take() {
+        Command::Retire { adopts } => match hand_over.take() {
             Some(started) => {
                 started.finish();
-                proxy.retire();
+                proxy.retire(adopts);
                 Ok(Reply::Done)
             }
             None => Err(Error::new(Code::Conflict, "nothing has been handed over")),

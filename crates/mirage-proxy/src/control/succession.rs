@@ -4,21 +4,20 @@
 //! the connections in its queue with it, even where another one on the same address goes on
 //! (`SO_REUSEPORT`); one that is handed over is never closed, so nothing is refused or reset.
 
+use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use mirage_core::port::Router;
-use mirage_core::{CertificateSet, Code, Error, InstanceId, ProcessTraffic, Result, RouteTable, TrafficMark};
+use mirage_core::{CertificateSet, Code, Error, Result, RouteTable};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::client::ProxyHandle;
 use super::descriptors;
+use super::predecessors::{self, Lifeline, Other};
 use super::wire::{Command, Inheritance, InheritedSocket, LONGEST_LINE, Reply};
-use crate::load::Open;
 use crate::record::SOCKET;
 
 /// How long each step of a take-over may take.
@@ -29,24 +28,33 @@ pub(crate) struct Succession {
     pub(crate) sockets: Vec<InheritedSocket>,
     pub(crate) table: RouteTable,
     pub(crate) certificates: CertificateSet,
-    line: Line,
-    socket: PathBuf,
-}
-
-/// A process that was replaced and finishes what it has begun.
-pub(crate) struct Predecessor {
+    /// The name of the socket of the process before.
+    pub(crate) socket: String,
     line: Line,
 }
 
+/// What is said to a process, and what it answers.
 struct Line(BufReader<UnixStream>);
 
-/// Asks a running proxy for its sockets and its table; `None` where none is running.
-pub(crate) async fn take_over(run: &Path) -> Result<Option<Succession>> {
-    let stream = match UnixStream::connect(run.join(SOCKET)).await {
-        Ok(stream) => stream,
-        Err(error) if is_absent(&error) => return Ok(None),
+/// Asks a running proxy for its sockets and its table, `None` where none is running; and which processes still finish
+/// what they began before that one.
+pub(crate) async fn take_over(run: &Path) -> Result<(Option<Succession>, Vec<Other>)> {
+    let in_charge = fs::read_link(run.join(SOCKET)).unwrap_or_default();
+    let mut others = predecessors::others(run, in_charge.to_str()).await;
+    let succession = match UnixStream::connect(run.join(SOCKET)).await {
+        Ok(stream) => Some(succeed(stream).await?),
+        Err(error) if is_absent(&error) => match others.iter().position(|other| !other.has_retired()) {
+            // Its successor died before it had told it to retire.
+            Some(at) => Some(succeed(others.swap_remove(at).line.0).await?),
+            None => None,
+        },
         Err(error) => return Err(refused(error)),
     };
+    others.retain(Other::has_retired);
+    Ok((succession, others))
+}
+
+async fn succeed(stream: UnixStream) -> Result<Succession> {
     let mut line = Line(BufReader::new(stream));
     let inheritance = match line.ask(&Command::HandOver).await.map_err(refused)? {
         Reply::HandingOver { inheritance } => inheritance,
@@ -54,54 +62,17 @@ pub(crate) async fn take_over(run: &Path) -> Result<Option<Succession>> {
         other => return Err(refused(io::Error::other(format!("unexpected answer {other:?}")))),
     };
     let sockets = line.receive(&inheritance).await.map_err(refused)?;
-    let socket = run.join(&inheritance.socket);
-    let Inheritance { table, certificates, .. } = inheritance;
-    Ok(Some(Succession { sockets, table, certificates: certificates.into(), line, socket }))
+    let Inheritance { table, certificates, socket, .. } = inheritance;
+    Ok(Succession { sockets, table, certificates: certificates.into(), socket, line })
 }
 
 impl Succession {
-    /// A handle on the process before, beside the line to it.
-    pub(crate) fn asked(&self) -> PredecessorHandle {
-        PredecessorHandle(ProxyHandle::at(self.socket.clone()))
-    }
-
     /// Tells the process before that everything it accepted until now was its last.
-    pub(crate) async fn retire_predecessor(mut self) -> Result<Predecessor> {
-        match self.line.ask(&Command::Retire).await.map_err(refused)? {
-            Reply::Done => Ok(Predecessor { line: self.line }),
+    pub(crate) async fn retire_predecessor(mut self) -> Result<Lifeline> {
+        match self.line.ask(&Command::Retire { adopts: true }).await.map_err(refused)? {
+            Reply::Done => Ok(Lifeline(self.line.0.into_inner())),
             other => Err(refused(io::Error::other(format!("unexpected answer {other:?}")))),
         }
-    }
-}
-
-impl Predecessor {
-    /// Waits until the process has ended.
-    pub(crate) async fn ended(mut self) {
-        let mut rest = Vec::new();
-        let _ = (&mut self.line.0).take(1024).read_to_end(&mut rest).await;
-    }
-}
-
-/// What a process that was replaced can still be asked.
-#[derive(Clone)]
-pub(crate) struct PredecessorHandle(ProxyHandle);
-
-impl PredecessorHandle {
-    /// Lets the requests on connections that it still has follow a new table.
-    pub(crate) async fn follow(&self, table: &RouteTable) {
-        if let Err(error) = self.0.follow(table).await {
-            tracing::debug!(?error, "the proxy before this one did not take the new table");
-        }
-    }
-
-    /// Waits for the requests that it still has open; none where it has ended.
-    pub(crate) async fn drain(&self, instance: InstanceId, limit: Duration) -> Open {
-        self.0.drain_open(instance, limit).await.unwrap_or_default()
-    }
-
-    /// What it has counted; nothing where it has ended.
-    pub(crate) async fn traffic(&self, after: &[TrafficMark]) -> Vec<ProcessTraffic> {
-        self.0.traffic(after).await.unwrap_or_default()
     }
 }
 

@@ -35,8 +35,11 @@ pub(super) enum Command {
     HandOver,
     /// Second step: send the sockets.
     Sockets,
-    /// Third step: leave the rest to the successor.
-    Retire,
+    /// Third step: leave the rest to the successor; also the processes before, where it `adopts` them.
+    Retire {
+        #[serde(default)]
+        adopts: bool,
+    },
 }
 
 /// What the proxy answers.

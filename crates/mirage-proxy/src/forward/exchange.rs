@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::body::ProxyBody;
 use super::failure::Failure;
@@ -43,8 +44,7 @@ pub(super) async fn forward(
 ) -> Answered {
     let (parts, body) = request.into_parts();
     let (upload, progress) = Upload::of(body, &destination.service);
-    let exchange =
-        Exchange { worker: &seat.worker, service: &destination.service, host: &destination.host, progress };
+    let exchange = Exchange { worker: &seat.worker, destination, service: &destination.service, progress };
     let mut about_client = Cow::Borrowed(&destination.about_client[..]);
     if upgrade.is_some() {
         about_client.to_mut().extend_from_slice(Upgrade::FIELD);
@@ -76,8 +76,8 @@ pub(super) async fn forward(
 /// A request that is being passed on.
 pub(super) struct Exchange<'a> {
     pub(super) worker: &'a Worker,
+    pub(super) destination: &'a Destination,
     pub(super) service: &'a Rc<RoutedService>,
-    pub(super) host: &'a HeaderValue,
     pub(super) progress: Option<Rc<Progress>>,
 }
 
@@ -121,26 +121,41 @@ impl Exchange<'_> {
         let rested = if repeatable { u32::MAX } else { FRESH_BEATS };
         let mut tried = Vec::new();
         loop {
-            let in_flight = self.pick(&tried)?;
+            let in_flight = self.pick(&tried).await?;
             let pool = in_flight.pool();
             if pooled && let Some(connection) = pool.take(self.worker.beat(), rested) {
                 return Ok((in_flight, connection, true));
             }
             match self.dial(pool).await {
                 Ok(stream) => return Ok((in_flight, Http1::new(stream, self.limits()), false)),
-                Err(failure) => self.pass_over(&in_flight, &mut tried, failure)?,
+                Err(failure) => self.pass_over(in_flight, &mut tried, failure)?,
             }
         }
     }
 
-    /// Chooses a backend and counts the request, without a pause in between: a drain misses nothing.
-    pub(super) fn pick(&self, tried: &[Rc<Pool>]) -> Result<InFlight, Failure> {
-        let pool = self.answering(tried).pick(self.worker.beat(), tried);
-        let pool = pool.ok_or_else(|| match tried {
-            [] => Failure::NoBackend(self.service.name.clone()),
-            _ => Failure::Unreachable(self.service.name.clone()),
-        })?;
-        Ok(InFlight::begin(pool, Kind::Request))
+    /// Chooses a backend and counts the request, without a pause in between: a drain misses nothing. Waits where the
+    /// service has no instance now and is to have one soon.
+    pub(super) async fn pick(&self, tried: &[Rc<Pool>]) -> Result<InFlight, Failure> {
+        loop {
+            let service = self.answering(tried);
+            if let Some(pool) = service.pick(self.worker.beat(), tried) {
+                return Ok(InFlight::begin(pool, Kind::Request));
+            }
+            let left = self.hold_left(&service);
+            if left.is_zero() || timeout(left, self.worker.table_changed()).await.is_err() {
+                let name = self.service.name.clone();
+                let is_there = service.has_backend();
+                return Err(if is_there { Failure::Unreachable(name) } else { Failure::NoBackend(name) });
+            }
+        }
+    }
+
+    /// How long the request may still wait for an instance.
+    fn hold_left(&self, service: &RoutedService) -> Duration {
+        match service.has_backend() {
+            true => Duration::ZERO,
+            false => service.hold.saturating_sub(self.destination.begun.elapsed()),
+        }
     }
 
     /// Opens a connection, unless the backend leaves the table meanwhile: one whose machine side is gone does not
@@ -154,19 +169,20 @@ impl Exchange<'_> {
         }
     }
 
-    /// Who answers: as it was when the request came, and where that failed as it is now.
+    /// Who answers: as it was when the request came, and where that failed or is over as it is now.
     fn answering(&self, tried: &[Rc<Pool>]) -> Rc<RoutedService> {
-        let now = || self.worker.routes().find(host::name(self.host).ok()?);
-        match tried {
-            [] => self.service.clone(),
-            _ => now().unwrap_or_else(|| self.service.clone()),
+        if tried.is_empty() && self.service.has_backend() {
+            return self.service.clone();
         }
+        let now = || self.worker.routes().find(host::name(&self.destination.host).ok()?);
+        now().unwrap_or_else(|| self.service.clone())
     }
 
-    /// Notes a backend that did not take the connection; an error when that was the last try.
+    /// Notes a backend that did not take the connection; an error when that was the last try. The request is counted
+    /// there no longer: while it waits for another instance, the drain of this one does not wait for it.
     pub(super) fn pass_over(
         &self,
-        in_flight: &InFlight,
+        in_flight: InFlight,
         tried: &mut Vec<Rc<Pool>>,
         error: ConnectError,
     ) -> Result<(), Failure> {
@@ -174,7 +190,10 @@ impl Exchange<'_> {
         pool.avoid(self.worker.beat());
         tried.push(pool.clone());
         tracing::debug!(%error, service = self.service.name, address = %pool.backend.address, "no connection");
-        if tried.len() < BACKENDS_TRIED && self.answering(tried).pick(self.worker.beat(), tried).is_some() {
+        let service = self.answering(tried);
+        let another =
+            || service.pick(self.worker.beat(), tried).is_some() || !self.hold_left(&service).is_zero();
+        if tried.len() < BACKENDS_TRIED && another() {
             return Ok(());
         }
         let name = self.service.name.clone();

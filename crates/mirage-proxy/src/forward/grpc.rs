@@ -31,8 +31,7 @@ pub(super) async fn forward(
     if !destination.about_client.is_empty() {
         request.headers_mut().extend(seat.client.origin.fields(&destination.host));
     }
-    let exchange =
-        Exchange { worker: &seat.worker, service: &destination.service, host: &destination.host, progress };
+    let exchange = Exchange { worker: &seat.worker, destination, service: &destination.service, progress };
     match run(&exchange, request).await {
         Ok((response, in_flight)) => Ok(response.map(|body| ProxyBody::http2(body, in_flight, busy))),
         Err(failure) => Err((failure, busy)),
@@ -64,7 +63,7 @@ async fn run(
 async fn sender(exchange: &Exchange<'_>) -> Result<(InFlight, Http2Sender), Failure> {
     let mut tried = Vec::new();
     loop {
-        let in_flight = exchange.pick(&tried)?;
+        let in_flight = exchange.pick(&tried).await?;
         let pool = in_flight.pool();
         if let Some(sender) = pool.http2() {
             return Ok((in_flight, sender));
@@ -74,7 +73,7 @@ async fn sender(exchange: &Exchange<'_>) -> Result<(InFlight, Http2Sender), Fail
                 let opened = pool.open_http2(stream, exchange.limits()).await;
                 return opened.map(|sender| (in_flight, sender)).map_err(|_| exchange.broken());
             }
-            Err(failure) => exchange.pass_over(&in_flight, &mut tried, failure)?,
+            Err(failure) => exchange.pass_over(in_flight, &mut tried, failure)?,
         }
     }
 }

@@ -39,9 +39,8 @@ pub(crate) async fn handle(
     let version = request.version();
     let busy = Busy::begin(seat.clone());
     let upgrade = upgrade::wanted(&mut request);
-    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some()) {
+    let (service, answered) = match prepare(&seat, &mut request, upgrade.is_some(), begun) {
         Ok(destination) => {
-            let destination = held(&seat, destination).await;
             let answered = match format {
                 Format::Grpc => grpc::forward(&seat, &destination, request, busy).await,
                 _ => exchange::forward(&seat, &destination, request, upgrade, busy).await,
@@ -49,7 +48,7 @@ pub(crate) async fn handle(
             (Some(destination.service), answered)
         }
         Err(Declined::Failed(failure)) => (None, Err((failure, busy))),
-        Err(Declined::Answered(own)) => (None, Ok(own.respond(busy))),
+        Err(Declined::Answered(own, service)) => (service, Ok(own.respond(busy))),
     };
     let own = answered.is_err();
     let status = match &answered {
@@ -59,7 +58,8 @@ pub(crate) async fn handle(
     };
     match service {
         Some(service) => service.count(status, begun.elapsed(), own),
-        None => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+        None if own => drop(seat.worker.stats.unrouted.fetch_add(1, Relaxed)),
+        None => {}
     }
     let mut response = answered.unwrap_or_else(|(failure, busy)| failure.respond(format, busy));
     if version < Version::HTTP_2
@@ -80,37 +80,15 @@ struct Destination {
     host: HeaderValue,
     /// Fields about the client, as HTTP/1 writes them.
     about_client: Bytes,
-}
-
-/// Waits where the service has no instance now and is to have one soon. Nothing happens between the end of this
-/// and the choice of a backend, so a drain misses nothing.
-async fn held(seat: &Seat, destination: Destination) -> Destination {
-    let hold = destination.service.hold;
-    if hold.is_zero() || destination.service.has_backend() {
-        return destination;
-    }
-    let worker = &seat.worker;
-    let somebody = async {
-        loop {
-            let changed = worker.table_changed();
-            let name = host::name(&destination.host).ok()?;
-            let service = worker.routes().find(name)?;
-            if service.has_backend() {
-                return Some(service);
-            }
-            changed.await;
-        }
-    };
-    match tokio::time::timeout(hold, somebody).await {
-        Ok(Some(service)) => Destination { service, ..destination },
-        _ => destination,
-    }
+    /// When the request came.
+    begun: Instant,
 }
 
 /// Why a request is not passed on.
 enum Declined {
     Failed(Failure),
-    Answered(OwnAnswer),
+    /// By the proxy, for this service if for any.
+    Answered(OwnAnswer, Option<Rc<RoutedService>>),
 }
 
 impl From<Failure> for Declined {
@@ -120,7 +98,12 @@ impl From<Failure> for Declined {
 }
 
 /// Finds the service and makes the head of the request fit for a backend.
-fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Result<Destination, Declined> {
+fn prepare(
+    seat: &Seat,
+    request: &mut Request<Incoming>,
+    is_upgrade: bool,
+    begun: Instant,
+) -> Result<Destination, Declined> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
         return Err(Failure::Method.into());
     }
@@ -128,7 +111,7 @@ fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Re
     let name = host::name(&host)?;
     let found = seat.worker.routes().find(name);
     if let Some(answer) = OwnAnswer::of(seat, request, name, &host, found.as_deref()) {
-        return Err(Declined::Answered(answer));
+        return Err(Declined::Answered(answer, found));
     }
     let Some(service) = found else {
         return Err(Failure::UnknownHost(name.to_owned()).into());
@@ -136,5 +119,5 @@ fn prepare(seat: &Seat, request: &mut Request<Incoming>, is_upgrade: bool) -> Re
     let origin = &seat.client.origin;
     let is_said = headers::to_backend(request, origin, &host, is_upgrade)?;
     let about_client = if is_said { Bytes::new() } else { origin.written(&host) };
-    Ok(Destination { service, host, about_client })
+    Ok(Destination { service, host, about_client, begun })
 }

@@ -85,10 +85,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Direction<R, W> {
         }
     }
 
-    /// Closes, between two frames. Nothing may follow a close frame, so what the other side still says, from
-    /// `passed` on, is only heard for the close frame with which it answers.
+    /// Closes, between two frames. Nothing may follow a close frame, not even another one, so what the other side still
+    /// says, from `passed` on, is only heard for the close frame with which it answers.
     async fn part(&mut self, close: &[u8], buffer: &mut BytesMut, passed: usize) -> io::Result<()> {
-        self.to.write_all(close).await?;
+        if !self.frames.closed {
+            self.to.write_all(close).await?;
+        }
         self.frames.follow(&buffer[passed..], false);
         let answer = async {
             while !self.frames.closed {
@@ -220,6 +222,29 @@ mod tests {
             let mut rest = Vec::new();
             client_reads.read_to_end(&mut rest).await.unwrap();
             assert!(rest.is_empty());
+        };
+        let (carried, ()) = tokio::join!(carry(proxy_client, proxy_backend, BytesMut::new(), &load), story);
+        carried.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_has_closed_already_does_not_close_again() {
+        let load = Load::new(1);
+        let (mut client, proxy_client) = tokio::io::duplex(1024);
+        let (mut backend, proxy_backend) = tokio::io::duplex(1024);
+        let story = async {
+            client.write_all(TO_BACKEND).await.unwrap();
+            let mut told = vec![0; TO_BACKEND.len()];
+            backend.read_exact(&mut told).await.unwrap();
+            load.say_goodbye();
+            let mut answer = Vec::new();
+            client.read_exact(&mut told[..TO_CLIENT.len()]).await.unwrap();
+            assert_eq!(told[..TO_CLIENT.len()], *TO_CLIENT, "the answer that it waits for");
+            backend.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.is_empty(), "{answer:?}");
+            backend.write_all(TO_CLIENT).await.unwrap();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.is_empty(), "{answer:?}");
         };
         let (carried, ()) = tokio::join!(carry(proxy_client, proxy_backend, BytesMut::new(), &load), story);
         carried.unwrap();

@@ -248,15 +248,20 @@ async fn a_request_is_held_no_longer_than_the_table_says() {
     assert_eq!(bed.get(HOST, "/").await.status, 404);
 }
 
-#[tokio::test]
-async fn a_request_leaves_an_instance_that_does_not_even_refuse_as_soon_as_another_has_its_place() {
-    let bed = Bed::start_with(|config| config.limits.connect_time = PATIENCE * 10).await;
+/// A listener that takes no connection and refuses none, and what keeps it so.
+fn deaf() -> (Backend, impl Sized) {
     // A queue of connections that is full answers nothing.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     nix::sys::socket::listen(&deaf, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
     let address = deaf.local_addr().unwrap();
-    let _queued = std::net::TcpStream::connect(address).unwrap();
-    bed.deploy(1, &[backend(address)]).await;
+    let queued = std::net::TcpStream::connect(address).unwrap();
+    (backend(address), (deaf, queued))
+}
+#[tokio::test]
+async fn a_request_leaves_an_instance_that_does_not_even_refuse_as_soon_as_another_has_its_place() {
+    let bed = Bed::start_with(|config| config.limits.connect_time = PATIENCE * 10).await;
+    let (old, _deaf) = deaf();
+    bed.deploy(1, &[old]).await;
     let mut client = bed.connect().await;
     let asking = tokio::spawn(async move {
         client.send(Request::get("/").header("host", HOST).body(empty()).unwrap()).await
@@ -267,4 +272,36 @@ async fn a_request_leaves_an_instance_that_does_not_even_refuse_as_soon_as_anoth
     let next = Instance::saying("next").await;
     bed.deploy(2, std::slice::from_ref(&next.backend)).await;
     assert_eq!(asking.await.unwrap().text(), "next");
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_to_an_instance_that_goes_waits_for_the_next_where_it_is_held() {
+    let bed = Bed::start_with(|config| config.limits.connect_time = PATIENCE * 10).await;
+    let (old, _deaf) = deaf();
+    let held = |generation, backends: &[Backend]| {
+        let mut table = table(generation, backends);
+        table.routes[0].hold_millis = 60_000;
+        table
+    };
+    bed.handle.publish(&held(1, std::slice::from_ref(&old))).await.unwrap();
+    let mut client = bed.connect().await;
+    let asking = tokio::spawn(async move {
+        client.send(Request::post("/").header("host", HOST).body(full("work")).unwrap()).await
+    });
+    let call = Request::post(super::protocols::target("/pkg.Service/Call"))
+        .header("content-type", "application/grpc")
+        .body(full("work"))
+        .unwrap();
+    let mut caller = super::protocols::http2_client(&bed).await;
+    let calling = tokio::spawn(async move { caller.send_request(call).await.unwrap() });
+    while bed.handle.status().await.unwrap().open.requests < 2 {
+        tokio::task::yield_now().await;
+    }
+    bed.handle.publish(&held(2, &[])).await.unwrap();
+    assert_eq!(bed.handle.drain(old.instance, PATIENCE).await.unwrap(), 0, "nobody is there any more");
+    assert!(!asking.is_finished() && !calling.is_finished());
+    let next = Instance::saying("next").await;
+    bed.handle.publish(&held(3, std::slice::from_ref(&next.backend))).await.unwrap();
+    assert_eq!(asking.await.unwrap().text(), "next");
+    assert_eq!(calling.await.unwrap().status(), StatusCode::OK);
 }

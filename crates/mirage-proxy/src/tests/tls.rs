@@ -294,6 +294,18 @@ fn challenge(method: ChallengeMethod, domain: &str) -> Challenge {
 }
 
 #[tokio::test]
+async fn whom_the_proxy_leads_to_https_or_gives_a_proof_has_found_what_was_looked_for() {
+    let (bed, authority, web) = (bed().await, Authority::new(), echo().await);
+    bed.handle.publish(&at_domains(1, &[SHOP], &web)).await.unwrap();
+    bed.handle.install(&authority.set(&[SHOP])).await.unwrap();
+    assert_eq!(bed.get(SHOP, "/").await.status, 308);
+    assert_eq!(bed.get(SHOP, "/.well-known/acme-challenge/x").await.status, 404);
+    let counted = bed.handle.traffic(&[]).await.unwrap();
+    assert_eq!(counted[0].unrouted, 0);
+    assert_eq!(counted[0].services[0].counts.classes, [0, 0, 1, 1, 0]);
+}
+
+#[tokio::test]
 async fn the_path_of_challenges_is_the_proxys_own_on_domains_and_nobody_elses_elsewhere() {
     let (bed, authority) = (bed().await, Authority::new());
     let web = Instance::saying("fine").await;

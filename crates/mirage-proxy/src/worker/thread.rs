@@ -114,11 +114,7 @@ impl Worker {
                 Order::Publish(published, done) => self.follow(&published, done),
                 Order::Listen(listeners) => self.listen(listeners, &seen),
                 Order::Leave(leave) => {
-                    self.clients.tell_all(if leave.succeeded {
-                        ClientOrder::Last
-                    } else {
-                        ClientOrder::Close
-                    });
+                    self.say_goodbye(leave);
                     self.stats.leaving.store(true, Relaxed);
                     let _ = leaving.send(true);
                     return self.leave(leave, inbox).await;
@@ -145,20 +141,27 @@ impl Worker {
         }
     }
 
-    /// Finishes what has begun. Requests on connections that stay for a while follow new tables.
+    fn say_goodbye(&self, leave: Leave) {
+        self.clients.tell_all(if leave.succeeded { ClientOrder::Last } else { ClientOrder::Close });
+    }
+
+    /// Finishes what has begun. Requests on connections that stay for a while follow new tables, and whoever leaves
+    /// may be told to be gone sooner.
     async fn leave(self: Rc<Self>, leave: Leave, mut inbox: mpsc::UnboundedReceiver<Order>) {
         // The accept loops take their last connections first.
         tokio::task::yield_now().await;
-        let gone = timeout_at(leave.deadline, self.clients.all_gone());
-        let mut gone = std::pin::pin!(gone);
+        let mut deadline = leave.deadline;
         loop {
             tokio::select! {
                 biased;
-                _ = &mut gone => return,
-                Some(order) = inbox.recv() => {
-                    if let Order::Publish(published, done) = order {
-                        self.follow(&published, done);
+                _ = timeout_at(deadline, self.clients.all_gone()) => return,
+                Some(order) = inbox.recv() => match order {
+                    Order::Publish(published, done) => self.follow(&published, done),
+                    Order::Leave(sooner) => {
+                        deadline = deadline.min(sooner.deadline);
+                        self.say_goodbye(sooner);
                     }
+                    Order::Listen(_) => {}
                 }
             }
         }

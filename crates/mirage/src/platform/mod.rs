@@ -184,17 +184,10 @@ impl Platform {
         })
     }
 
-    /// Tells a service manager that all is well, for as long as it is: database and proxy answer. Never returns.
+    /// Tells a service manager that this process is well, for as long as it is: its database answers. A proxy that does
+    /// not is started again by this process, and ending it would help nobody. Never returns.
     pub(crate) async fn while_well(&self, manager: &Manager) {
-        let Some(pause) = manager.watchdog else { return std::future::pending().await };
-        loop {
-            match tokio::time::timeout(pause, self.control.ready()).await {
-                Ok(Ok(())) => manager.alive(),
-                Ok(Err(error)) => tracing::error!(?error, "the service manager is not told that all is well"),
-                Err(_) => tracing::error!("the service manager is not told that all is well: no answer"),
-            }
-            tokio::time::sleep(pause).await;
-        }
+        manager.while_well(async || self.control.alive().await).await;
     }
 
     /// Stops deciding. Containers and the proxy go on, and the next start adopts them.

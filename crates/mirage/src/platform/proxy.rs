@@ -25,6 +25,8 @@ use tokio::sync::oneshot;
 
 /// How long a new proxy may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(10);
+/// How often it is begun anew where another proxy came into charge meanwhile.
+const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A proxy that answers, and where it listens.
@@ -96,6 +98,38 @@ pub(crate) async fn start(
     tls: Option<SocketAddr>,
     handed: &[Arc<TcpListener>],
 ) -> Result<Proxy> {
+    let mut tries = 1;
+    loop {
+        match try_to_start(run, listen, tls, handed).await {
+            // One that a control plane before this one had started has taken over meanwhile.
+            Err(Failed { error, overtaken: true }) if tries < TRIES => {
+                tracing::warn!(?error, "another proxy has come; it is looked at anew");
+                tries += 1;
+            }
+            other => return other.map_err(|failed| failed.error),
+        }
+    }
+}
+
+/// Why there is no proxy.
+struct Failed {
+    error: Error,
+    /// Whether another one runs now than when it was looked for.
+    overtaken: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, overtaken: false }
+    }
+}
+
+async fn try_to_start(
+    run: &Path,
+    listen: SocketAddr,
+    tls: Option<SocketAddr>,
+    handed: &[Arc<TcpListener>],
+) -> Result<Proxy, Failed> {
     let handle = ProxyHandle::new(run);
     let running = handle.status().await.ok();
     let suits = running.as_ref().and_then(|status| {
@@ -109,9 +143,12 @@ pub(crate) async fn start(
     {
         return Ok(Proxy { listen, tls, ended: watch(process, None), handle: Arc::new(handle) });
     }
-    // What the proxy that runs has, it hands over; what was handed to this process is open already.
+    // What the proxy that runs has, it hands over, also one whose successor was killed before it was in charge; what was
+    // handed to this process is open already.
+    let hidden = running.is_none() && mirage_proxy::is_inhabited(run).await;
     let held = |address: &SocketAddr| {
-        running.iter().any(|it| it.listen.contains(address) || it.listen_tls.contains(address))
+        hidden
+            || running.iter().any(|it| it.listen.contains(address) || it.listen_tls.contains(address))
             || handed.iter().any(|socket| socket.local_addr().is_ok_and(|bound| bound == *address))
     };
     for address in [Some(listen), tls].into_iter().flatten().filter(|address| !held(address)) {
@@ -126,8 +163,12 @@ pub(crate) async fn start(
     };
     // Nobody would look after it.
     let _ = child.kill().and_then(|()| child.wait());
-    let Some((pid, listen, tls)) = suits else { return Err(error) };
-    let process = hold(&handle, pid).await.map_err(|_| error.clone())?;
+    let now = handle.status().await.ok().map(|status| status.pid);
+    let overtaken = now.is_some() && now != running.map(|status| status.pid);
+    let Some((pid, listen, tls)) = suits.filter(|_| !overtaken) else {
+        return Err(Failed { error, overtaken });
+    };
+    let process = hold(&handle, pid).await.map_err(|_| Failed { error: error.clone(), overtaken: true })?;
     tracing::error!(?error, "the proxy of another version goes on, as no new one could take over");
     Ok(Proxy { listen, tls, ended: watch(process, None), handle: Arc::new(handle) })
 }
@@ -222,7 +263,10 @@ fn spawn(
     // No variable but the one that says what to log: others may be secret, and strangers talk to it.
     command.env_clear().envs(env::read(env::LOG).map(|levels| (env::LOG, levels)));
     command.envs(fault::variables().iter().map(|(name, value)| (name, value)));
-    command.arg0("mirage").arg("proxy").arg("--run").arg(run).arg("--listen").arg(listen.to_string());
+    command.arg0("mirage").arg("proxy").arg("--run").arg(run);
+    for address in addresses(listen, tls, handed) {
+        command.arg("--listen").arg(address.to_string());
+    }
     if let Some(tls) = tls {
         command.arg("--listen-tls").arg(tls.to_string());
     }
@@ -239,6 +283,17 @@ fn spawn(
     command.arg("--sockets-on-stdin").stdin(OwnedFd::from(its)).spawn().map_err(cannot)
 }
 
+/// Where services are to answer without TLS: here, and wherever else a socket for that was handed over.
+fn addresses(listen: SocketAddr, tls: Option<SocketAddr>, handed: &[Arc<TcpListener>]) -> Vec<SocketAddr> {
+    let mut addresses = vec![listen];
+    for address in handed.iter().filter_map(|socket| socket.local_addr().ok()) {
+        if tls != Some(address) && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
 fn not_started(run: &Path, listen: SocketAddr, why: &str) -> Error {
     // Its log would say so, had it found room there.
     if is_full(run) {
@@ -246,4 +301,17 @@ fn not_started(run: &Path, listen: SocketAddr, why: &str) -> Error {
     }
     Error::new(Code::Conflict, format!("the proxy on `{listen}` did not start: {why}"))
         .hint(format!("`{}` says more", run.join("proxy.log").display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_answer_on_every_socket_that_was_handed_over_for_them() {
+        let handed = [(); 3].map(|()| Arc::new(TcpListener::bind("127.0.0.1:0").unwrap()));
+        let [first, second, tls] = handed.each_ref().map(|socket| socket.local_addr().unwrap());
+        assert_eq!(addresses(first, Some(tls), &handed), [first, second]);
+        assert_eq!(addresses(first, None, &[]), [first]);
+    }
 }

@@ -32,12 +32,14 @@ fn no_connection_is_refused_while_the_control_plane_is_restarted() {
         stage.platform.stop_control().unwrap();
         stage.platform.serve().unwrap();
     }
-    for load in load {
-        let (answered, failed) = load.end();
-        // A request that the killed process had accepted is lost with it, one for each time it was killed.
-        let lost = failed.iter().filter(|failure| failure.contains("refused")).count();
-        assert!(answered > 10 && lost == 0, "{answered} answered, {failed:?}");
-    }
+    let [api, services] = load.map(Load::end);
+    // A request that the killed process had accepted is lost with it, one for each time it was killed.
+    let (answered, failed) = api;
+    let lost = failed.iter().filter(|failure| failure.contains("refused")).count();
+    assert!(answered > 10 && lost == 0, "{answered} answered, {failed:?}");
+    // Nobody has touched the proxy.
+    let (answered, failed) = services;
+    assert!(answered > 10 && failed.is_empty(), "{answered} answered, {failed:?}");
     assert_eq!(stage.served("web"), "waited for");
 }
 

@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     r#"{"op":"handOver"}"#,
     r#"{"op":"sockets"}"#,
     r#"{"op":"retire"}"#,
+    r#"{"op":"retire","adopts":true}"#,
 ];
 
 const REPLIES: &[&str] = &[
@@ -51,6 +52,7 @@ fn what_a_newer_one_adds_is_passed_over() {
     let text =
         r#"{"op":"follow","sinceNextYear":1,"table":{"generation":7,"routes":[],"zones":[],"more":[1]}}"#;
     assert!(serde_json::from_str::<Command>(text).is_ok());
+    assert!(serde_json::from_str::<Command>(r#"{"op":"sockets","sinceNextYear":true}"#).is_ok());
     let text = REPLIES[3].replace("\"pid\"", "\"more\":{},\"pid\"");
     assert!(serde_json::from_str::<Reply>(&text).is_ok());
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use mirage_core::{Code, Error, Result};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 /// Where drafts lie, below the data folder.
 const FOLDER: &str = "restoring";
@@ -30,6 +31,12 @@ impl Drafts {
     /// Makes the folder, in place of one that is there.
     pub(super) fn make(data: &Path) -> Result<Self> {
         let folder = data.join(FOLDER);
+        let parts = || PARTS.iter().chain(BESIDE).map(|part| data.join(part));
+        if let Some(mounted) = parts().find(|part| is_mounted(part)) {
+            return Err(in_the_way(&mounted).hint(
+                "unmount it and restore without it, or mount a disk for the whole data folder instead",
+            ));
+        }
         remove(&folder)
             .and_then(|()| DirBuilder::new().mode(0o700).create(&folder))
             .map_err(|cause| broken(&folder, cause))?;
@@ -76,6 +83,10 @@ pub(crate) fn settle(data: &Path) -> Result<bool> {
         }
         other => data.join(other.map_err(|cause| broken(&folder, cause))?.trim()),
     };
+    let mut parts = PARTS.iter().filter(|part| folder.join(part).exists()).map(|part| data.join(part));
+    if let Some(mounted) = parts.find(|part| is_mounted(part)) {
+        return Err(in_the_way(&mounted).hint("unmount it, then start again: the restore is completed then"));
+    }
     let moved = || {
         for part in PARTS.iter().filter(|part| folder.join(part).exists()) {
             // A log that belongs to another database would be written into this one.
@@ -90,6 +101,17 @@ pub(crate) fn settle(data: &Path) -> Result<bool> {
         remove(&folder)
     };
     moved().map_err(|cause| broken(data, cause)).map(|()| true)
+}
+
+/// Whether something is mounted right there: then it cannot be moved.
+fn is_mounted(path: &Path) -> bool {
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+fn in_the_way(mounted: &Path) -> Error {
+    let message = format!("`{}` is a mount of its own, which a restore cannot replace", mounted.display());
+    Error::new(Code::Conflict, message)
 }
 
 /// Brings everything to the disk, then says so.
@@ -223,5 +245,39 @@ mod tests {
             assert!(settle(data.path()).unwrap());
             assert_eq!(seen(data.path()), pairs(AFTER), "broken off after {steps} steps");
         }
+    }
+
+    #[test]
+    fn what_is_mounted_is_in_the_way_before_anything_is_decided_and_named_after_that() {
+        use nix::mount::{MsFlags, mount};
+        use nix::sched::{CloneFlags, unshare};
+
+        let data = tempfile::tempdir().unwrap();
+        let content = data.path().join("content");
+        fs::create_dir(&content).unwrap();
+        let drafts = drafted(data.path());
+        commit(&data.path().join(FOLDER), "aside").unwrap();
+        std::mem::forget(drafts);
+        // Mounts of a thread that has a namespace of its own are gone with it.
+        let seen = std::thread::scope(|scope| {
+            let story = || {
+                unshare(CloneFlags::CLONE_NEWNS).ok()?;
+                let none = None::<&str>;
+                mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).ok()?;
+                // Of the same file system: only its place tells.
+                mount(Some(&content), &content, none, MsFlags::MS_BIND, none).ok()?;
+                Some([settle(data.path()).err(), Drafts::make(data.path()).err()])
+            };
+            scope.spawn(story).join().unwrap()
+        });
+        let Some(seen) = seen else { return println!("skipped: mounts need root") };
+        for (error, hint) in seen.into_iter().zip(["start again", "whole data folder"]) {
+            let error = error.unwrap();
+            assert_eq!(error.code(), Code::Conflict);
+            assert!(error.message().contains("/content` is a mount of its own"), "{}", error.message());
+            assert!(error.next_step().unwrap().contains(hint));
+        }
+        assert!(settle(data.path()).unwrap(), "nothing is mounted there any more");
+        assert_eq!(fs::read_to_string(data.path().join("content/blob")).unwrap(), "new");
     }
 }
