@@ -29,6 +29,9 @@ use crate::sockets::Door;
 use crate::tls::Tls;
 use crate::worker::{Leave, Order, WorkerThread};
 
+/// How long it may take to count what is open at the end.
+const COUNTING: Duration = Duration::from_secs(1);
+
 /// The state of the process, on its control thread.
 pub(crate) struct Proxy {
     run: PathBuf,
@@ -264,10 +267,13 @@ impl Proxy {
     /// this one has replaced; answers with what was broken off.
     pub(crate) async fn stop(&self, limit: Duration, succeeded: bool) -> Open {
         self.names.close();
-        self.leave(Leave { deadline: Instant::now() + limit, succeeded });
+        self.leave(Leave { deadline: Instant::now() + limit + COUNTING, succeeded });
         let still_open = async {
             tokio::time::sleep(limit).await;
-            self.status().await.open
+            // Counted before it is broken off, not while that goes on.
+            let open = self.status().await.open;
+            self.leave(Leave { deadline: Instant::now(), succeeded });
+            open
         };
         let here = async {
             tokio::select! {
