@@ -1,8 +1,9 @@
 //! A collector that takes what it is sent, and some that do worse.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 use std::time::Duration;
 
 use mirage_core::port::TraceSink;
@@ -122,29 +123,36 @@ fn span(name: &str) -> Vec<Span> {
     }]
 }
 
-/// What was logged while this lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged in this thread, which is that of one test and its tasks.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Listens to what is logged. For all tests at once: what a place in the code has to say would be passed over where it
+/// was first come to by a test that does not listen.
+struct Log;
 
 impl Log {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let log = self.clone();
-        let writer = move || log.clone();
-        tracing::subscriber::set_default(
-            tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish(),
-        )
+    fn listen() -> Self {
+        static LISTENING: Once = Once::new();
+        LISTENING.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
+        LOGGED.with_borrow_mut(Vec::clear);
+        Self
     }
 
     /// Lines about the collector.
     fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = LOGGED.with_borrow(|bytes| String::from_utf8(bytes.clone()).unwrap());
         text.lines().filter(|line| line.contains("collector")).map(str::to_owned).collect()
     }
 }
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -187,8 +195,7 @@ async fn a_collector_that_is_overloaded_is_asked_again_and_one_that_refuses_is_n
 
 #[tokio::test]
 async fn each_change_of_a_collector_is_one_line_and_no_collector_holds_the_next_one_up() {
-    let log = Log::default();
-    let _listening = log.listen();
+    let log = Log::listen();
     let bad = [
         Manner::HangsUp,
         Manner::Says("500 Oops"),
@@ -238,8 +245,7 @@ async fn what_waits_at_the_end_is_told_together() {
 
 #[tokio::test]
 async fn without_anybody_at_the_address_one_line_says_why() {
-    let log = Log::default();
-    let _listening = log.listen();
+    let log = Log::listen();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let endpoint: Endpoint = format!("http://{free}").parse().unwrap();
     let exporter = Exporter::with(&endpoint, once()).await.unwrap();

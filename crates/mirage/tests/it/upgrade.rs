@@ -107,7 +107,8 @@ fn an_upgrade_replaces_control_and_proxy_under_load_and_no_container() {
         }
         // The instances of before can be told to end by the new one.
         stage.done(&["redeploy", "web"]);
-        assert!(stage.shims().is_disjoint(&shims));
+        let gone = || stage.shims().is_disjoint(&shims).then_some(());
+        eventually("the end of the instances of before", Duration::from_secs(20), gone).unwrap();
         assert_eq!(stage.served("web"), "served on");
     }
 }
