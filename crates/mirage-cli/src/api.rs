@@ -40,7 +40,7 @@ impl Api {
     /// The platform at this address; the token is the one given, else the readable one of the data folder.
     ///
     /// # Errors
-    /// `INVALID_REQUEST` where the address is none.
+    /// `INVALID_REQUEST` where the address or the token is none.
     pub(crate) fn new(url: Option<String>, token: Option<Token>, data_dir: Option<PathBuf>) -> Result<Self> {
         let base = url.unwrap_or_else(|| DEFAULT_URL.to_owned()).trim_end_matches('/').to_owned();
         check(&base)?;
@@ -53,6 +53,10 @@ impl Api {
             let file = config::data_dir(data_dir).join("admin.token");
             std::fs::read_to_string(file).ok()?.parse().ok()
         });
+        if token.as_ref().is_some_and(|token| !token.reveal().bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Error::new(Code::InvalidRequest, "the token has characters that no token has")
+                .hint("check `--token` and MIRAGE_TOKEN; there is one in `admin.token` of the data folder"));
+        }
         Ok(Self { http, base, token })
     }
 
@@ -276,6 +280,14 @@ mod tests {
             }
         });
         (Api::new(Some(url), None, Some("/nowhere".into())).unwrap(), serving)
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_said_to_be_none_and_not_quoted() {
+        let token = "hunter2\nadmin.token".parse().ok();
+        let error = Api::new(None, token, Some("/nowhere".into())).err().unwrap();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        assert!(!format!("{error:?}").contains("hunter2"));
     }
 
     #[tokio::test]
