@@ -1,4 +1,4 @@
-//! What a platform leaves on a machine: processes, mounts, links, tables, cgroups, namespaces.
+//! What a platform leaves on a machine: processes, mounts, links, neighbours, tables, cgroups.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,6 +51,7 @@ fn everything() -> Vec<(&'static str, String)> {
     all.extend(processes().into_iter().map(|process| ("process", process)));
     all.extend(mounts().into_iter().map(|mount| ("mount", mount)));
     all.extend(names(Path::new("/sys/class/net")).into_iter().map(|link| ("link", link)));
+    all.extend(neighbours().into_iter().map(|neighbour| ("neighbour", neighbour)));
     all.extend(tables().into_iter().map(|table| ("nft", table)));
     all.extend(cgroups().into_iter().map(|cgroup| ("cgroup", cgroup)));
     all
@@ -73,6 +74,17 @@ fn processes() -> Vec<String> {
 fn mounts() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     text.lines().filter_map(|line| line.split(' ').nth(4)).map(str::to_owned).collect()
+}
+
+/// Neighbours that the kernel was told of for good: the address, and the link it is reached by.
+fn neighbours() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/net/arp").unwrap_or_default();
+    let permanent = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        // Flags, from `linux/if_arp.h`: complete (2) and permanent (4).
+        (columns.get(2) == Some(&"0x6")).then(|| format!("{} {}", columns[0], columns[columns.len() - 1]))
+    };
+    text.lines().filter_map(permanent).collect()
 }
 
 fn tables() -> Vec<String> {

@@ -90,7 +90,7 @@ fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
     found
 }
 
-/// Control groups, links, mounts and tables that carry the platform's marks.
+/// Control groups, links, neighbours, mounts and tables that carry the platform's marks.
 fn of_kernel(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
     let Some(node) = residue::node_of(data) else { return vec!["the platform has no number".to_owned()] };
     let carried = residue::carrying(&residue::marks_of(data));
@@ -109,6 +109,10 @@ fn of_kernel(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
     let pairs = of("link").into_iter().filter(|link| link.starts_with(&format!("mv{node}-"))).count();
     if pairs > instances.len() + POOL {
         found.push(format!("{pairs} pairs of links, and at most {} are needed", instances.len() + POOL));
+    }
+    let neighbours = of("neighbour").len();
+    if neighbours > instances.len() {
+        found.push(format!("{neighbours} neighbours are known for good, and {} are there", instances.len()));
     }
     let tables = of("nft").len();
     if tables > 1 {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::addressing::Subnet;
+use super::addressing::{Subnet, hardware};
 use super::netlink::{Family, Message, Socket, attributes};
 
 /// Name of the link within a container.
@@ -13,9 +13,10 @@ pub(crate) const INNER: &str = "eth0";
 const AF_INET: u8 = libc::AF_INET as u8;
 /// From `linux/veth.h` and `linux/if_link.h`, which libc lacks.
 const VETH_INFO_PEER: u16 = 1;
-/// Length of `struct ifinfomsg` and of `struct rtmsg`.
+/// Length of `struct ifinfomsg`, of `struct rtmsg` and of `struct ndmsg`.
 const LINK_HEADER: usize = 16;
 const ROUTE_HEADER: usize = 12;
+const NEIGHBOUR_HEADER: usize = 12;
 
 /// A link of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,11 +141,11 @@ impl Links {
         self.socket.request(new_link(0, true).text(libc::IFLA_IFNAME, name))
     }
 
-    /// Gives a link its addresses, brings it up, and routes everything through `gateway`.
+    /// Gives a link its addresses, brings it up, and routes everything through `gateway`, whose hardware
+    /// address is known from the start.
     pub(crate) fn configure(
         &mut self,
         link: u32,
-        hardware: [u8; 6],
         address: Ipv4Addr,
         prefix: u8,
         gateway: Ipv4Addr,
@@ -152,10 +153,25 @@ impl Links {
         let mut header = link_header(true);
         header[4..8].copy_from_slice(&link.to_ne_bytes());
         self.socket.transact(vec![
-            Message::new(libc::RTM_NEWLINK, 0, &header).attribute(libc::IFLA_ADDRESS, &hardware),
+            Message::new(libc::RTM_NEWLINK, 0, &header).attribute(libc::IFLA_ADDRESS, &hardware(address)),
             new_address(link, address, prefix),
             default_route(link, gateway),
+            new_neighbour(link, gateway),
         ])
+    }
+
+    /// Has the kernel know for good what hardware address this neighbour on a link has. Otherwise it asks
+    /// once in a while, and a bridge passes the question on to every port.
+    pub(crate) fn introduce(&mut self, link: u32, address: Ipv4Addr) -> io::Result<()> {
+        self.socket.request(new_neighbour(link, address))
+    }
+
+    /// Takes back what [`Self::introduce`] did; a neighbour that nobody knows is forgotten already.
+    pub(crate) fn forget(&mut self, link: u32, address: Ipv4Addr) -> io::Result<()> {
+        match self.socket.request(neighbour(libc::RTM_DELNEIGH, 0, link, address)) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(()),
+            other => other,
+        }
     }
 
     /// Removes a link, its other end with it. A link that is gone is removed already.
@@ -205,6 +221,19 @@ fn default_route(link: u32, gateway: Ipv4Addr) -> Message {
     Message::new(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_REPLACE, &header)
         .attribute(libc::RTA_GATEWAY, &gateway.octets())
         .number(libc::RTA_OIF, link)
+}
+
+fn new_neighbour(link: u32, address: Ipv4Addr) -> Message {
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    neighbour(libc::RTM_NEWNEIGH, flags, link, address).attribute(libc::NDA_LLADDR, &hardware(address))
+}
+
+fn neighbour(kind: u16, flags: i32, link: u32, address: Ipv4Addr) -> Message {
+    let mut header = [0; NEIGHBOUR_HEADER];
+    header[0] = AF_INET;
+    header[4..8].copy_from_slice(&link.to_ne_bytes());
+    header[8..10].copy_from_slice(&libc::NUD_PERMANENT.to_ne_bytes());
+    Message::new(kind, flags, &header).attribute(libc::NDA_DST, &address.octets())
 }
 
 fn claim(kind: u16, flags: i32, block: &Subnet) -> Message {

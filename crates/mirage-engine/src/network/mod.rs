@@ -26,7 +26,7 @@ use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, InstanceId, Result};
 
 pub use addressing::Subnet;
-use addressing::{NETWORK_PREFIX, Plan, hardware};
+use addressing::{NETWORK_PREFIX, Plan};
 pub(crate) use counters::NetworkUsage;
 use lease::{Lease, Leases};
 use link::Links;
@@ -243,22 +243,27 @@ impl Network {
 
     fn connect(&self, mut prepared: Prepared, lease: &Lease, bridge: u32) -> io::Result<()> {
         point_io("network/leased")?;
-        Links::open()?.plug(&self.plan.link(lease.slot), bridge)?;
+        let mut links = Links::open()?;
+        links.introduce(bridge, lease.address)?;
+        links.plug(&self.plan.link(lease.slot), bridge)?;
         point_io("network/plug")?;
         let gateway = self.plan.gateway(lease.network);
-        let hardware = hardware(lease.address);
-        prepared.inside.configure(prepared.index, hardware, lease.address, NETWORK_PREFIX, gateway)
+        prepared.inside.configure(prepared.index, lease.address, NETWORK_PREFIX, gateway)
     }
 
     fn try_release(&self, instance: InstanceId) -> io::Result<()> {
         // Taken out first, so that two at once do not both remove it: its slot may be another's then.
-        let lease = {
+        let (lease, bridge) = {
             let mut state = self.lock();
             let Some(lease) = state.leases.remove(&instance) else { return Ok(()) };
             state.leaving.insert(instance, lease.clone());
-            lease
+            let bridge = state.bridges.get(&lease.network).copied();
+            (lease, bridge)
         };
+        // A neighbour that is gone is asked for again, in vain, and so whoever looks for it hears of it.
+        let forget = || bridge.map_or(Ok(()), |bridge| Links::open()?.forget(bridge, lease.address));
         let done = point_io("network/release")
+            .and_then(|()| forget())
             .and_then(|()| self.pool.discard(lease.slot))
             .and_then(|()| point_io("network/unpinned"))
             .and_then(|()| self.leases.remove(instance));
