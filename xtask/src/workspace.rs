@@ -26,7 +26,12 @@ pub(crate) fn release_binary() -> Result<PathBuf> {
     if !status.success() {
         bail!("the release binary does not build");
     }
-    Ok(root().join("target/release/mirage"))
+    Ok(target()?.join("release/mirage"))
+}
+
+/// Where `cargo` puts what it builds: `target`, or what the environment or a configuration says instead.
+pub(crate) fn target() -> Result<PathBuf> {
+    Ok(Metadata::load()?.target_directory)
 }
 
 /// A crate that is built for the workspace: linked, run while building, or used by tests.
@@ -72,6 +77,7 @@ impl Built {
 pub(crate) struct Metadata {
     /// Every package, of the workspace and of the registry.
     pub(crate) packages: Vec<Package>,
+    target_directory: PathBuf,
     resolve: Resolve,
     workspace_members: BTreeSet<String>,
     workspace_default_members: BTreeSet<String>,

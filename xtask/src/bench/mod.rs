@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the figures of docs/BENCHMARKS.md, measured as ratios in one interleaved run.
 //!
-//! Every row drives `target/release/mirage` as a user does, through its command line and its REST
+//! Every row drives the release binary as a user does, through its command line and its REST
 //! face; the others are driven the same way. A row is one file below [`row`] and one line in [`ROWS`].
 
 mod contender;

@@ -8,14 +8,14 @@ use anyhow::{Result, bail};
 use crate::bench::Setting;
 use crate::bench::report::{Figure, Outcome};
 use crate::bench::rounds::{Runner, interleave};
-use crate::workspace::{cargo, root};
+use crate::workspace::{cargo, root, target};
 
 /// Sources of the adapters, one of which is touched a round.
 const ADAPTERS: &[&str] = &["mirage-proxy", "mirage-engine", "mirage-oci"];
 
 /// A rebuild after touching one adapter.
 pub(in super::super) fn rebuild(setting: &Setting) -> Result<Outcome> {
-    let target = root().join("target");
+    let target = target()?;
     let runner = Runner::new("rebuild", |round| {
         touch(&root().join("crates").join(ADAPTERS[round % ADAPTERS.len()]).join("src/lib.rs"))?;
         build(&target)
