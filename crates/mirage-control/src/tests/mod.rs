@@ -1,6 +1,7 @@
 //! The story of a platform: what a user asks for, and what runs and is routed in the end. The
 //! database is real (in memory), the world is [`fakes`], and time is tokio's, moved by the test.
 
+mod clock;
 mod commands;
 mod credentials;
 mod domains;
@@ -25,7 +26,8 @@ use mirage_store::{KeySource, Store, Vault};
 
 use crate::access::AdminToken;
 use crate::{Actor, Control, CreateService, Ports, ServicePatch, ServiceRef, ServiceStatus, Settings};
-use fakes::{Behaviour, Counter, TestClock, World, digest};
+use clock::{Counter, TestClock};
+use fakes::{Behaviour, World, digest};
 
 const TOKEN: &str = "a token of the tests";
 const HOST: &str = "web-production.localhost";

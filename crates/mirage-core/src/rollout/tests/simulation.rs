@@ -1,6 +1,9 @@
 //! The planner among engines that are slow, processes that die and users who change their minds: many random
 //! histories without IO, each of which has to come to rest within the sum of its deadlines.
 
+mod events;
+mod invariants;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -128,92 +131,6 @@ impl World {
             routed: BTreeSet::new(),
             forgotten: false,
             log: Vec::new(),
-        }
-    }
-
-    fn deploy(&mut self) {
-        let nature = match self.dice.roll(12) {
-            0 => Nature::CannotBePulled,
-            1 => Nature::CannotBeStarted,
-            2 => Nature::EndsAtOnce,
-            3 => Nature::NeverWell,
-            4 => Nature::FallsIllLater,
-            5 => Nature::DiesLater,
-            _ => Nature::Serves,
-        };
-        self.made += 1;
-        let mut attempt = attempt(self.made, Phase::Queued);
-        attempt.budget_millis = BUDGET.unsigned_abs();
-        attempt.surge = [None, None, Some(1), Some(2)][usize::try_from(self.dice.roll(4)).unwrap()];
-        attempt.exclusive = self.dice.one_in(4);
-        attempt.overlap_millis = if self.dice.one_in(4) { OVERLAP.unsigned_abs() } else { 0 };
-        attempt.restart = match self.dice.roll(4) {
-            0 => RestartPolicy::Always,
-            1 => RestartPolicy::Never,
-            _ => RestartPolicy::OnFailure,
-        };
-        // A newer request supersedes one that waits, not the one that is under way.
-        self.moving.truncate(1);
-        if self.moving.first().is_some_and(|first| first.attempt.phase == Phase::Queued) {
-            self.moving.clear();
-        }
-        let present = self.dice.one_in(2);
-        self.moving.push(Planned {
-            attempt,
-            nature,
-            cancelled: false,
-            failed: false,
-            pull: None,
-            present,
-            pull_failure: None,
-        });
-    }
-
-    /// Something that a user or the machine does.
-    fn happen(&mut self) {
-        let what = self.dice.roll(24) / 2;
-        self.log.push(format!("{:>7} event {what}", self.now));
-        match what {
-            0..=3 if !self.desired.removed => self.deploy(),
-            4 => self.desired.replicas = u32::try_from(self.dice.roll(4)).unwrap(),
-            5 => self.desired.generation += 1,
-            6 => {
-                if let Some(last) = self.moving.last_mut() {
-                    last.cancelled = true;
-                }
-            }
-            7 => self.lose_control(),
-            8 => self.lose_shim(),
-            // A clock that is set, back or forth.
-            9 => self.offset += self.dice.millis(200_000) - 100_000,
-            10 if self.dice.one_in(4) => self.desired.removed = true,
-            _ => self.now += self.dice.millis(2_000),
-        }
-    }
-
-    /// The control plane is killed: what it was doing is not done, and it does not know how far it got.
-    fn lose_control(&mut self) {
-        for planned in self.moving.iter_mut().chain(&mut self.active) {
-            planned.pull = None;
-            planned.pull_failure = None;
-        }
-        let hopeless: Vec<_> = self.moving.iter().chain(&self.active).collect();
-        let hopeless = hopeless.into_iter().filter(|p| p.nature == Nature::CannotBeStarted);
-        let hopeless: Vec<_> = hopeless.map(|p| p.attempt.deployment).collect();
-        for actual in &mut self.instances {
-            (actual.retiring, actual.sweeping) = (None, None);
-            actual.seen.engine_failure = None;
-            if actual.starting.take().is_some() {
-                actual.exists = self.dice.one_in(2) && !hopeless.contains(&actual.seen.deployment);
-            }
-        }
-    }
-
-    fn lose_shim(&mut self) {
-        let count = self.instances.len() as u64;
-        if count > 0 {
-            let at = usize::try_from(self.dice.roll(count)).unwrap();
-            self.instances[at].exists = false;
         }
     }
 
@@ -432,35 +349,6 @@ impl World {
         });
     }
 
-    /// Nothing good loses its requests to something unproven, or to nothing.
-    fn check_route(&self, observed: &Observed, next: &BTreeSet<InstanceId>) {
-        let healthy = |id: &InstanceId| {
-            let mut all = observed.instances.iter();
-            all.any(|i| i.id == *id && i.is_healthy())
-        };
-        assert!(next.iter().all(healthy), "only healthy instances get requests");
-        let Some(active) = self.active.as_ref().filter(|active| !active.attempt.exclusive) else { return };
-        let of_active = |id: &&InstanceId| {
-            let mut all = self.instances.iter();
-            all.any(|a| a.seen.id == **id && a.seen.deployment == active.attempt.deployment)
-        };
-        if next.is_empty() && self.desired.replicas > 0 && !self.desired.removed {
-            let serving = self.routed.iter().filter(of_active).any(healthy);
-            assert!(!serving, "a service that served was left without instances");
-        }
-    }
-
-    fn check(&self) {
-        let mut places = BTreeMap::new();
-        for actual in &self.instances {
-            let seen = &actual.seen;
-            if !matches!(seen.state, InstanceState::Exited(_)) && actual.retiring.is_none() {
-                *places.entry((seen.deployment, seen.ordinal)).or_insert(0) += 1;
-            }
-        }
-        assert!(places.values().all(|count| *count <= 3), "instances pile up at one place");
-    }
-
     /// The next moment at which something ends, or is due.
     fn next(&self, wake: Option<Timestamp>) -> Option<i64> {
         let pulls = self.moving.iter().chain(&self.active).filter_map(|p| p.pull.map(|(done, _)| done));
@@ -515,31 +403,6 @@ impl World {
         let crashes = self.crashes() || self.moving.iter().any(|planned| planned.nature != Nature::Serves);
         let loops = if crashes { CRASH_LOOP } else { 0 };
         one * (self.moving.len() as i64 + 2) + loops
-    }
-
-    fn is_converged(&self) {
-        assert!(self.moving.is_empty(), "a deployment is neither active nor at an end");
-        assert_eq!(self.forgotten, self.desired.removed, "a service that was removed is forgotten");
-        assert!(!self.instances.iter().any(Actual::is_left), "something was not cleaned up");
-        let Some(active) = &self.active else {
-            assert!(self.routed.is_empty(), "requests go to nobody's instance");
-            return assert!(self.instances.iter().all(|a| !a.exists), "an orphan runs");
-        };
-        for actual in self.instances.iter().filter(|actual| actual.exists) {
-            let own = actual.seen.deployment == active.attempt.deployment;
-            assert!(own && actual.seen.ordinal < self.desired.replicas, "an orphan runs");
-        }
-        if active.nature != Nature::Serves || active.pull_failure.is_some() {
-            return;
-        }
-        for ordinal in 0..self.desired.replicas {
-            let at_place = self.instances.iter().filter(|a| a.exists && a.seen.ordinal == ordinal);
-            let at_place: Vec<_> = at_place.collect();
-            assert_eq!(at_place.len(), 1, "one instance at each place");
-            assert!(at_place[0].seen.is_healthy() && self.routed.contains(&at_place[0].seen.id));
-            assert_eq!(at_place[0].seen.generation, self.desired.generation, "an old generation runs");
-        }
-        assert_eq!(self.routed.len(), self.desired.replicas as usize);
     }
 }
 
