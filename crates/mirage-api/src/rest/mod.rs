@@ -6,6 +6,7 @@ mod endpoint;
 mod error;
 mod guard;
 mod input;
+mod part;
 mod stream;
 mod wire;
 

@@ -4,26 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use mirage_control::{Control, DOMAINS_MAX, DomainView, Listing};
-use mirage_core::Error;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Body, Filter, Wanted, limit};
+use crate::rest::input::{Body, Filter, Wanted};
+use crate::rest::part::Part;
 use crate::rest::wire::domain::{Domain, NewDomain};
-
-/// Which part of the list.
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Which {
-    /// At most so many; 100 by default, 500 at most.
-    #[param(value_type = Option<u32>)]
-    limit: Option<String>,
-    /// Go on after a page: its `next`.
-    after: Option<String>,
-}
 
 /// Domains.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +30,7 @@ pub(crate) struct Domains {
     path = "/api/domains",
     tag = "domains",
     operation_id = "listDomains",
-    params(Which),
+    params(Part),
     responses(
         (status = 200, description = "A page of domains", body = Domains),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
@@ -51,12 +39,10 @@ pub(crate) struct Domains {
 pub(crate) async fn list_domains(
     State(control): State<Control>,
     Caller(actor): Caller,
-    Filter(which): Filter<Which>,
+    Filter(part): Filter<Part>,
 ) -> Result<Json<Domains>, Problem> {
-    let after =
-        which.after.map(|text| text.parse().map_err(|error: Error| error.field("after"))).transpose()?;
-    let limit = limit(which.limit.as_deref(), 100, 500)?;
-    Ok(Json(control.domains(&actor, None, after.as_ref(), limit).await?.into()))
+    let after = part.after("domains", |text| text.parse().ok())?;
+    Ok(Json(control.domains(&actor, None, after.as_ref(), part.limit()?).await?.into()))
 }
 
 /// List the domains of a service

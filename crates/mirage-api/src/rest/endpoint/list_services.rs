@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::{Control, Page, ServiceFilter};
-use mirage_core::{Code, Error, Name, Result, ServiceId};
+use mirage_core::{Error, Name, ServiceId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::{Filter, limit};
+use crate::rest::part;
 use crate::rest::wire::service::Service;
 
 /// Which services.
@@ -56,7 +57,7 @@ pub(crate) async fn list_services(
 ) -> Result<Json<Services>, Problem> {
     let name = which.name.map(|name| name.parse().map_err(|error: Error| error.field("name"))).transpose()?;
     let filter = ServiceFilter { name, ..ServiceFilter::default() };
-    let after = which.after.map(|text| place(&text)).transpose()?;
+    let after = which.after.map(|text| part::place(&text, "services", place)).transpose()?;
     let page = Page { after, limit: limit(which.limit.as_deref(), 100, 500)? };
     let listing = control.services(&actor, &filter, &page).await?;
     let next = match listing.services.last() {
@@ -66,11 +67,7 @@ pub(crate) async fn list_services(
     Ok(Json(Services { services: listing.services.into_iter().map(Service::from).collect(), next }))
 }
 
-fn place(text: &str) -> Result<(Name, ServiceId)> {
-    let parts = text.split_once(':').and_then(|(name, id)| Some((name.parse().ok()?, id.parse().ok()?)));
-    parts.ok_or_else(|| {
-        Error::new(Code::InvalidRequest, "`after` is no place in the list of services")
-            .field("after")
-            .hint("send the `next` of the page before")
-    })
+fn place(text: &str) -> Option<(Name, ServiceId)> {
+    let (name, id) = text.split_once(':')?;
+    Some((name.parse().ok()?, id.parse().ok()?))
 }

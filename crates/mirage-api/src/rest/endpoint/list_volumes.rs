@@ -3,26 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::Control;
-use mirage_core::{Code, Error, Name, Result, VolumeId};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use mirage_core::{Name, VolumeId};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
-use crate::rest::input::{Filter, limit};
+use crate::rest::input::Filter;
+use crate::rest::part::Part;
 use crate::rest::wire::volume::Volume;
-
-/// Which volumes.
-#[derive(Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Which {
-    /// At most so many; 100 by default, 500 at most.
-    #[param(value_type = Option<u32>)]
-    limit: Option<String>,
-    /// Go on after a page: its `next`.
-    after: Option<String>,
-}
 
 /// A page of volumes, by name.
 #[derive(Serialize, ToSchema)]
@@ -41,7 +30,7 @@ pub(crate) struct Volumes {
     path = "/api/volumes",
     tag = "volumes",
     operation_id = "listVolumes",
-    params(Which),
+    params(Part),
     responses(
         (status = 200, description = "A page of volumes", body = Volumes),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")
@@ -50,10 +39,10 @@ pub(crate) struct Volumes {
 pub(crate) async fn list_volumes(
     State(control): State<Control>,
     Caller(actor): Caller,
-    Filter(which): Filter<Which>,
+    Filter(part): Filter<Part>,
 ) -> Result<Json<Volumes>, Problem> {
-    let after = which.after.map(|text| place(&text)).transpose()?;
-    let listing = control.volumes(&actor, after, limit(which.limit.as_deref(), 100, 500)?).await?;
+    let after = part.after("volumes", place)?;
+    let listing = control.volumes(&actor, after, part.limit()?).await?;
     let next = match listing.volumes.last() {
         Some(last) if listing.more => Some(format!("{}:{}", last.volume.name, last.volume.id)),
         _ => None,
@@ -61,11 +50,7 @@ pub(crate) async fn list_volumes(
     Ok(Json(Volumes { volumes: listing.volumes.into_iter().map(Volume::from).collect(), next }))
 }
 
-fn place(text: &str) -> Result<(Name, VolumeId)> {
-    let parts = text.split_once(':').and_then(|(name, id)| Some((name.parse().ok()?, id.parse().ok()?)));
-    parts.ok_or_else(|| {
-        Error::new(Code::InvalidRequest, "`after` is no place in the list of volumes")
-            .field("after")
-            .hint("send the `next` of the page before")
-    })
+fn place(text: &str) -> Option<(Name, VolumeId)> {
+    let (name, id) = text.split_once(':')?;
+    Some((name.parse().ok()?, id.parse().ok()?))
 }
