@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use jiff::Timestamp;
 use mirage_core::{Code, Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{DATE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -53,9 +55,12 @@ impl Api {
             let file = config::data_dir(data_dir).join("admin.token");
             std::fs::read_to_string(file).ok()?.parse().ok()
         });
-        if token.as_ref().is_some_and(|token| !token.reveal().bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(Error::new(Code::InvalidRequest, "the token has characters that no token has")
-                .hint("check `--token` and MIRAGE_TOKEN; there is one in `admin.token` of the data folder"));
+        if token.as_ref().is_some_and(|token| HeaderValue::from_str(token.reveal()).is_err()) {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                "the token has characters that no header can carry",
+            )
+            .hint("check `--token` and MIRAGE_TOKEN; there is one in `admin.token` of the data folder"));
         }
         Ok(Self { http, base, token })
     }
@@ -98,8 +103,9 @@ impl Api {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
             let mut page: Value = self.get(&format!("{path}?limit={PAGE}{after}")).await?;
-            let part: Vec<T> = serde_json::from_value(page[field].take())
-                .map_err(|error| Error::internal("read a list of the platform", error))?;
+            let part: Vec<T> =
+                serde_json::from_value(page.get_mut(field).map(Value::take).unwrap_or_default())
+                    .map_err(|error| Error::internal("read a list of the platform", error))?;
             all.extend(part);
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={}", segment(next)),
@@ -153,11 +159,17 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// GET whose answer has no end, as lines. A problem that ended it is an error.
-    pub(crate) async fn lines(&self, path: &str) -> Result<impl Stream<Item = Result<String>> + use<>> {
+    /// GET whose answer has no end, as lines, and when the platform began to answer, by its own clock. A problem
+    /// that ended it is an error.
+    pub(crate) async fn lines(
+        &self,
+        path: &str,
+    ) -> Result<(impl Stream<Item = Result<String>> + use<>, Option<Timestamp>)> {
         let request = self.request(Method::GET, path).header("accept", "application/x-ndjson");
         let response = self.send(request).await?;
-        Ok(split_lines(response.bytes_stream()).map(|line| line.and_then(no_problem)))
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp()));
+        Ok((split_lines(response.bytes_stream()).map(|line| line.and_then(no_problem)), date))
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -314,7 +326,7 @@ mod tests {
             "\n"
         )])
         .await;
-        let mut lines = Box::pin(api.lines("/x").await.unwrap());
+        let mut lines = Box::pin(api.lines("/x").await.unwrap().0);
         assert!(lines.next().await.unwrap().unwrap().contains("text"));
         let error = lines.next().await.unwrap().unwrap_err();
         assert_eq!((error.code(), error.message()), (Code::NotFound, "it is gone"));

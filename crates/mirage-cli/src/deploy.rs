@@ -172,6 +172,7 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
         };
         let plan = Plan {
             volumes: volumes(args.no_volume, &args.volumes, existing.as_ref()),
+            domains: new_domains(&domains, existing.as_ref()).collect(),
             existing: existing.as_ref(),
             reference: &reference,
             name: &name,
@@ -181,16 +182,13 @@ pub(crate) async fn run(args: DeployArgs, context: Context) -> Result<()> {
     }
     let (service, deployment) = match existing {
         Some(service) => {
-            // What it has keeps what holds for it.
-            for domain in
-                domains.iter().filter(|domain| !service.domains.iter().any(|own| own == domain.as_str()))
-            {
-                let path = format!("/api/services/{}/domains", service.id);
-                context.api.post::<serde_json::Value>(&path, &new_domain(domain)).await?;
-            }
             let path = format!("/api/services/{}/deploy", service.id);
             let deployment: Told<Deployment> =
                 context.api.post(&path, &change(&args, Some(&service))?).await?;
+            for domain in new_domains(&domains, Some(&service)) {
+                let path = format!("/api/services/{}/domains", service.id);
+                context.api.post::<serde_json::Value>(&path, &new_domain(domain)).await?;
+            }
             (service, deployment)
         }
         None => {
@@ -248,7 +246,13 @@ fn change(args: &DeployArgs, existing: Option<&Service>) -> Result<Change> {
 }
 
 fn new_domain(domain: &Domain) -> NewDomain {
-    NewDomain { domain: domain.to_string(), redirect_https: true, certificate: true }
+    NewDomain { domain: domain.to_string(), redirect_https: None, certificate: None }
+}
+
+/// Those that the service has not; what it has keeps what holds for it.
+fn new_domains<'a>(given: &'a [Domain], existing: Option<&'a Service>) -> impl Iterator<Item = &'a Domain> {
+    let had = existing.map_or(&[][..], |service| &service.domains);
+    given.iter().filter(|domain| !had.iter().any(|own| own == domain.as_str()))
 }
 
 fn ports(args: &DeployArgs) -> Option<Vec<u16>> {

@@ -50,9 +50,15 @@ pub struct AddArgs {
     /// Answer over plain HTTP too, instead of leading to HTTPS
     #[arg(long)]
     no_redirect: bool,
+    /// Lead to HTTPS, as a new domain does; takes `--no-redirect` back
+    #[arg(long, conflicts_with = "no_redirect")]
+    redirect: bool,
     /// Ask no authority for a certificate
     #[arg(long)]
     no_certificate: bool,
+    /// Ask for a certificate, as for a new domain; takes `--no-certificate` back
+    #[arg(long, conflicts_with = "no_certificate")]
+    certificate: bool,
 }
 
 /// Take a domain away from its service
@@ -143,8 +149,11 @@ pub(crate) async fn run(verb: DomainVerb, context: Context) -> Result<()> {
 }
 
 async fn add(args: AddArgs, context: &Context) -> Result<()> {
-    let AddArgs { name, domain, no_redirect, no_certificate } = args;
-    let new = NewDomain { domain, redirect_https: !no_redirect, certificate: !no_certificate };
+    let AddArgs { name, domain, no_redirect, redirect, no_certificate, certificate } = args;
+    // What nobody speaks of stays as it is.
+    let said = |yes: bool, no: bool| (yes || no).then_some(yes);
+    let redirect_https = said(redirect, no_redirect);
+    let new = NewDomain { domain, redirect_https, certificate: said(certificate, no_certificate) };
     let path = format!("/api/services/{}/domains", segment(&name));
     let added: Told<Domain> = context.api.post(&path, &new).await?;
     told(context, "Added", &added, &format!("{} to {}", added.domain, added.service));

@@ -11,6 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How a process ends that was interrupted, as shells count.
 pub(crate) const INTERRUPTED: i32 = 130;
 
+/// Names that are tried for a draft.
+const ATTEMPTS: u32 = 100;
+
 /// A file that has its name only when it is complete; dropped before, it leaves nothing.
 pub(crate) struct Draft {
     file: File,
@@ -28,10 +31,16 @@ impl Draft {
         if !force && path.symlink_metadata().is_ok() {
             return Err(there_already(path));
         }
-        let draft = folder_of(path).join(format!(".mirage-backup-{}.draft", std::process::id()));
-        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
-        let file = made.map_err(|cause| unwritable(path, cause))?;
-        Ok(Self { file, draft, path: path.to_owned(), force })
+        // A file that is there is nobody's to write to: it may belong to somebody else, who would read the backup.
+        for attempt in 0..ATTEMPTS {
+            let draft = folder_of(path).join(format!(".mirage-{}-{attempt}.draft", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft) {
+                Ok(file) => return Ok(Self { file, draft, path: path.to_owned(), force }),
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(unwritable(path, cause)),
+            }
+        }
+        Err(unwritable(path, io::ErrorKind::AlreadyExists.into()))
     }
 
     /// Adds to it.

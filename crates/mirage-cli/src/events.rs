@@ -83,7 +83,7 @@ pub(crate) async fn run(args: EventsArgs, context: Context) -> Result<()> {
 }
 
 async fn follow(path: &str, context: &Context) -> Result<()> {
-    let lines = context.api.lines(path).await?;
+    let (lines, _) = context.api.lines(path).await?;
     let mut lines = pin!(lines);
     while let Some(line) = lines.try_next().await? {
         if context.printer.json {

@@ -65,7 +65,7 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
         args: &args,
         context: &context,
         resume: Resume::default(),
-        connected: false,
+        connected: None,
         speakers: BTreeSet::new(),
     };
     let first = match args.limit {
@@ -75,7 +75,7 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
     let mut ended = output.pass_on(&first).await;
     let mut pause = PAUSE;
     // Only what was connected once is waited for: a wrong address is no platform that was restarted.
-    while args.follow && output.connected {
+    while let (true, Some(since)) = (args.follow, output.connected) {
         match ended {
             Ok(()) => {}
             Err(error) if error.code() == Code::TargetUnavailable => {
@@ -85,8 +85,9 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
         }
         tokio::time::sleep(pause).await;
         let seen = output.resume.lines();
-        // Who has seen no line has not passed those from before.
         let next = match seen {
+            // Who wanted some of those from before, and there were none, wants all that came since.
+            0 if args.limit.is_some() => format!("{query}&after=@{}", since.as_microsecond()),
             0 => first.clone(),
             _ => format!("{query}&after={}", output.resume.after()),
         };
@@ -101,8 +102,8 @@ struct Output<'a> {
     args: &'a LogsArgs,
     context: &'a Context,
     resume: Resume,
-    /// A platform has answered once.
-    connected: bool,
+    /// When a platform answered for the first time.
+    connected: Option<Timestamp>,
     /// Services and instances that have written.
     speakers: BTreeSet<(String, String)>,
 }
@@ -110,8 +111,8 @@ struct Output<'a> {
 impl Output<'_> {
     /// Shows every line of an answer until it ends.
     async fn pass_on(&mut self, query: &str) -> Result<()> {
-        let lines = self.context.api.lines(&format!("/api/logs?{query}")).await?;
-        self.connected = true;
+        let (lines, date) = self.context.api.lines(&format!("/api/logs?{query}")).await?;
+        self.connected = self.connected.or(date).or_else(|| Some(self.context.surroundings.clock.now()));
         let mut lines = pin!(lines);
         while let Some(text) = lines.try_next().await? {
             let line: LogLine = serde_json::from_str(&text)

@@ -1,7 +1,7 @@
 //! What moves while a deployment is on its way, and what would happen before it is.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use mirage_core::{Digest, Name, Reference, Result};
+use mirage_core::{Digest, Domain, Name, Reference, Result};
 
 use super::wire::{InspectImage, Inspection, Mount, Progress, Service};
 use super::{Context, Printer};
@@ -63,11 +63,14 @@ pub(crate) struct Plan<'a> {
     pub(crate) environment: &'a str,
     /// All volumes that would be mounted, where that changes.
     pub(crate) volumes: Option<Vec<Mount>>,
+    /// The domains that it would get.
+    pub(crate) domains: Vec<&'a Domain>,
 }
 
 /// Prints what a deploy would do, and does nothing.
 pub(crate) async fn show_plan(plan: Plan<'_>, request: InspectImage, context: &Context) -> Result<()> {
-    let Plan { existing, reference, name, environment, volumes } = plan;
+    let Plan { existing, reference, name, environment, volumes, domains } = plan;
+    let domains: Vec<String> = domains.iter().map(|domain| format!("  + domain    {domain}")).collect();
     let found: Inspection = context.api.post("/api/images/inspect", &request).await?;
     let printer = &context.printer;
     let new = format!("{} ({})", reference.familiar(), short(&found.image_digest));
@@ -76,7 +79,7 @@ pub(crate) async fn show_plan(plan: Plan<'_>, request: InspectImage, context: &C
         None => {
             printer.data(&format!("+ service {name} ({environment})"));
             printer.data(&format!("    image     {new}"));
-            changes(&[], volumes.as_deref()).iter().for_each(|line| printer.data(line));
+            changes(&[], volumes.as_deref()).iter().chain(&domains).for_each(|line| printer.data(line));
             printer.data(&format!("  + {pull}start #1 · probe · route"));
         }
         Some(service) => {
@@ -90,7 +93,8 @@ pub(crate) async fn show_plan(plan: Plan<'_>, request: InspectImage, context: &C
             printer.data(&format!("~ service {name} ({environment})"));
             printer.data(&format!("    image     {change}"));
             printer.data(&format!("    replicas  {}", service.replicas));
-            changes(&service.volumes, volumes.as_deref()).iter().for_each(|line| printer.data(line));
+            let changes = changes(&service.volumes, volumes.as_deref());
+            changes.iter().chain(&domains).for_each(|line| printer.data(line));
             let old_number = service.revision.unwrap_or(0);
             printer.data(&format!(
                 "  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"

@@ -223,8 +223,8 @@ async fn fill(name: &str, file: &Path, context: &Context) -> Result<()> {
 async fn backup(args: BackupArgs, context: &Context) -> Result<()> {
     let start = Instant::now();
     let file = &args.file;
-    let mut archive = context.api.download(&path(&args.name, "/backup")).await?;
     let mut draft = Draft::beside(file, args.force)?;
+    let mut archive = context.api.download(&path(&args.name, "/backup")).await?;
     let fetched = unless_interrupted(async {
         let mut bytes = 0;
         while let Some(piece) = archive.next().await {

@@ -37,23 +37,10 @@ pub struct NewCredential {
     pub password: Secret,
 }
 
-/// A credential as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialView {
-    /// Everything but the password.
-    pub credential: Credential,
-    /// The project of those who pull with it.
-    pub project: Name,
-    /// Their environment; `None` where the whole project shares it.
-    pub environment: Option<Name>,
-    /// The one service that has it for itself.
-    pub service: Option<Name>,
-}
-
 impl Control {
     /// Keeps a credential for the services of a place, instead of the one they had for the same registry
     /// and repositories. Project and environment are made if they are not there.
-    pub async fn set_credential(&self, actor: &Actor, new: NewCredential) -> Result<CredentialView> {
+    pub async fn set_credential(&self, actor: &Actor, new: NewCredential) -> Result<ListedCredential> {
         self.allow(actor, Action::ManageCredentials)?;
         let owner = CredentialOwner { host: new.host, username: new.username };
         let login = Login { owner, password: new.password };
@@ -89,7 +76,7 @@ impl Control {
         tx.append(actor.event(self.parts.clock.now(), None, set(&credential.owner))).await?;
         self.parts.announce(tx.commit().await?);
         let environment = environment.map(|environment| environment.name);
-        Ok(CredentialView { credential, project: project.name, environment, service: None })
+        Ok(ListedCredential { credential, project: project.name, environment, service: None })
     }
 
     /// A page of credentials without their passwords, by registry, repository and id.
@@ -98,17 +85,14 @@ impl Control {
         actor: &Actor,
         after: Option<&CredentialPosition>,
         limit: u32,
-    ) -> Result<Listing<CredentialView>> {
+    ) -> Result<Listing<ListedCredential>> {
         self.allow(actor, Action::Read)?;
         let found = self.parts.store.credential_page(after, limit.saturating_add(1)).await?;
-        Ok(Listing::of(found, limit).map(|listed| {
-            let ListedCredential { credential, project, environment, service } = listed;
-            CredentialView { credential, project, environment, service }
-        }))
+        Ok(Listing::of(found, limit))
     }
 
     /// Forgets a credential.
-    pub async fn remove_credential(&self, actor: &Actor, id: CredentialId) -> Result<CredentialView> {
+    pub async fn remove_credential(&self, actor: &Actor, id: CredentialId) -> Result<ListedCredential> {
         self.allow(actor, Action::ManageCredentials)?;
         let view = self.credential(id).await?;
         let mut tx = self.parts.store.begin().await?;
@@ -231,36 +215,8 @@ impl Control {
         }
     }
 
-    async fn credential(&self, id: CredentialId) -> Result<CredentialView> {
-        let found = self.parts.store.sealed_credential(id).await?;
-        match found {
-            Some((credential, _)) => self.credential_view(credential).await?.ok_or_else(|| unknown(id)),
-            None => Err(unknown(id)),
-        }
-    }
-
-    /// `None` where what it belongs to went a moment ago.
-    async fn credential_view(&self, credential: Credential) -> Result<Option<CredentialView>> {
-        let store = &self.parts.store;
-        let (environment, service) = match credential.scope {
-            CredentialScope::Project(id) => {
-                let project = store.projects().await?.into_iter().find(|project| project.id == id);
-                return Ok(project.map(|project| CredentialView {
-                    credential,
-                    project: project.name,
-                    environment: None,
-                    service: None,
-                }));
-            }
-            CredentialScope::Environment(id) => (id, None),
-            CredentialScope::Service(id) => match store.service(id).await? {
-                Some(service) => (service.environment, Some(service.name)),
-                None => return Ok(None),
-            },
-        };
-        let Some((project, environment)) = store.environment(environment).await? else { return Ok(None) };
-        let environment = Some(environment.name);
-        Ok(Some(CredentialView { credential, project: project.name, environment, service }))
+    async fn credential(&self, id: CredentialId) -> Result<ListedCredential> {
+        self.parts.store.listed_credential(id).await?.ok_or_else(|| unknown(id))
     }
 }
 

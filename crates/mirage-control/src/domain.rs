@@ -1,8 +1,8 @@
 //! Domains of users' own: which service answers at which, and with which certificate.
 
 use mirage_core::{
-    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Environment, Error, EventKind, Name,
-    Project, Result, Secret, Service, SettingChange,
+    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Error, EventKind, Result, Secret,
+    Service, SettingChange,
 };
 use mirage_store::{CertificateRecord, ListedDomain, Tx};
 
@@ -27,21 +27,6 @@ pub struct NewDomain {
     pub certificate: Option<bool>,
 }
 
-/// A domain with what is known of it right now.
-#[derive(Clone, Debug)]
-pub struct DomainView {
-    /// The domain.
-    pub record: DomainRecord,
-    /// Its service.
-    pub service: Name,
-    /// The project of the service.
-    pub project: Name,
-    /// The environment of the service.
-    pub environment: Name,
-    /// How its certificate stands.
-    pub certificate: CertificateStatus,
-}
-
 impl Control {
     /// Gives a domain to a service, or changes what holds for one that it has; answers with it, and whether it is
     /// new. Nothing is asked of anybody: a
@@ -54,7 +39,7 @@ impl Control {
         actor: &Actor,
         service: &ServiceRef,
         new: NewDomain,
-    ) -> Result<(DomainView, bool)> {
+    ) -> Result<(ListedDomain, bool)> {
         self.allow(actor, Action::ManageDomains)?;
         self.check_domain(&new)?;
         let service = self.find(service).await?;
@@ -72,21 +57,18 @@ impl Control {
         service: Option<&ServiceRef>,
         after: Option<&Domain>,
         limit: u32,
-    ) -> Result<Listing<DomainView>> {
+    ) -> Result<Listing<ListedDomain>> {
         self.allow(actor, Action::Read)?;
         let service = match service {
             Some(wanted) => Some(self.find(wanted).await?.id),
             None => None,
         };
         let found = self.parts.store.domain_page(service, after, limit.saturating_add(1)).await?;
-        Ok(Listing::of(found, limit).map(|listed| {
-            let ListedDomain { record, service, project, environment, certificate } = listed;
-            DomainView { record, service, project, environment, certificate }
-        }))
+        Ok(Listing::of(found, limit))
     }
 
     /// Takes a domain away from its service, with its certificate.
-    pub async fn remove_domain(&self, actor: &Actor, domain: &Domain) -> Result<DomainView> {
+    pub async fn remove_domain(&self, actor: &Actor, domain: &Domain) -> Result<ListedDomain> {
         self.allow(actor, Action::ManageDomains)?;
         let view = self.domain(domain).await?;
         let mut tx = self.parts.store.begin().await?;
@@ -110,7 +92,7 @@ impl Control {
         domain: &Domain,
         chain: &str,
         key: &Secret,
-    ) -> Result<DomainView> {
+    ) -> Result<ListedDomain> {
         self.allow(actor, Action::ManageDomains)?;
         let view = self.domain(domain).await?;
         let validity = self.parts.authority.check(chain, key, domain)?;
@@ -149,7 +131,7 @@ impl Control {
     ///
     /// # Errors
     /// `CONFLICT` where its certificate does not come from an authority.
-    pub async fn renew_certificate(&self, actor: &Actor, domain: &Domain) -> Result<DomainView> {
+    pub async fn renew_certificate(&self, actor: &Actor, domain: &Domain) -> Result<ListedDomain> {
         self.allow(actor, Action::ManageDomains)?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
@@ -255,28 +237,8 @@ impl Control {
         self.certificates.ring();
     }
 
-    async fn domain(&self, domain: &Domain) -> Result<DomainView> {
-        let record = self.parts.store.domain(domain).await?;
-        let view = match record {
-            Some(record) => self.domain_view(record).await?,
-            None => None,
-        };
-        view.ok_or_else(|| unknown(domain))
-    }
-
-    /// `None` where its service went a moment ago.
-    async fn domain_view(&self, record: DomainRecord) -> Result<Option<DomainView>> {
-        let store = &self.parts.store;
-        let Some(service) = store.service(record.service).await? else { return Ok(None) };
-        let Some((project, environment)): Option<(Project, Environment)> =
-            store.environment(service.environment).await?
-        else {
-            return Ok(None);
-        };
-        let certificate =
-            store.certificate(&record.domain).await?.map(|found| found.status).unwrap_or_default();
-        let (service, project, environment) = (service.name, project.name, environment.name);
-        Ok(Some(DomainView { record, service, project, environment, certificate }))
+    async fn domain(&self, domain: &Domain) -> Result<ListedDomain> {
+        self.parts.store.listed_domain(domain).await?.ok_or_else(|| unknown(domain))
     }
 }
 
@@ -298,9 +260,9 @@ fn differences(before: &DomainRecord, after: &DomainRecord) -> Vec<SettingChange
 
 fn no_authority(domain: &Domain) -> Error {
     let what = format!("no authority gives a certificate for `{domain}` to whoever can show files alone");
-    Error::new(Code::InvalidRequest, what)
-        .field("certificate")
-        .hint("add it with `--no-certificate`, then bring one with `mirage domain certificate`")
+    Error::new(Code::InvalidRequest, what).field("certificate").hint(
+        "use `mirage domain add` with `--no-certificate`, then bring one with `mirage domain certificate`",
+    )
 }
 
 fn at_certificate(what: String) -> Error {

@@ -41,6 +41,8 @@ pub struct EventFeed {
     control: Control,
     filter: EventFilter,
     last: i64,
+    /// The newest number that was heard of, wanted or not.
+    heard: i64,
     ready: std::collections::VecDeque<Event>,
     live: broadcast::Receiver<Event>,
     caught_up: bool,
@@ -61,6 +63,7 @@ impl Control {
             control: self.clone(),
             filter,
             last,
+            heard: last,
             ready: std::collections::VecDeque::new(),
             live,
             caught_up: false,
@@ -101,11 +104,21 @@ impl Control {
 }
 
 /// Takes events out that are older than they have to be kept.
-pub(crate) async fn forget_old(parts: &Parts) -> Result<()> {
-    let Ok(before) = parts.clock.now().checked_sub(KEPT) else { return Ok(()) };
-    let mut tx = parts.store.begin().await?;
-    tx.forget_events(before, FORGOTTEN).await?;
-    tx.commit().await.map(drop)
+#[derive(Debug, Default)]
+pub(crate) struct Forgetting {
+    before: Option<Timestamp>,
+}
+
+impl Forgetting {
+    /// Forgets what was too old at the last look too, which should be an hour ago: a clock that is years ahead for a
+    /// while must not cost the log.
+    pub(crate) async fn round(&mut self, parts: &Parts) -> Result<()> {
+        let Ok(now) = parts.clock.now().checked_sub(KEPT) else { return Ok(()) };
+        let Some(before) = self.before.replace(now) else { return Ok(()) };
+        let mut tx = parts.store.begin().await?;
+        tx.forget_events(before.min(now), FORGOTTEN).await?;
+        tx.commit().await.map(drop)
+    }
 }
 
 impl EventFeed {
@@ -123,8 +136,19 @@ impl EventFeed {
                 continue;
             }
             match self.live.recv().await {
-                Ok(event) if event.number > self.last && self.wants(&event) => self.ready.push_back(event),
-                Ok(_) => {}
+                Ok(event) if event.number <= self.heard => {}
+                Ok(event) => {
+                    let missed = event.number - self.heard > 1;
+                    self.heard = event.number;
+                    match missed {
+                        // Somebody decided, and went away before it was told.
+                        true => self.caught_up = false,
+                        false if event.number > self.last && self.wants(&event) => {
+                            self.ready.push_back(event)
+                        }
+                        false => {}
+                    }
+                }
                 Err(RecvError::Lagged(_)) => self.caught_up = false,
                 Err(RecvError::Closed) => return Ok(None),
             }

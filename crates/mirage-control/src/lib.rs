@@ -45,9 +45,9 @@ use mirage_store::{Store, Vault};
 pub use access::{Action, Actor};
 pub use backup::{Backup, Pack, ToPack};
 pub use create::CreateService;
-pub use credential::{CredentialPlace, CredentialView, NewCredential};
+pub use credential::{CredentialPlace, NewCredential};
 pub use doctor::Finding;
-pub use domain::{DOMAINS_MAX, DomainView, NewDomain};
+pub use domain::{DOMAINS_MAX, NewDomain};
 pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
@@ -56,13 +56,13 @@ pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogSearch, ServiceLine};
 pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,
 };
-pub use mirage_store::{GivenUp, Page, ServiceFilter, ServicePath};
+pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFilter, ServicePath};
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
-pub use read::{DeploymentView, InstanceView, ServiceListing, ServiceStatus, ServiceView};
+pub use read::{DeploymentView, InstanceView, ServiceStatus, ServiceView};
 pub use token::NewToken;
 pub use variable::SharedVariableView;
-pub use volume::{NewVolume, VolumeListing, VolumeRef, VolumeView};
+pub use volume::{NewVolume, VolumeRef, VolumeView};
 
 use certificates::Certificates;
 use metrics::Meter;

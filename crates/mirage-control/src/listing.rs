@@ -16,9 +16,4 @@ impl<T> Listing<T> {
         found.truncate(limit as usize);
         Self { items: found, more }
     }
-
-    /// The page with each of its things as another one.
-    pub(crate) fn map<U>(self, to: impl FnMut(T) -> U) -> Listing<U> {
-        Listing { items: self.items.into_iter().map(to).collect(), more: self.more }
-    }
 }

@@ -11,7 +11,7 @@ use mirage_core::port::{
 use mirage_core::{
     Event, Platform, RegistryHost, Result, Revision, Service, VariableName, VariableText, VariableValue,
 };
-use mirage_store::{Store, Vault};
+use mirage_store::{EventFilter, Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
 
 use crate::access::{AdminToken, Grants};
@@ -148,6 +148,12 @@ impl Parts {
         for event in events {
             let _ = self.events.send(event);
         }
+    }
+
+    /// Tells of the newest event again: whoever has not heard of those before it looks them up.
+    pub(crate) async fn announce_newest(&self) -> Result<()> {
+        self.announce(self.store.events_before(&EventFilter::default(), i64::MAX, 1).await?);
+        Ok(())
     }
 }
 

@@ -108,15 +108,6 @@ pub struct DeploymentView {
     pub progress: Option<PullProgress>,
 }
 
-/// A page of services.
-#[derive(Clone, Debug)]
-pub struct ServiceListing {
-    /// The services.
-    pub services: Vec<ServiceView>,
-    /// Whether more follow.
-    pub more: bool,
-}
-
 impl Control {
     /// A page of services, by name.
     pub async fn services(
@@ -124,13 +115,12 @@ impl Control {
         actor: &Actor,
         filter: &ServiceFilter,
         page: &Page,
-    ) -> Result<ServiceListing> {
+    ) -> Result<Listing<ServiceView>> {
         self.allow(actor, Action::Read)?;
         let wanted = Page { limit: page.limit.saturating_add(1), ..page.clone() };
-        let mut found = self.parts.store.services(filter, &wanted).await?;
-        let more = found.len() > page.limit as usize;
-        found.truncate(page.limit as usize);
-        Ok(ServiceListing { services: self.views(found).await?, more })
+        let Listing { items, more } =
+            Listing::of(self.parts.store.services(filter, &wanted).await?, page.limit);
+        Ok(Listing { items: self.views(items).await?, more })
     }
 
     /// One service.

@@ -44,37 +44,34 @@ async fn listen(
     mut last: i64,
 ) {
     loop {
-        let heard = match live.recv().await {
-            Ok(event) => vec![event],
-            Err(RecvError::Lagged(_)) => match missed(&parts, last).await {
-                Ok(events) => events,
-                Err(error) => {
-                    warn!(?error, "events could not be read; deployments that just ended have no trace");
-                    continue;
-                }
-            },
+        let mut heard = match live.recv().await {
+            Ok(event) if event.number <= last => continue,
+            Ok(event) if event.number == last + 1 => vec![event],
+            // More than could be kept, or one of which nobody told.
+            Ok(_) | Err(RecvError::Lagged(_)) => missed(&parts, last).await,
             Err(RecvError::Closed) => return,
         };
-        for event in heard.into_iter().filter(|event| event.number > last).collect::<Vec<_>>() {
-            last = event.number;
-            match told(&parts, &event).await {
-                Ok(spans) if spans.is_empty() => {}
-                Ok(spans) => sink.accept(spans),
-                Err(error) => warn!(?error, "a deployment that ended could not be read; it has no trace"),
+        while let Some(newest) = heard.last() {
+            last = newest.number;
+            for event in heard {
+                match told(&parts, &event).await {
+                    Ok(spans) if spans.is_empty() => {}
+                    Ok(spans) => sink.accept(spans),
+                    Err(error) => warn!(?error, "a deployment that ended could not be read; it has no trace"),
+                }
             }
+            heard = missed(&parts, last).await;
         }
     }
 }
 
-/// Everything that happened after this event.
-async fn missed(parts: &Parts, mut last: i64) -> Result<Vec<Event>> {
-    let mut all = Vec::new();
-    loop {
-        let found = parts.store.events(&EventFilter::default(), last, BATCH).await?;
-        let Some(newest) = found.last() else { return Ok(all) };
-        last = newest.number;
-        all.extend(found.into_iter().filter(|event| event.deployment.is_some()));
-    }
+/// The next of what happened after this event, nothing where nothing did.
+async fn missed(parts: &Parts, last: i64) -> Vec<Event> {
+    let found = parts.store.events(&EventFilter::default(), last, BATCH).await;
+    found.unwrap_or_else(|error| {
+        warn!(?error, "events could not be read; deployments that just ended have no trace");
+        Vec::new()
+    })
 }
 
 /// What there is to tell after an event: the whole of a deployment when it is at its end, and how its predecessor was

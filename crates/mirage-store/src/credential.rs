@@ -27,6 +27,15 @@ pub struct ListedCredential {
     pub service: Option<Name>,
 }
 
+/// The question for credentials with what they belong to.
+const LISTED: &str =
+    "SELECT credential.*, service.name AS service_name, environment.name AS environment_name,
+         project.name AS project_name
+     FROM credential
+     LEFT JOIN service ON service.id = credential.service_id
+     LEFT JOIN environment ON environment.id = coalesce(credential.environment_id, service.environment_id)
+     JOIN project ON project.id = coalesce(credential.project_id, environment.project_id)";
+
 impl Store {
     /// What a service may pull with: its own credential, those of its environment and of its project.
     pub async fn credentials_for(&self, service: ServiceId) -> Result<Vec<Credential>> {
@@ -69,16 +78,10 @@ impl Store {
     ) -> Result<Vec<ListedCredential>> {
         let (host, prefix, id) =
             after.cloned().map_or_else(Default::default, |(host, prefix, id)| (host, prefix, text(id)));
-        let rows = sqlx::query(
-            "SELECT credential.*, service.name AS service_name, environment.name AS environment_name,
-                 project.name AS project_name
-             FROM credential
-             LEFT JOIN service ON service.id = credential.service_id
-             LEFT JOIN environment ON environment.id = coalesce(credential.environment_id, service.environment_id)
-             JOIN project ON project.id = coalesce(credential.project_id, environment.project_id)
-             WHERE (credential.host, credential.prefix, credential.id) > (?, ?, ?)
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "{LISTED} WHERE (credential.host, credential.prefix, credential.id) > (?, ?, ?)
              ORDER BY credential.host, credential.prefix, credential.id LIMIT ?",
-        )
+        )))
         .bind(host)
         .bind(prefix)
         .bind(id)
@@ -86,24 +89,17 @@ impl Store {
         .fetch_all(&self.reader)
         .await
         .map_err(|error| failed(READING, error))?;
-        let listed = |row: &SqliteRow| {
-            Ok(ListedCredential {
-                credential: credential(row)?,
-                project: row.parsed("project_name")?,
-                environment: row.maybe_parsed("environment_name")?,
-                service: row.maybe_parsed("service_name")?,
-            })
-        };
         rows.iter().map(listed).collect()
     }
 
-    /// Every credential there is.
-    pub async fn credentials(&self) -> Result<Vec<Credential>> {
-        let rows = sqlx::query("SELECT * FROM credential ORDER BY host, prefix, id")
-            .fetch_all(&self.reader)
+    /// One credential.
+    pub async fn listed_credential(&self, id: CredentialId) -> Result<Option<ListedCredential>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{LISTED} WHERE credential.id = ?")))
+            .bind(text(id))
+            .fetch_optional(&self.reader)
             .await
             .map_err(|error| failed(READING, error))?;
-        rows.iter().map(credential).collect()
+        row.as_ref().map(listed).transpose()
     }
 
     /// The service's own credential.
@@ -223,5 +219,14 @@ pub(crate) fn credential(row: &SqliteRow) -> Result<Credential> {
         prefix,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
+    })
+}
+
+fn listed(row: &SqliteRow) -> Result<ListedCredential> {
+    Ok(ListedCredential {
+        credential: credential(row)?,
+        project: row.parsed("project_name")?,
+        environment: row.maybe_parsed("environment_name")?,
+        service: row.maybe_parsed("service_name")?,
     })
 }

@@ -35,6 +35,11 @@ pub(crate) const CURRENT: &str =
 /// Not at an end, and not Active.
 pub(crate) const MOVING: &str = "('queued', 'building', 'preparing', 'starting', 'probing', 'switching')";
 
+/// The questions for the newest deployments of a service, and for those that were written before one.
+pub(crate) const PAGE: &str = "SELECT * FROM deployment WHERE service_id = ? ORDER BY rowid DESC LIMIT ?";
+pub(crate) const PAGE_AFTER: &str =
+    "SELECT * FROM deployment WHERE service_id = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?";
+
 impl Store {
     /// A deployment with its steps.
     pub async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>> {
@@ -50,7 +55,7 @@ impl Store {
     /// The newest deployments of a service, newest first, with their steps. In the order in which they were
     /// written: the clock may have jumped in between.
     pub async fn deployments(&self, service: ServiceId, limit: u32) -> Result<Vec<Deployment>> {
-        let rows = sqlx::query("SELECT * FROM deployment WHERE service_id = ? ORDER BY rowid DESC LIMIT ?")
+        let rows = sqlx::query(PAGE)
             .bind(text(service))
             .bind(limit)
             .fetch_all(&self.reader)
@@ -76,35 +81,15 @@ impl Store {
                 .await
                 .map_err(cannot)?;
         let Some(place) = place else { return Ok(None) };
-        let rows = sqlx::query(
-            "SELECT * FROM deployment WHERE service_id = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
-        )
-        .bind(text(service))
-        .bind(place)
-        .bind(limit)
-        .fetch_all(&self.reader)
-        .await
-        .map_err(cannot)?;
-        let all = rows.iter().map(deployment).collect::<Result<_>>()?;
-        Ok(Some(self.with_steps(all).await?))
-    }
-
-    /// What serves and what is on its way, with the steps of the latter: `(active, candidate)`. The
-    /// candidate is the oldest that moves; others wait behind it.
-    pub async fn current_deployments(
-        &self,
-        service: ServiceId,
-    ) -> Result<(Option<Deployment>, Option<Deployment>)> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(current()))
+        let rows = sqlx::query(PAGE_AFTER)
             .bind(text(service))
+            .bind(place)
+            .bind(limit)
             .fetch_all(&self.reader)
             .await
-            .map_err(|error| failed("read the deployments", error))?;
-        let all: Vec<Deployment> = rows.iter().map(deployment).collect::<Result<_>>()?;
-        let mut all = self.with_steps(all).await?;
-        let active = all.iter().rposition(|d| d.phase == Phase::Active).map(|at| all.remove(at));
-        let candidate = all.into_iter().find(|d| d.phase.is_moving());
-        Ok((active, candidate))
+            .map_err(cannot)?;
+        let all = rows.iter().map(deployment).collect::<Result<_>>()?;
+        Ok(Some(self.with_steps(all).await?))
     }
 
     /// Whether a user asked for the end of this deployment.
@@ -152,13 +137,6 @@ impl Store {
         }
         Ok(all)
     }
-}
-
-/// The question for those of a service that are not at an end, in the order in which they get their turn.
-pub(crate) fn current() -> String {
-    format!(
-        "SELECT * FROM deployment WHERE service_id = ? AND phase IN {CURRENT} ORDER BY phase = 'queued', rowid"
-    )
 }
 
 impl Tx {

@@ -24,6 +24,16 @@ pub struct ListedDomain {
     pub certificate: CertificateStatus,
 }
 
+/// The question for domains with what belongs to them.
+const LISTED: &str = "SELECT domain.*, service.name AS service_name, project.name AS project_name,
+         environment.name AS environment_name, certificate.issued_at, certificate.expires_at,
+         certificate.next_renewal_at, certificate.last_error, certificate.last_tried_at
+     FROM domain
+     JOIN service ON service.id = domain.service_id
+     JOIN environment ON environment.id = service.environment_id
+     JOIN project ON project.id = environment.project_id
+     LEFT JOIN certificate ON certificate.domain = domain.name";
+
 impl Store {
     /// At most so many domains by name, all or those of one service, from the one that follows `after` on.
     pub async fn domain_page(
@@ -33,17 +43,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ListedDomain>> {
         let of = if service.is_some() { "domain.service_id = ?3 AND" } else { "" };
-        let sql = format!(
-            "SELECT domain.*, service.name AS service_name, project.name AS project_name,
-                 environment.name AS environment_name, certificate.issued_at, certificate.expires_at,
-                 certificate.next_renewal_at, certificate.last_error, certificate.last_tried_at
-             FROM domain
-             JOIN service ON service.id = domain.service_id
-             JOIN environment ON environment.id = service.environment_id
-             JOIN project ON project.id = environment.project_id
-             LEFT JOIN certificate ON certificate.domain = domain.name
-             WHERE {of} domain.name > ?1 ORDER BY domain.name LIMIT ?2"
-        );
+        let sql = format!("{LISTED} WHERE {of} domain.name > ?1 ORDER BY domain.name LIMIT ?2");
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(after.map(|after| after.as_str().to_owned()).unwrap_or_default())
             .bind(limit);
@@ -51,16 +51,17 @@ impl Store {
             query = query.bind(text(service));
         }
         let rows = query.fetch_all(&self.reader).await.map_err(|error| failed(READING, error))?;
-        let listed = |row| {
-            Ok(ListedDomain {
-                record: domain(row)?,
-                service: row.parsed("service_name")?,
-                project: row.parsed("project_name")?,
-                environment: row.parsed("environment_name")?,
-                certificate: status(row)?,
-            })
-        };
         rows.iter().map(listed).collect()
+    }
+
+    /// One domain.
+    pub async fn listed_domain(&self, name: &Domain) -> Result<Option<ListedDomain>> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{LISTED} WHERE domain.name = ?")))
+            .bind(name.as_str().to_owned())
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(|error| failed(READING, error))?;
+        row.as_ref().map(listed).transpose()
     }
 
     /// Every domain, or those of one service; by name.
@@ -143,5 +144,15 @@ fn domain(row: &SqliteRow) -> Result<DomainRecord> {
         redirect_https: row.raw("redirect_https")?,
         certificate: row.word::<CertificateSource>("certificate")?,
         created_at: row.time("created_at")?,
+    })
+}
+
+fn listed(row: &SqliteRow) -> Result<ListedDomain> {
+    Ok(ListedDomain {
+        record: domain(row)?,
+        service: row.parsed("service_name")?,
+        project: row.parsed("project_name")?,
+        environment: row.parsed("environment_name")?,
+        certificate: status(row)?,
     })
 }

@@ -45,12 +45,7 @@ impl Store {
         let ids = to_json(&of.iter().map(|service| text(service.id)).collect::<Vec<_>>())?;
         let mut facts = Facts { services: HashMap::new(), places: self.places(of).await? };
         for deployment in self.current_of(&ids).await? {
-            let own = facts.services.entry(deployment.service).or_default();
-            match deployment.phase {
-                Phase::Active => own.active = Some(deployment),
-                _ if own.candidate.is_none() => own.candidate = Some(deployment),
-                _ => {}
-            }
+            facts.services.entry(deployment.service).or_default().add_current(deployment);
         }
         for deployment in self.newest_of(&ids).await? {
             let own = facts.services.entry(deployment.service).or_default();
@@ -67,6 +62,19 @@ impl Store {
         self.add_credentials(&ids, &mut facts).await?;
         self.add_domains(&ids, &mut facts).await?;
         Ok(facts)
+    }
+
+    /// What serves and what is on its way, with their steps: `(active, candidate)`. The candidate is the oldest that
+    /// moves; others wait behind it.
+    pub async fn current_deployments(
+        &self,
+        service: ServiceId,
+    ) -> Result<(Option<Deployment>, Option<Deployment>)> {
+        let mut own = ServiceFacts::default();
+        for deployment in self.current_of(&to_json(&[text(service)])?).await? {
+            own.add_current(deployment);
+        }
+        Ok((own.active, own.candidate))
     }
 
     async fn places(&self, of: &[Service]) -> Result<HashMap<EnvironmentId, (Project, Environment)>> {
@@ -95,11 +103,7 @@ impl Store {
 
     /// The deployments that serve or are on their way, those that wait for their turn last.
     async fn current_of(&self, ids: &str) -> Result<Vec<Deployment>> {
-        let sql = format!(
-            "SELECT d.* FROM json_each(?) i JOIN deployment d ON d.service_id = i.value
-             WHERE d.phase IN {CURRENT} ORDER BY d.phase = 'queued', d.rowid"
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let rows = sqlx::query(sqlx::AssertSqlSafe(current()))
             .bind(ids.to_owned())
             .fetch_all(&self.reader)
             .await
@@ -173,7 +177,24 @@ impl Store {
     }
 }
 
+/// The question for deployments of services that are not at an end, in the order in which they get their turn.
+pub(crate) fn current() -> String {
+    format!(
+        "SELECT d.* FROM json_each(?) i JOIN deployment d ON d.service_id = i.value
+         WHERE d.phase IN {CURRENT} ORDER BY d.phase = 'queued', d.rowid"
+    )
+}
+
 impl ServiceFacts {
+    /// Takes those that are not at an end, in the order in which they get their turn.
+    fn add_current(&mut self, deployment: Deployment) {
+        match deployment.phase {
+            Phase::Active => self.active = Some(deployment),
+            _ if self.candidate.is_none() => self.candidate = Some(deployment),
+            _ => {}
+        }
+    }
+
     fn shown(&self) -> Option<(String, u32)> {
         let shown = self.active.as_ref().or(self.candidate.as_ref()).or(self.newest.as_ref())?;
         Some((text(shown.service), shown.revision))

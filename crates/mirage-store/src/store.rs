@@ -160,7 +160,13 @@ impl Tx {
     pub async fn commit(self) -> Result<Vec<Event>> {
         self.writes.before_commit()?;
         let mut doubt = Doubt(Some(self.doubt));
-        self.inner.commit().await.map_err(|error| failed("commit a transaction", error))?;
+        if let Err(error) = self.inner.commit().await {
+            if is_full(&error) {
+                // SQLite has said that nothing is written, and somebody has heard it.
+                doubt.0 = None;
+            }
+            return Err(failed("commit a transaction", error));
+        }
         self.writes.after_commit()?;
         doubt.0 = None;
         Ok(self.events)

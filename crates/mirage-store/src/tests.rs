@@ -263,9 +263,15 @@ async fn a_page_of_events_or_deployments_is_found_by_an_index() {
         let plan = plan(&event(filter)).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
-    let current = crate::deployment::current();
-    let plan = plan(&current).await;
-    assert!(plan.contains("deployment_by_phase"), "{plan}");
+    let found = plan(&crate::facts::current()).await;
+    assert!(found.contains("deployment_by_phase"), "{found}");
+    for page in [crate::deployment::PAGE, crate::deployment::PAGE_AFTER] {
+        let found = plan(page).await;
+        assert!(
+            found.contains("USING INDEX deployment_of_service") && !found.contains("TEMP B-TREE"),
+            "{found}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -74,8 +74,10 @@ pub(crate) struct InspectImage {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NewDomain {
     pub(crate) domain: String,
-    pub(crate) redirect_https: bool,
-    pub(crate) certificate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) redirect_https: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<bool>,
 }
 
 /// Body of `POST /api/services/from-image`.

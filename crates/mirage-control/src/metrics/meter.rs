@@ -15,10 +15,15 @@ use super::proxies::Proxies;
 use super::recent::Recent;
 use super::usages::Usages;
 use super::{FINEST_STEP, PlatformMetrics, ServiceTotals, Totals};
+use crate::events::Forgetting;
 use crate::parts::Parts;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(FINEST_STEP as u64);
+
+/// Minutes in a row by which a clock that was set back is believed: one that is behind for a while, as before its
+/// machine has asked for the time, must not cost what was kept.
+const BELIEVED: u32 = 30;
 
 /// Looks between two times that what is old is forgotten: an hour.
 const FORGET_EVERY: u64 = 360;
@@ -39,6 +44,8 @@ struct State {
     minute: i64,
     sums: HashMap<ServiceId, Sample>,
     looked_at: Option<Instant>,
+    /// The minute that was written last, and how many came before it without a break.
+    written: Option<(i64, u32)>,
 }
 
 /// A finished minute.
@@ -78,6 +85,7 @@ impl Meter {
             minute: now.as_second().div_euclid(60) * 60,
             sums: HashMap::new(),
             looked_at: None,
+            written: None,
         };
         Self { parts, state: Mutex::new(state), task: Mutex::default() }
     }
@@ -105,12 +113,20 @@ impl Meter {
     }
 
     async fn write(&self, minute: i64, points: &[(ServiceId, Sample)]) -> Result<()> {
+        let row = match self.lock().written {
+            Some((last, row)) if minute == last + 60 => row + 1,
+            _ => 0,
+        };
         let mut tx = self.parts.store.begin().await?;
         tx.add_minute(minute, points).await?;
+        if row >= BELIEVED {
+            tx.forget_later_minutes(minute).await?;
+        }
         tx.commit().await?;
         let living: std::collections::HashSet<_> =
             self.parts.store.service_ids().await?.into_iter().collect();
         let mut state = self.lock();
+        state.written = Some((minute, row));
         state.totals.retain(|service, _| living.contains(service));
         state.proxies.retain(|service| living.contains(service));
         Ok(())
@@ -208,6 +224,7 @@ impl Totals {
 async fn run(meter: Weak<Meter>) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut forgetting = Forgetting::default();
     for looks in 1_u64.. {
         tick.tick().await;
         let Some(meter) = meter.upgrade() else { return };
@@ -215,7 +232,7 @@ async fn run(meter: Weak<Meter>) {
             warn!(?error, "what services use could not be read or kept");
         }
         if looks % FORGET_EVERY == 0
-            && let Err(error) = crate::events::forget_old(&meter.parts).await
+            && let Err(error) = forgetting.round(&meter.parts).await
         {
             warn!(?error, "old events could not be forgotten");
         }

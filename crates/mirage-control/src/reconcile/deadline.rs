@@ -12,6 +12,8 @@ pub(super) const START: Duration = Duration::from_secs(120);
 pub(super) const ROUTE: Duration = Duration::from_secs(60);
 /// Killing what does not end after its grace, and cleaning up behind it.
 pub(super) const STOP: Duration = Duration::from_secs(60);
+/// Looking at what an instance wrote and where it listens, to say why it failed.
+pub(super) const DIAGNOSE: Duration = Duration::from_secs(10);
 /// How long requests to a service whose only instance is being replaced wait at the proxy.
 pub(super) const HOLD: Duration = Duration::from_secs(60);
 

@@ -7,8 +7,8 @@ use mirage_core::{
     Revision, Timing,
 };
 
-use super::Reconciler;
 use super::observe::View;
+use super::{Reconciler, deadline};
 
 /// Lines of output that go into the record of a failure.
 const TAIL: usize = 20;
@@ -56,7 +56,9 @@ impl Reconciler {
         let seen = last.map_or_else(|| "no answer".to_owned(), ToString::to_string);
         let seconds = timing.budget_millis.div_ceil(1000);
         let message = format!("`{name}` was not healthy after {seconds} s: {asked} gave {seen}");
-        let sockets = self.parts.engine.listening(instance).await.unwrap_or_default();
+        let listening = self.parts.engine.listening(instance);
+        let sockets =
+            deadline::within(deadline::DIAGNOSE, "look at sockets", listening).await.unwrap_or_default();
         let hint = probe_hint(revision, last, &sockets);
         Failure { code: Code::ProbeFailed, message, hint: Some(hint), log_tail }
     }
@@ -64,7 +66,8 @@ impl Reconciler {
     /// The last lines of what the deployment's instances wrote.
     async fn tail(&self, view: &View, deployment: Option<DeploymentId>) -> Vec<String> {
         let query = LogQuery { deployment, limit: Some(TAIL), ..LogQuery::default() };
-        let lines = self.parts.engine.logs().read(view.service.id, &query).await.unwrap_or_default();
+        let read = self.parts.engine.logs().read(view.service.id, &query);
+        let lines = deadline::within(deadline::DIAGNOSE, "look at the logs", read).await.unwrap_or_default();
         lines.into_iter().map(|line| line.text).collect()
     }
 }

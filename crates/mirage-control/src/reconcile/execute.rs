@@ -56,7 +56,11 @@ impl Reconciler {
                 Step::Sweep { instance } => self.begin_sweep(view, *instance),
                 Step::StopPull { deployment } => {
                     self.ops.abort(Op::Pull(*deployment));
-                    self.ops.ended(Op::Pull(*deployment)).await;
+                    let ended = async {
+                        self.ops.ended(Op::Pull(*deployment)).await;
+                        Ok(())
+                    };
+                    deadline::within(deadline::STOP, "end of a pull", ended).await?;
                 }
                 Step::Enter { deployment, phase } if !phase.is_moving() => {
                     fault::point("reconcile/end")?;
@@ -251,13 +255,13 @@ impl Reconciler {
         self.routes.remove(&view.service, self.parts.engine.resolver(view.network)).await?;
         fault::point("reconcile/unrouted")?;
         // Before the record: whoever is killed in between finds the service and does it again.
-        self.parts.engine.logs().remove(view.service.id).await?;
+        let removed = self.parts.engine.logs().remove(view.service.id);
+        deadline::within(deadline::STOP, "removal of the logs", removed).await?;
         let mut tx = self.parts.store.begin().await?;
         tx.delete_service(view.service.id).await?;
         self.parts.announce(tx.commit().await?);
         fault::point("reconcile/forgotten")?;
         for (deployment, _) in [&view.active, &view.candidate].into_iter().flatten() {
-            self.ops.abort(Op::Pull(deployment.id));
             self.pulls.forget(deployment.id);
         }
         Ok(())

@@ -114,9 +114,10 @@ impl Health {
 
     async fn watch(self: Arc<Self>, subject: Subject, bell: Arc<Notify>, mut proven: bool) {
         let interval = Duration::from_millis(subject.timing.interval_millis);
-        let (mut pause, longest) = subject.question.first_pauses();
-        let mut bad = 0;
+        let (first, longest) = subject.question.first_pauses();
+        let (mut pause, mut bad) = (first, 0);
         if proven {
+            pause = interval;
             tokio::time::sleep(subject.stagger()).await;
         }
         loop {

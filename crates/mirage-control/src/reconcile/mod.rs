@@ -232,17 +232,18 @@ impl Reconciler {
     /// Looks at every service after a decision that may have been made although its caller heard nothing of it.
     async fn resolve_doubts(self: Arc<Self>) {
         loop {
-            let looked = match self.parts.store.doubted().await {
-                Ok(()) => self.follow_domains().await.and(self.parts.store.service_ids().await),
-                Err(error) => Err(error),
+            let looked = async {
+                self.parts.store.doubted().await?;
+                self.parts.announce_newest().await?;
+                self.follow_domains().await?;
+                self.parts.store.service_ids().await
             };
-            match looked {
+            match looked.await {
                 Ok(services) => services.into_iter().for_each(|service| self.ring(service)),
-                Err(error) => {
-                    error!(?error, "it cannot be seen what became of a decision");
-                    tokio::time::sleep(PAUSE).await;
-                }
+                Err(error) => error!(?error, "it cannot be seen what became of a decision"),
             }
+            // Looking at everything is dear, and a disk that takes nothing raises one doubt after the other.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

@@ -17,6 +17,10 @@ impl TestClock {
         Self { since: tokio::time::Instant::now(), ahead: AtomicU64::new(1_000_000_000) }
     }
 
+    pub(super) fn set_ahead(&self, time: Duration) {
+        self.ahead.fetch_add(time.as_secs(), Ordering::SeqCst);
+    }
+
     pub(super) fn set_back(&self, time: Duration) {
         self.ahead.fetch_sub(time.as_secs(), Ordering::SeqCst);
     }

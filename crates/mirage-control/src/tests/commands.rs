@@ -6,7 +6,7 @@ use mirage_core::{
     Code, EventKind, ExecEnding, ExecOutcome, HealthTiming, ImageConfig, Phase, ServiceSpec, VariableInput,
 };
 
-use super::fakes::digest;
+use super::fakes::{Behaviour, digest};
 use super::{HOST, Stage, web};
 use crate::{CreateService, ServicePatch, ServiceStatus};
 
@@ -116,5 +116,23 @@ async fn an_adopted_instance_is_believed_before_its_command_is_run() {
     assert_eq!(stage.world.behind(HOST), [digest(1)]);
     stage.world.commands.lock().unwrap().insert(digest(1), ill(""));
     stage.pass(Duration::from_secs(32)).await;
+    assert_eq!(stage.world.behind(HOST), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_moment_at_the_start_of_control_takes_nobody_out_of_the_route() {
+    let mut stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    let deployment = stage.create("acme/web:1").await;
+    stage.ended(deployment.id).await;
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::NeverAnswers);
+    stage.restart_control().await;
+    stage.pass(Duration::from_secs(7)).await;
+    assert_eq!(stage.world.behind(HOST), [digest(1)], "three bad answers, five seconds apart, are needed");
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::Serves);
+    stage.pass(Duration::from_secs(20)).await;
+    assert_eq!(stage.world.behind(HOST), [digest(1)]);
+    stage.world.behaviour.lock().unwrap().insert(digest(1), Behaviour::NeverAnswers);
+    stage.pass(Duration::from_secs(20)).await;
     assert_eq!(stage.world.behind(HOST), []);
 }

@@ -13,7 +13,7 @@ use mirage_core::*;
 
 use super::fakes::{Behaviour, World};
 use super::{Stage, web};
-use crate::{DomainView, NewDomain};
+use crate::{ListedDomain, NewDomain};
 
 /// An authority that gives certificates, or does not.
 #[derive(Default)]
@@ -124,11 +124,11 @@ impl Stage {
         stage
     }
 
-    async fn add(&self, domain: &str) -> Result<DomainView> {
+    async fn add(&self, domain: &str) -> Result<ListedDomain> {
         Ok(self.control.add_domain(&self.actor, &web(), new(domain)).await?.0)
     }
 
-    async fn domain(&self, domain: &str) -> DomainView {
+    async fn domain(&self, domain: &str) -> ListedDomain {
         let all = self.control.domains(&self.actor, None, None, 500).await.unwrap();
         all.items.into_iter().find(|view| view.record.domain.as_str() == domain).unwrap()
     }

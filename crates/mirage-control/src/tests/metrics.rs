@@ -116,3 +116,24 @@ async fn a_question_without_sense_is_refused_with_the_field() {
     let week = MetricQuery { since: Some(now - hour * 24 * 7), ..MetricQuery::default() };
     assert_eq!(stage.control.metrics(&stage.actor, &web(), &week).await.unwrap().step_seconds, 10_800);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_costs_nothing_until_it_has_been_so_for_half_an_hour() {
+    let stage = Stage::new().await;
+    *stage.world.traffic.lock().unwrap() = counted(ServiceId::from_random([0; 16]), 0);
+    let service = running(&stage).await;
+    let pass = async |minutes: u64| {
+        stage.time.pass(Duration::from_secs(minutes * 60), Duration::from_secs(2)).await;
+    };
+    let kept_since = async |time: i64| stage.store.metrics(service, time, i64::MAX).await.unwrap().len();
+    pass(4).await;
+    let start = stage.clock.now().as_second() - 300;
+    let kept = kept_since(start).await;
+    assert!(kept >= 2, "{kept}");
+    stage.clock.set_back(Duration::from_secs(86_400));
+    pass(20).await;
+    assert!(kept_since(start).await >= kept, "it may be wrong");
+    pass(16).await;
+    assert_eq!(kept_since(start).await, 0, "nothing would follow them for a day");
+    assert!(kept_since(0).await >= 30);
+}

@@ -165,7 +165,7 @@ async fn a_removal_is_taken_back_for_two_days_and_then_the_data_goes() {
     assert!(!stage.world.volumes.lock().unwrap().contains_key(&old));
     assert_eq!(code(control.restore_volume(actor, &called("older"), None).await), Code::NotFound);
     assert!(stage.kinds().await.contains(&EventKind::VolumePurged { volume: "older".into() }));
-    assert_eq!(control.volumes(actor, None, 10).await.unwrap().volumes.len(), 1);
+    assert_eq!(control.volumes(actor, None, 10).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,9 +11,9 @@ use mirage_core::port::VolumeSize;
 use mirage_core::{Code, Error, MountPath, Name, Result, Volume, VolumeId, VolumeName};
 use mirage_store::VolumePage;
 
-use crate::Control;
 use crate::access::{Action, Actor};
 use crate::find::placed;
+use crate::{Control, Listing};
 
 pub use change::NewVolume;
 pub(crate) use own::mounted;
@@ -58,15 +58,6 @@ pub struct VolumeView {
     pub size: Option<VolumeSize>,
 }
 
-/// A page of volumes.
-#[derive(Clone, Debug)]
-pub struct VolumeListing {
-    /// The volumes.
-    pub volumes: Vec<VolumeView>,
-    /// Whether more follow.
-    pub more: bool,
-}
-
 /// Which of several volumes of one name is meant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Among {
@@ -97,17 +88,15 @@ impl Control {
         actor: &Actor,
         after: Option<(VolumeName, VolumeId)>,
         limit: u32,
-    ) -> Result<VolumeListing> {
+    ) -> Result<Listing<VolumeView>> {
         self.allow(actor, Action::Read)?;
         let page = VolumePage { environment: None, name: None, after, limit: limit.saturating_add(1) };
-        let mut found = self.parts.store.volumes(&page).await?;
-        let more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let mut volumes = Vec::with_capacity(found.len());
-        for volume in found {
-            volumes.push(self.volume_view(volume).await?);
+        let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
+        let mut items = Vec::with_capacity(page.items.len());
+        for volume in page.items {
+            items.push(self.volume_view(volume).await?);
         }
-        Ok(VolumeListing { volumes, more })
+        Ok(Listing { items, more: page.more })
     }
 
     /// One volume; by its name one that was not removed.

@@ -1,9 +1,13 @@
 //! The decision itself.
 
+mod places;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use places::Places;
 
 use super::restart::LONGEST_PAUSE;
 use super::{Attempt, Cause, Desired, ImageState, Observed, ObservedInstance, Plan, Step};
@@ -45,22 +49,17 @@ struct Planner<'a> {
     plan: Plan,
 }
 
-/// Who stands where, found out once a round.
-#[derive(Default)]
-struct Places {
-    /// Where the candidate, taking over in turns, has a healthy instance.
-    taken_over: BTreeSet<u32>,
-    /// Those of them that get requests.
-    relieved: BTreeSet<u32>,
-    /// Whether the candidate has one at every place.
-    complete: bool,
-    /// The places beyond the wanted ones whose active instance stays, because one at a wanted place is not well.
-    standing_in: BTreeSet<u32>,
-}
-
 impl<'a> Planner<'a> {
-    /// Removal: no more requests, no more instances, then nothing at all.
+    /// Removal: no more pulls, no more requests, no more instances, then nothing at all.
     fn remove(&mut self) {
+        let (desired, observed) = (self.desired, self.observed);
+        let images =
+            [(&desired.candidate, &observed.candidate_image), (&desired.active, &observed.active_image)];
+        for (attempt, image) in images {
+            if let (Some(attempt), ImageState::Pulling) = (attempt, image) {
+                self.plan.steps.push(Step::StopPull { deployment: attempt.deployment });
+            }
+        }
         if self.observed.instances.iter().any(|i| i.routed) {
             self.step(Step::Route { instances: BTreeSet::new() });
             return;
@@ -307,28 +306,6 @@ impl<'a> Planner<'a> {
     /// Whether all instances of the active deployment have to be gone before the candidate is started.
     fn yields_to_candidate(&self, active: &Attempt) -> bool {
         active.exclusive && self.arriving().is_some_and(|candidate| candidate.exclusive)
-    }
-
-    fn survey(&self) -> Places {
-        let mut places = Places::default();
-        if let Some(candidate) = self.arriving().filter(|candidate| self.is_rolling(candidate)) {
-            for instance in self.standing(candidate).filter(|i| i.is_healthy()) {
-                places.taken_over.insert(instance.ordinal);
-                if instance.routed {
-                    places.relieved.insert(instance.ordinal);
-                }
-            }
-        }
-        let replicas = self.desired.replicas;
-        places.complete = (0..replicas).all(|o| places.taken_over.contains(&o));
-        if let Some(active) = &self.desired.active {
-            let healthy = self.of(active.deployment).filter(|i| i.is_healthy() && !i.stopped);
-            let healthy: BTreeSet<_> = healthy.map(|i| i.ordinal).collect();
-            let is_served = |o: &u32| healthy.contains(o) || places.taken_over.contains(o);
-            let lacking = (0..replicas).filter(|o| !is_served(o)).count();
-            places.standing_in = healthy.range(replicas..).take(lacking).copied().collect();
-        }
-        places
     }
 
     /// Whether the candidate, taking over in turns, has a healthy instance at this place.

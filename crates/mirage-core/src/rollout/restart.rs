@@ -33,6 +33,13 @@ impl RestartPolicy {
     /// The try that follows an instance which was created at `created`, was try number `attempt`
     /// (from 0) and ended as `exit` says: its number and its earliest time. `None`: never.
     pub(crate) fn next_try(self, attempt: u32, created: Timestamp, exit: &Exit) -> Option<(u32, Timestamp)> {
+        let at = |next: u32| exit.at.saturating_add(backoff(next)).unwrap_or(exit.at);
+        if exit.start_error.is_some() {
+            // Not the process failed but the machine, and that may be mended at any time: no try is the last, and
+            // none is taken from those that the process has.
+            let next = (attempt + 1).min(MAX_TRIES - 1);
+            return Some((next, at(next)));
+        }
         let again = match self {
             // A process that vanished with its machine or its shim did not end by itself.
             RestartPolicy::Never => exit.is_vanished(),
@@ -40,7 +47,7 @@ impl RestartPolicy {
             RestartPolicy::OnFailure => !exit.is_success(),
         };
         let next = self.count(attempt, created, exit.at).filter(|_| again)?;
-        Some((next, exit.at.saturating_add(backoff(next)).unwrap_or(exit.at)))
+        Some((next, at(next)))
     }
 
     /// The number of the try that follows an instance which runs and does not get well. Nothing is added to the
@@ -83,6 +90,22 @@ mod tests {
             attempt = next;
         }
         assert_eq!(pauses, [200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000]);
+    }
+
+    #[test]
+    fn a_start_that_the_machine_failed_is_tried_again_under_every_policy_and_for_good() {
+        let start = Timestamp::from_second(1_000).unwrap();
+        let failed = Exit { code: None, start_error: Some("the disk is full".into()), ..exit(0, 1_000) };
+        for policy in [RestartPolicy::OnFailure, RestartPolicy::Always, RestartPolicy::Never] {
+            let mut attempt = 0;
+            for _ in 0..100 {
+                let (next, at) = policy.next_try(attempt, start, &failed).unwrap();
+                assert!(at.duration_since(start).unsigned_abs() <= LONGEST_PAUSE);
+                attempt = next;
+            }
+        }
+        let after = RestartPolicy::OnFailure.next_try(MAX_TRIES - 1, start, &exit(1, 1_000));
+        assert!(after.is_some(), "the process has a try of its own");
     }
 
     #[test]

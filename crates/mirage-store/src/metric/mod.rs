@@ -87,6 +87,16 @@ impl Tx {
         self.add_minute_within(minute, points, METRICS_BYTES_MAX).await
     }
 
+    /// Forgets what is later than the minute that began at `minute`: it was written before the clock was set back,
+    /// and nothing would follow it.
+    pub async fn forget_later_minutes(&mut self, minute: i64) -> Result<()> {
+        let next = Level::Minute.floor(minute) + Level::Minute.seconds();
+        for level in Level::ALL {
+            self.forget(level, next..i64::MAX).await?;
+        }
+        Ok(())
+    }
+
     async fn add_minute_within(
         &mut self,
         minute: i64,
@@ -106,10 +116,6 @@ impl Tx {
             Some(before) if now - before > LEAP => before + Level::Minute.seconds(),
             _ => now,
         };
-        // What is still to come was written before the clock was set back, and nothing would follow it.
-        for level in Level::ALL {
-            self.forget(level, now..i64::MAX).await?;
-        }
         self.write_points(Level::Minute, minute, &rows).await?;
         for (from, to) in Level::ALL.into_iter().zip(Level::ALL.into_iter().skip(1)) {
             self.roll_up(from, to, seen).await?;

@@ -134,8 +134,13 @@ async fn a_clock_that_is_weeks_ahead_for_a_minute_costs_nothing() {
         }
         add(&store, START + minute * 60, &[(ids[0], busy(0))], METRICS_BYTES_MAX).await;
     }
-    let points = store.metrics(ids[0], START, START + 4 * WEEK).await.unwrap();
-    assert_eq!(requests(&points), u64::try_from(hours).unwrap() * 60 * 624);
+    let end = START + hours * 3_600;
+    let all = u64::try_from(hours).unwrap() * 60 * 624;
+    assert_eq!(requests(&store.metrics(ids[0], START, end).await.unwrap()), all);
+    let mut tx = store.begin().await.unwrap();
+    tx.forget_later_minutes(end - 60).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(requests(&store.metrics(ids[0], START, START + 4 * WEEK).await.unwrap()), all);
 }
 
 #[tokio::test]

@@ -22,6 +22,12 @@ pub(crate) fn admin_token(data: &Path, random: &dyn Randomness) -> Result<String
                 format!("use at least {MIN_LENGTH} characters, such as the output of `openssl rand -hex 24`"),
             ));
         }
+        if token.trim() != token || !token.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            let what = format!("{} has characters that no header can carry", env::ADMIN_TOKEN);
+            return Err(Error::new(Code::InvalidRequest, what).hint(
+                "use letters, digits and signs of ASCII, such as the output of `openssl rand -hex 24`",
+            ));
+        }
         return Ok(token);
     }
     let path = data.join("admin.token");

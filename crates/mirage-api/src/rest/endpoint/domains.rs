@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use mirage_control::{Control, DOMAINS_MAX, DomainView, Listing};
+use mirage_control::{Control, DOMAINS_MAX, ListedDomain, Listing};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,8 +94,8 @@ pub(crate) async fn add_domain(
     Ok((status, Json(view.into())))
 }
 
-impl From<Listing<DomainView>> for Domains {
-    fn from(page: Listing<DomainView>) -> Self {
+impl From<Listing<ListedDomain>> for Domains {
+    fn from(page: Listing<ListedDomain>) -> Self {
         let last = page.items.last().filter(|_| page.more);
         let next = last.map(|last| last.record.domain.to_string());
         Self { domains: page.items.into_iter().map(Domain::from).collect(), next }

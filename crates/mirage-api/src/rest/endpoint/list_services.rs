@@ -60,11 +60,11 @@ pub(crate) async fn list_services(
     let after = which.after.map(|text| part::place(&text, "services", place)).transpose()?;
     let page = Page { after, limit: limit(which.limit.as_deref(), 100, 500)? };
     let listing = control.services(&actor, &filter, &page).await?;
-    let next = match listing.services.last() {
+    let next = match listing.items.last() {
         Some(last) if listing.more => Some(format!("{}:{}", last.service.name, last.service.id)),
         _ => None,
     };
-    Ok(Json(Services { services: listing.services.into_iter().map(Service::from).collect(), next }))
+    Ok(Json(Services { services: listing.items.into_iter().map(Service::from).collect(), next }))
 }
 
 fn place(text: &str) -> Option<(Name, ServiceId)> {

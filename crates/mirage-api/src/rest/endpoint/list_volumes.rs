@@ -43,11 +43,11 @@ pub(crate) async fn list_volumes(
 ) -> Result<Json<Volumes>, Problem> {
     let after = part.after("volumes", place)?;
     let listing = control.volumes(&actor, after, part.limit()?).await?;
-    let next = match listing.volumes.last() {
+    let next = match listing.items.last() {
         Some(last) if listing.more => Some(format!("{}:{}", last.volume.name, last.volume.id)),
         _ => None,
     };
-    Ok(Json(Volumes { volumes: listing.volumes.into_iter().map(Volume::from).collect(), next }))
+    Ok(Json(Volumes { volumes: listing.items.into_iter().map(Volume::from).collect(), next }))
 }
 
 fn place(text: &str) -> Option<(Name, VolumeId)> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use mirage_control::CredentialView;
+use mirage_control::ListedCredential;
 use mirage_core::{CredentialChange, Secret};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -78,9 +78,9 @@ pub(crate) struct Credential {
     updated_at: Timestamp,
 }
 
-impl From<CredentialView> for Credential {
-    fn from(view: CredentialView) -> Self {
-        let CredentialView { credential, project, environment, service } = view;
+impl From<ListedCredential> for Credential {
+    fn from(view: ListedCredential) -> Self {
+        let ListedCredential { credential, project, environment, service } = view;
         Self {
             id: credential.id.to_string(),
             registry: credential.owner.host.to_string(),

@@ -1,7 +1,7 @@
 //! Domains in requests and answers.
 
 use jiff::Timestamp;
-use mirage_control::DomainView;
+use mirage_control::ListedDomain;
 use mirage_core::{CertificateSource, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -86,9 +86,9 @@ enum Source {
     None,
 }
 
-impl From<DomainView> for Domain {
-    fn from(view: DomainView) -> Self {
-        let DomainView { record, service, project, environment, certificate } = view;
+impl From<ListedDomain> for Domain {
+    fn from(view: ListedDomain) -> Self {
+        let ListedDomain { record, service, project, environment, certificate } = view;
         let source = match record.certificate {
             CertificateSource::Acme => Source::Acme,
             CertificateSource::Own => Source::Own,

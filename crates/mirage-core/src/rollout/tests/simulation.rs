@@ -263,8 +263,9 @@ impl World {
                 }
             }
             Step::StopPull { deployment } => {
-                assert_eq!(self.moving[0].attempt.deployment, *deployment);
-                self.moving[0].pull = None;
+                let mut all = self.moving.iter_mut().take(1).chain(&mut self.active);
+                let planned = all.find(|planned| planned.attempt.deployment == *deployment).unwrap();
+                assert!(planned.pull.take().is_some(), "only what is being pulled is stopped");
             }
             Step::Start { deployment, ordinal, attempt } => self.start(*deployment, *ordinal, *attempt),
             Step::Route { instances } => {
@@ -304,6 +305,8 @@ impl World {
             }
             Step::Forget => {
                 assert!(self.desired.removed && self.routed.is_empty());
+                let mut all = self.moving.iter().chain(&self.active);
+                assert!(all.all(|planned| planned.pull.is_none()), "nobody pulls for what is gone");
                 (self.forgotten, self.active) = (true, None);
                 self.moving.clear();
             }
