@@ -20,6 +20,28 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The commit that is checked out, in ten digits.
+///
+/// # Errors
+/// Where anything but the documents differs from it: what is measured then, nobody could check out.
+pub(crate) fn commit() -> Result<String> {
+    let git = |arguments: &[&str]| -> Result<String> {
+        let told = Command::new("git").args(arguments).current_dir(root()).output()?;
+        if !told.status.success() {
+            bail!(
+                "`git` does not know what is checked out: {}",
+                String::from_utf8_lossy(&told.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8(told.stdout)?.trim().to_owned())
+    };
+    let changed = git(&["status", "--porcelain", "--", ".", ":(exclude)docs"])?;
+    if !changed.is_empty() {
+        bail!("only what is committed is written down, and this is not:\n{changed}");
+    }
+    git(&["rev-parse", "--short=10", "HEAD"])
+}
+
 /// Builds `mirage` for release; answers with where the binary is.
 pub(crate) fn release_binary() -> Result<PathBuf> {
     let status = cargo().args(["build", "--release", "--package", "mirage"]).status()?;

@@ -2,10 +2,15 @@
 
 use std::fs::read_to_string;
 
+/// The time.
+#[expect(clippy::disallowed_methods, reason = "the one clock of xtask")]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Today, as `2026-11-21`.
-#[expect(clippy::disallowed_methods, reason = "the one clock of xtask: the date in a report")]
 pub(crate) fn today() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+    now().strftime("%Y-%m-%d").to_string()
 }
 
 /// Processor, memory, kernel and distribution in one line.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
 use super::{Outcome, Tally, report, walk};
-use crate::workspace::release_binary;
+use crate::workspace::{commit, release_binary};
 
 /// Walks by the words of the command line; `true` where nothing was violated.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
@@ -27,11 +27,12 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         bail!("the platform starts containers and needs root for that");
     }
     let seed = wish.seed.map_or_else(draw_seed, Ok)?;
+    let commit = wish.write.then(commit).transpose()?;
     let binary = wish.binary.map_or_else(release_binary, Ok)?;
     let outcome = walk(&binary, seed, Duration::from_secs(wish.minutes * 60))?;
     println!("{}", summary(seed, &outcome));
-    if wish.write {
-        report::write(seed, &outcome)?;
+    if let Some(commit) = commit {
+        report::write(seed, &commit, &outcome)?;
     }
     Ok(outcome.violations.is_empty())
 }

@@ -1,13 +1,10 @@
 //! The walks in docs/RELIABILITY.md: a row each, which stays as it was written.
 
-use std::process::Command;
-
 use anyhow::Result;
 
 use super::{Outcome, REQUEST_LOST};
 use crate::bench::machine;
 use crate::reliability::Document;
-use crate::workspace::root;
 
 const HEADING: &str = "Chaos";
 const TOLD: &str = "A walk is drawn from its seed: services are deployed with good images, crashing ones, ones that answer \
@@ -32,9 +29,9 @@ const CELLS: usize = 13;
 const ALL: &str = "| **all** |";
 
 /// Adds a row to docs/RELIABILITY.md.
-pub(super) fn write(seed: u64, outcome: &Outcome) -> Result<()> {
+pub(super) fn write(seed: u64, commit: &str, outcome: &Outcome) -> Result<()> {
     let mut document = Document::load();
-    let row = row(seed, &machine::today(), &commit(), outcome, &machine::describe());
+    let row = row(seed, &machine::today(), commit, outcome, &machine::describe());
     let text = with_row(document.part(HEADING).unwrap_or_default(), row);
     document.set_undated(HEADING, &text)?;
     document.write()
@@ -83,20 +80,6 @@ fn row(seed: u64, date: &str, commit: &str, outcome: &Outcome, machine: &str) ->
 fn cells(row: &str) -> Vec<&str> {
     let inner = row.trim().strip_prefix('|').and_then(|row| row.strip_suffix('|'));
     inner.map(|inner| inner.split('|').map(str::trim).collect()).unwrap_or_default()
-}
-
-/// The commit that is checked out, and whether anything differs from it.
-fn commit() -> String {
-    let mut git = Command::new("git");
-    let told = git
-        .args(["describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"])
-        .current_dir(root())
-        .output();
-    let text = told.ok().filter(|told| told.status.success()).map(|told| told.stdout).unwrap_or_default();
-    match String::from_utf8_lossy(&text).trim() {
-        "" => "unknown".to_owned(),
-        known => known.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
 use crate::load::Counts;
-use crate::workspace::release_binary;
+use crate::workspace::{commit, release_binary};
 pub use held::held;
 pub use killed::killed_control;
 pub use moved::moved_tag;
@@ -50,6 +50,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     if !geteuid().is_root() {
         bail!("the platform starts containers and needs root for that");
     }
+    let commit = if wish.write { commit()? } else { String::new() };
     let binary = wish.binary.clone().map_or_else(release_binary, Ok)?;
     let mut document = Document::load();
     let mut good = true;
@@ -60,7 +61,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
             println!("{}: {}", trial.what, outcome(&trial.counts));
         }
         good &= trials.iter().all(|trial| trial.counts.failed == 0);
-        document.set(part.heading, &section(part.told, &trials))?;
+        document.set(part.heading, &commit, &section(part.told, &trials))?;
         if wish.write {
             document.write()?;
         }
@@ -97,8 +98,8 @@ const PARTS: &[Part] = &[
         heading: "Requests lost when the control process is killed in the middle of a rollout",
         told: "A rollout of two replicas is begun, `mirage serve` is killed with SIGKILL after 0 to 240 ms, another one \
                is started 200 ms later, and the rollout has to become active by itself, with exactly two containers left, \
-               of the new version by `/proc/<pid>/root`. A rollout was in its middle where the kernel shows other containers \
-               than these at the kill; most have to be.",
+               of the new version by `/proc/<pid>/root`. The step that each rollout was \
+               at is read from its record; `drain` comes after the switch, and less than half may have come that far.",
         run: |binary, wish| Ok(vec![killed_control(binary, wish.kills)?]),
     },
     Part {

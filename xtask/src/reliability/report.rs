@@ -44,12 +44,13 @@ impl Document {
         Some(text.rsplit_once("\n\n").map_or(text.as_str(), |(part, _)| part))
     }
 
-    /// Replaces what stands below a heading, as of today and this machine.
+    /// Replaces what stands below a heading, as of today, this commit and this machine.
     ///
     /// # Errors
     /// Where the document has no such heading.
-    pub(crate) fn set(&mut self, heading: &str, text: &str) -> Result<()> {
-        let text = format!("{}\n\n{}, {}", text.trim_end(), machine::today(), machine::describe());
+    pub(crate) fn set(&mut self, heading: &str, commit: &str, text: &str) -> Result<()> {
+        let (today, machine) = (machine::today(), machine::describe());
+        let text = format!("{}\n\n{today}, commit {commit}, {machine}", text.trim_end());
         self.set_undated(heading, &text)
     }
 
@@ -102,8 +103,8 @@ mod tests {
     #[test]
     fn parts_that_are_not_done_anew_stay_as_they_are_written() {
         let mut document = Document::parse("");
-        document.set("Chaos", "Faults.\n\n| a |\n").unwrap();
-        document.set(HEADINGS[0], "None lost.").unwrap();
+        document.set("Chaos", "abc", "Faults.\n\n| a |\n").unwrap();
+        document.set(HEADINGS[0], "abc", "None lost.").unwrap();
         let page = document.page();
         let read = Document::parse(&page);
         assert_eq!(read.page(), page);
@@ -116,9 +117,9 @@ mod tests {
     fn every_part_that_is_done_is_written() {
         let mut document = Document::parse("");
         for part in super::super::PARTS {
-            document.set(part.heading, part.name).unwrap();
+            document.set(part.heading, "abc", part.name).unwrap();
             assert!(document.page().contains(part.heading), "{}", part.heading);
         }
-        assert!(document.set("Another", "x").is_err());
+        assert!(document.set("Another", "abc", "x").is_err());
     }
 }

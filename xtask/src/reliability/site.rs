@@ -121,7 +121,7 @@ impl Site {
     }
 
     /// Whether exactly so many containers run now, all of this version.
-    pub fn runs_only(&self, number: usize, replicas: usize) -> bool {
+    fn runs_only(&self, number: usize, replicas: usize) -> bool {
         let (version, running) = (version(number), self.containers());
         running.len() == replicas && running.iter().all(|one| one.version == version)
     }

@@ -93,7 +93,9 @@ fn kill_shim(inner: &Inner, id: InstanceId) {
     if killed {
         tracing::debug!(instance = %id, "killed a shim");
     }
-    if (killed || state.phase == Phase::Starting) && !end_session(state.shim.pid) {
+    // The kernel gives the number of a session to nobody else: where another process has it, the session is over.
+    let is_anothers = ProcessMark::of(state.shim.pid).is_ok_and(|now| now != state.shim);
+    if (killed || state.phase == Phase::Starting) && !is_anothers && !end_session(state.shim.pid) {
         tracing::warn!(instance = %id, "what a shim forked withstands");
     }
 }

@@ -108,8 +108,11 @@ impl Place {
         let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let trash = above.join(format!("{TRASH}{}{mark}", name.to_string_lossy()));
-        crate::local::sweep::remove(&trash)?;
+        // What was thrown away before may withstand, and must not be in the way for ever.
+        let trash = (0_u32..)
+            .map(|number| above.join(format!("{TRASH}{}{mark}-{number}", name.to_string_lossy())))
+            .find(|trash| trash.symlink_metadata().is_err())
+            .ok_or(io::ErrorKind::AlreadyExists)?;
         fs::rename(what, &trash)?;
         File::open(above)?.sync_all()?;
         Ok(trash)

@@ -57,10 +57,16 @@ impl LocalVolumes {
             let mut trash = Vec::new();
             for entry in fs::read_dir(&folder)? {
                 let path = entry?.path();
-                if !is_trash(&path) {
-                    trash.extend(Place::new(&path).discard_incoming()?);
-                } else {
+                if is_trash(&path) {
                     trash.push(path);
+                    continue;
+                }
+                // One volume that withstands does not keep everything else from starting.
+                match Place::new(&path).discard_incoming() {
+                    Ok(found) => trash.extend(found),
+                    Err(error) => {
+                        tracing::warn!(%error, path = %path.display(), "what came in for a volume stays until the next start");
+                    }
                 }
             }
             io::Result::Ok(trash)

@@ -100,10 +100,12 @@ impl Tree {
         Ok(nix::unistd::syncfs(&self.top)?)
     }
 
-    /// How many bytes there is room for.
-    pub(super) fn free_bytes(&self) -> io::Result<u64> {
+    /// Whether there is room for more than so many bytes, and for more entries: some file systems have as many as
+    /// when they were made, and a fiftieth of them is left to others.
+    pub(super) fn has_room(&self, reserve: u64) -> io::Result<bool> {
         let stat = nix::sys::statvfs::fstatvfs(&self.top)?;
-        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+        let bytes = stat.blocks_available().saturating_mul(stat.fragment_size());
+        Ok(bytes >= reserve && stat.files_available() >= stat.files() / 50)
     }
 
     /// Makes something, and leaves the folder that it is in with the time that it had.

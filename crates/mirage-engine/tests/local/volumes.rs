@@ -106,11 +106,14 @@ async fn replaced_for_good(bench: &LocalBench) -> Outcome {
     let stuck = folder.join("data/stuck");
     fs::create_dir(&stuck).unwrap();
     mount(Some("none"), &stuck, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
-    let restored = volumes.restore(id, stream::iter(archive.into_iter().map(Ok)).boxed()).await;
+    let restored = volumes.restore(id, stream::iter(archive.clone().into_iter().map(Ok)).boxed()).await;
+    let again = volumes.restore(id, stream::iter(archive.into_iter().map(Ok)).boxed()).await;
+    let next_start = LocalVolumes::open(&bench.data());
     let run = run(bench, &with(shell(bench, "grep -q new /data/file"), id)).await;
-    let stuck = bench.data().join(format!("volumes/.trash-{id}-incoming/stuck"));
+    let stuck = bench.data().join(format!("volumes/.trash-{id}-incoming-0/stuck"));
     umount(&stuck).unwrap();
-    restored.map_err(|error| format!("{error:?}"))?;
+    next_start.map_err(|error| format!("{error:?}"))?;
+    restored.and(again).map_err(|error| format!("{error:?}"))?;
     equal(&matches!(run.state, InstanceState::Exited(exit) if exit.code == Some(0)), &true)?;
     bench.local().stop(run.id, Duration::ZERO).await.unwrap();
     equal(&[folder.join("data").exists(), folder.join("incoming").exists()], &[true, false])

@@ -181,7 +181,7 @@ fn look(tree: &Tree, since: &mut u64, written: u64) -> io::Result<()> {
         return Ok(());
     }
     *since = 0;
-    if tree.free_bytes()? < RESERVE { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    if tree.has_room(RESERVE)? { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
 }
 
 /// So many bytes; fewer are an error.

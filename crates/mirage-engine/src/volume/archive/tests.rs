@@ -193,17 +193,20 @@ fn a_disk_is_not_filled_with_entries_that_have_no_content() {
         let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let small = Some("size=16m");
-        mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), small).unwrap();
         let kinds = [EntryType::Directory, EntryType::Symlink, EntryType::Fifo];
-        let told = kinds.map(|kind| {
-            let archive = hostile(&[(kind, "entry", "anywhere", b"")]);
-            read(&archive[..], &Tree::open(folder.path()).unwrap()).map_err(|error| error.kind())
-        });
-        umount(folder.path()).unwrap();
-        told
+        // Few bytes, or few entries.
+        ["size=16m,nr_inodes=0", "size=1g,nr_inodes=200"].map(|small| {
+            mount(Some("none"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some(small)).unwrap();
+            (0..196).for_each(|number| drop(File::create(folder.path().join(number.to_string())).unwrap()));
+            let told = kinds.map(|kind| {
+                let archive = hostile(&[(kind, "entry", "anywhere", b"")]);
+                read(&archive[..], &Tree::open(folder.path()).unwrap()).map_err(|error| error.kind())
+            });
+            umount(folder.path()).unwrap();
+            told
+        })
     });
-    assert_eq!(told.join().unwrap(), [Err(std::io::ErrorKind::StorageFull); 3]);
+    assert_eq!(told.join().unwrap(), [[Err(std::io::ErrorKind::StorageFull); 3]; 2]);
 }
 
 #[test]
