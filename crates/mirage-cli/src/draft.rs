@@ -2,14 +2,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How a process ends that was interrupted, as shells count.
 pub(crate) const INTERRUPTED: i32 = 130;
+
+/// What the names of drafts begin with; the id of the process follows.
+const PREFIX: &str = ".mirage-backup-";
+/// What they end with.
+const SUFFIX: &str = ".draft";
 
 /// A file that has its name only when it is complete; dropped before, it leaves nothing.
 pub(crate) struct Draft {
@@ -28,9 +34,11 @@ impl Draft {
         if !force && path.symlink_metadata().is_ok() {
             return Err(there_already(path));
         }
-        let draft = folder_of(path).join(format!(".mirage-backup-{}.draft", std::process::id()));
-        let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
-        let file = made.map_err(|cause| unwritable(path, cause))?;
+        let folder = folder_of(path);
+        // Those of processes that were killed. What cannot be cleared away is in nobody's way.
+        let _ = clear(folder);
+        let draft = folder.join(format!("{PREFIX}{}{SUFFIX}", std::process::id()));
+        let file = made(&draft).map_err(|cause| unwritable(path, cause))?;
         Ok(Self { file, draft, path: path.to_owned(), force })
     }
 
@@ -48,7 +56,8 @@ impl Draft {
     /// As [`Self::beside`] and [`Self::write`].
     pub(crate) fn keep(self) -> Result<()> {
         let path = &self.path;
-        let named = self.file.sync_all().and_then(|()| match self.force {
+        let named = self.file.sync_all().and_then(|()| point_io("file/name"));
+        let named = named.and_then(|()| match self.force {
             true => fs::rename(&self.draft, path),
             // A file that came to be meanwhile is not replaced either.
             false => fs::hard_link(&self.draft, path).or_else(|cause| match cause.kind() {
@@ -56,6 +65,7 @@ impl Draft {
                 _ => fs::rename(&self.draft, path),
             }),
         });
+        let named = named.and_then(|()| point_io("file/named"));
         named.and_then(|()| File::open(folder_of(path))?.sync_all()).map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => there_already(path),
             _ => unwritable(path, cause),
@@ -82,6 +92,35 @@ pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>)
         _ = interrupt.recv() => Ok(None),
         _ = terminate.recv() => Ok(None),
     }
+}
+
+/// Makes a draft, which is locked as long as somebody writes it.
+fn made(draft: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
+        file.lock()?;
+        // Somebody else may have cleared it away between the two.
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes drafts that nobody writes any more.
+fn clear(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_draft = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if !is_draft || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = File::open(entry.path())?;
+        if file.try_lock().is_ok() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {

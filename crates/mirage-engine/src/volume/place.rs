@@ -96,6 +96,11 @@ impl Place {
         self.discard(&self.folder, "")
     }
 
+    /// What the folder is called once it has its last name.
+    pub(super) fn trash(&self) -> io::Result<PathBuf> {
+        self.trash_of("").map(|(_, trash)| trash)
+    }
+
     /// Gives an archive's content that was left half-way its last name, where there is any.
     pub(super) fn discard_incoming(&self) -> io::Result<Option<PathBuf>> {
         match self.incoming().exists() {
@@ -105,14 +110,18 @@ impl Place {
     }
 
     fn discard(&self, what: &Path, mark: &str) -> io::Result<PathBuf> {
-        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
-        let trash = above.join(format!("{TRASH}{}{mark}", name.to_string_lossy()));
+        let (above, trash) = self.trash_of(mark)?;
         crate::local::sweep::remove(&trash)?;
         fs::rename(what, &trash)?;
         File::open(above)?.sync_all()?;
         Ok(trash)
+    }
+
+    fn trash_of(&self, mark: &str) -> io::Result<(&Path, PathBuf)> {
+        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        Ok((above, above.join(format!("{TRASH}{}{mark}", name.to_string_lossy()))))
     }
 
     fn lock(&self, name: &str, how: FlockArg) -> io::Result<Held> {
