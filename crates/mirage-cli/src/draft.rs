@@ -2,9 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,6 +14,10 @@ pub(crate) const INTERRUPTED: i32 = 130;
 
 /// Names that are tried for a draft.
 const ATTEMPTS: u32 = 100;
+/// What the names of drafts begin with; the id of the process follows.
+const PREFIX: &str = ".mirage-backup-";
+/// What they end with.
+const SUFFIX: &str = ".draft";
 
 /// A file that has its name only when it is complete; dropped before, it leaves nothing.
 pub(crate) struct Draft {
@@ -31,16 +36,11 @@ impl Draft {
         if !force && path.symlink_metadata().is_ok() {
             return Err(there_already(path));
         }
-        // A file that is there is nobody's to write to: it may belong to somebody else, who would read the backup.
-        for attempt in 0..ATTEMPTS {
-            let draft = folder_of(path).join(format!(".mirage-{}-{attempt}.draft", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft) {
-                Ok(file) => return Ok(Self { file, draft, path: path.to_owned(), force }),
-                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(cause) => return Err(unwritable(path, cause)),
-            }
-        }
-        Err(unwritable(path, io::ErrorKind::AlreadyExists.into()))
+        let folder = folder_of(path);
+        // Those of processes that were killed. What cannot be cleared away is in nobody's way.
+        let _ = clear(folder);
+        let (file, draft) = made(folder).map_err(|cause| unwritable(path, cause))?;
+        Ok(Self { file, draft, path: path.to_owned(), force })
     }
 
     /// Adds to it.
@@ -57,7 +57,8 @@ impl Draft {
     /// As [`Self::beside`] and [`Self::write`].
     pub(crate) fn keep(self) -> Result<()> {
         let path = &self.path;
-        let named = self.file.sync_all().and_then(|()| match self.force {
+        let named = self.file.sync_all().and_then(|()| point_io("file/name"));
+        let named = named.and_then(|()| match self.force {
             true => fs::rename(&self.draft, path),
             // A file that came to be meanwhile is not replaced either.
             false => fs::hard_link(&self.draft, path).or_else(|cause| match cause.kind() {
@@ -65,6 +66,7 @@ impl Draft {
                 _ => fs::rename(&self.draft, path),
             }),
         });
+        let named = named.and_then(|()| point_io("file/named"));
         named.and_then(|()| File::open(folder_of(path))?.sync_all()).map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => there_already(path),
             _ => unwritable(path, cause),
@@ -91,6 +93,43 @@ pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>)
         _ = interrupt.recv() => Ok(None),
         _ = terminate.recv() => Ok(None),
     }
+}
+
+/// Makes a draft, which is locked as long as somebody writes it. A file that is there is nobody's to write to: it may
+/// belong to somebody else, who would read the backup.
+fn made(folder: &Path) -> io::Result<(File, PathBuf)> {
+    for attempt in 0..ATTEMPTS {
+        let draft = folder.join(format!("{PREFIX}{}-{attempt}{SUFFIX}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft) {
+            Ok(file) => {
+                file.lock()?;
+                // Somebody else may have cleared it away between the two.
+                if file.metadata()?.nlink() > 0 {
+                    return Ok((file, draft));
+                }
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Removes drafts that nobody writes any more.
+fn clear(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_draft = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if !is_draft || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = File::open(entry.path())?;
+        if file.try_lock().is_ok() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -11,6 +11,7 @@ mod points;
 
 #[cfg(feature = "fail-points")]
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::Result;
 #[cfg(feature = "fail-points")]
@@ -23,6 +24,8 @@ pub struct Trial {
     pub judge: fn(&str) -> Result<()>,
     /// The variables by which the processes that this one starts take part.
     pub variables: Vec<(&'static str, String)>,
+    /// The longest that anybody lets pass between two looks at something.
+    pub patience: Duration,
 }
 
 #[cfg(feature = "fail-points")]
@@ -60,6 +63,20 @@ pub fn point(_name: &str) -> Result<()> {
 #[inline(always)]
 pub fn point_io(name: &str) -> std::io::Result<()> {
     point(name).map_err(|error| std::io::Error::other(error.message().to_owned()))
+}
+
+/// How long is to be waited where this long is meant: what is looked at once an hour is looked at more often in a
+/// trial.
+#[cfg(feature = "fail-points")]
+pub fn pause(meant: Duration) -> Duration {
+    TRIAL.get().map_or(meant, |trial| meant.min(trial.patience))
+}
+
+/// See the one of the feature `fail-points`: what is meant.
+#[cfg(not(feature = "fail-points"))]
+#[inline(always)]
+pub fn pause(meant: Duration) -> Duration {
+    meant
 }
 
 /// What a process of ours has to be given in its environment so that it takes part in the trial.

@@ -146,8 +146,9 @@ impl Proxy {
         if self.handing_over.get() {
             return Err(Error::new(Code::Conflict, SUCCESSION_MESSAGE).hint("ask again in a moment"));
         }
+        point("proxy/certify")?;
         self.tls.install(certificates);
-        Ok(())
+        point("proxy/certified")
     }
 
     /// Tells WebSockets to close, and waits until nothing is open towards an instance, here and in processes that

@@ -97,6 +97,7 @@ impl Tx {
 
     /// Writes how the certificate of a domain stands over what was there.
     pub async fn set_certificate(&mut self, record: &CertificateRecord) -> Result<()> {
+        self.writes.add("set_certificate");
         let CertificateRecord { domain, kept, status, failures, order } = record;
         let sealed = |sealed: &Sealed| sealed.record().to_vec();
         sqlx::query(
@@ -148,6 +149,7 @@ impl Tx {
         account: &Sealed,
         now: Timestamp,
     ) -> Result<()> {
+        self.writes.add("set_acme_account");
         sqlx::query(
             "INSERT INTO acme_account (directory, account, created_at) VALUES (?, ?, ?)
              ON CONFLICT (directory) DO UPDATE SET account = excluded.account",

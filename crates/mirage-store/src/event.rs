@@ -103,6 +103,9 @@ impl Tx {
             .execute(&mut *self.inner)
             .await
             .map_err(|error| failed("forget old events", error))?;
+        if done.rows_affected() > 0 {
+            self.writes.add("forget_events");
+        }
         Ok(done.rows_affected())
     }
 }

@@ -18,6 +18,7 @@ impl Store {
 impl Tx {
     /// Writes a setting over what was there.
     pub async fn set_setting(&mut self, key: &'static str, value: &str) -> Result<()> {
+        self.writes.add("set_setting");
         sqlx::query("INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
             .bind(key)
             .bind(value.to_owned())

@@ -152,6 +152,7 @@ impl Tx {
 
     /// Marks those of these volumes that were removed at this time or earlier: from now on nobody gets them back.
     pub async fn begin_purge(&mut self, removed_until: Timestamp, among: &[VolumeId]) -> Result<Vec<Volume>> {
+        self.writes.add("begin_purge");
         let rows = sqlx::query(
             "UPDATE volume SET purging = 1 WHERE purging = 0 AND removed_at <= ?
              AND id IN (SELECT value FROM json_each(?)) RETURNING *",
@@ -166,6 +167,7 @@ impl Tx {
 
     /// Forgets a volume whose data is deleted.
     pub async fn delete_volume(&mut self, id: VolumeId) -> Result<()> {
+        self.writes.add("delete_volume");
         sqlx::query("DELETE FROM volume WHERE id = ? AND purging = 1")
             .bind(text(id))
             .execute(&mut *self.inner)

@@ -9,11 +9,15 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use mirage_cli::config::env;
 use mirage_core::fault::{self, Trial};
 use mirage_core::{Error, Result};
 use nix::sys::signal::{Signal, raise};
+
+/// The longest that passes between two looks at something.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
@@ -22,7 +26,7 @@ pub(crate) fn begin() {
     if let Some(folder) = env::read(env::FAIL_POINTS) {
         let variables = vec![(env::FAIL_POINTS, folder.clone())];
         FOLDER.get_or_init(|| PathBuf::from(folder));
-        fault::begin(Trial { judge, variables });
+        fault::begin(Trial { judge, variables, patience: PATIENCE });
     }
 }
 

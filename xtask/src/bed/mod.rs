@@ -7,6 +7,7 @@
 mod authority;
 mod canary;
 mod certificate;
+mod clock;
 mod containers;
 mod disk;
 mod docker;
@@ -26,6 +27,7 @@ mod web;
 
 pub use authority::Authority;
 pub use canary::{CANARY_USER, Canary};
+pub use clock::Clock;
 pub use containers::{Container, containers};
 pub use docker::{Docker, until_200};
 pub use elf::{fork_bomb, syscall_number, syscall_program};

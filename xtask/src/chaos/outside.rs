@@ -75,11 +75,20 @@ fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
             found.push(format!("`{folder}` has {names:?}, and {instances:?} run"));
         }
     }
-    for folder in ["content/tmp", "content/repositories/_unfinished"] {
+    for folder in ["content/tmp", "content/repositories/_unfinished", "backups/drafts", "restoring"] {
         let names = names(&data.join(folder));
         if !names.is_empty() {
             found.push(format!("`{folder}` has {names:?}"));
         }
+    }
+    let volumes = data.join("volumes");
+    for volume in names(&volumes) {
+        let half = |part: &&&str| volumes.join(&volume).join(part).exists();
+        if volume.starts_with('.') {
+            found.push(format!("`volumes` has `{volume}`, which is to be deleted"));
+        }
+        found
+            .extend(["draft", "incoming"].iter().filter(half).map(|part| format!("`{volume}` has a {part}")));
     }
     for (folder, most) in [("run/netns", instances.len() + POOL), ("run/leases", instances.len())] {
         let count = names(&data.join(folder)).len();

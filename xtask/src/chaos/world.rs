@@ -15,11 +15,9 @@ use super::outside::Wanted;
 use super::registry::FaultyRegistry;
 use super::walk::{Action, SERVICES};
 use super::window::Window;
-use crate::bed::{Layer, Platform, PlatformOptions, Temper, eventually, web};
+use crate::bed::{Clock, Layer, Platform, PlatformOptions, Temper, eventually, web};
 use crate::load::{Counts, Load, Shape, Target};
 
-/// Built by `build.rs` from `sample/clock.rs`.
-const CLOCK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clock.so"));
 /// MiB of the disk that is filled now and then.
 const DISK: u64 = 256;
 
@@ -36,7 +34,7 @@ pub(super) struct World {
     pub(super) filled_until: Option<Instant>,
     /// The table of the proxy on the disk may be an older one, while it is this: the disk was full.
     pub(super) doubtful_table: Option<u64>,
-    clock: (PathBuf, i64),
+    clock: Clock,
     _folder: TempDir,
 }
 
@@ -84,11 +82,8 @@ impl Done {
 impl World {
     pub(super) fn start(binary: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("mirage-chaos-").tempdir()?;
-        let (library, clock) = (folder.path().join("clock.so"), folder.path().join("clock"));
-        std::fs::write(&library, CLOCK)?;
-        std::fs::write(&clock, "0")?;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let variables = vec![("LD_PRELOAD".into(), text(&library)), ("BED_CLOCK".into(), text(&clock))];
+        let clock = Clock::make(folder.path())?;
+        let variables = clock.variables();
         let options = PlatformOptions { disk_mib: Some(DISK), variables, ..PlatformOptions::default() };
         let registry = FaultyRegistry::start()?;
         let platform = Platform::start(binary, options)?;
@@ -101,7 +96,7 @@ impl World {
             violations: Vec::new(),
             filled_until: None,
             doubtful_table: None,
-            clock: (clock, 0),
+            clock,
             _folder: folder,
         };
         for number in 0..SERVICES {
@@ -154,9 +149,8 @@ impl World {
                 Done::of("full".to_owned())
             }
             Action::JumpClock { seconds } => {
-                self.clock.1 += seconds;
-                std::fs::write(&self.clock.0, self.clock.1.to_string())?;
-                Done::of(format!("{} s off", self.clock.1))
+                self.clock.jump(*seconds)?;
+                Done::of(format!("{} s off", self.clock.offset()))
             }
             Action::AbandonUpload => Done::if_accepted(self.abandon_upload()?),
             Action::Rest { millis } => {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mirage_core::fault::point;
 use mirage_core::{CertificateSet, Challenge, Domain, Result, ServedCertificate};
 use mirage_store::CertificateRecord;
 use tokio::sync::{Notify, Semaphore};
@@ -97,7 +98,9 @@ impl Certificates {
         }
         // If this fails it is not known which ones the proxy has.
         *installed = None;
+        point("certificate/install")?;
         self.parts.router.install(&set).await?;
+        point("certificate/installed")?;
         *installed = Some(wanted);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use mirage_core::fault::{pause, point};
 use mirage_core::port::{AuthorityRefusal, CertificateOrder, ChallengeStage};
 use mirage_core::{
     CertificateStatus, Challenge, ChallengeMethod, Code, Domain, Error, EventKind, Result, Secret, Validity,
@@ -25,7 +26,7 @@ impl Certificates {
         {
             // Not written down, so it is still due.
             error!(%domain, ?error, "the database could not be asked about a certificate");
-            tokio::time::sleep(super::PAUSE).await;
+            tokio::time::sleep(pause(super::PAUSE)).await;
         }
         lock(&self.busy).remove(&domain);
         if lock(&self.challenges).remove(&domain).is_some()
@@ -47,6 +48,7 @@ impl Certificates {
         let chance = self.chance();
         match outcome {
             Ok(Some(new)) => {
+                point("certificate/had")?;
                 let New { chain, key, validity } = new;
                 let kind = EventKind::CertificateInstalled {
                     domain: domain.to_string(),
@@ -161,6 +163,7 @@ impl Certificates {
             return Ok(self.parts.vault.unseal(&binding, &sealed)?);
         }
         let account = self.parts.authority.register().await?;
+        point("certificate/account")?;
         let mut tx = self.parts.store.begin().await?;
         let sealed = self.parts.vault.seal(&binding, account.reveal())?;
         tx.set_acme_account(directory, &sealed, self.parts.clock.now()).await?;
@@ -213,6 +216,7 @@ struct Stage<'a> {
 #[async_trait]
 impl ChallengeStage for Stage<'_> {
     async fn ordered(&self, order: &str) -> Result<()> {
+        point("certificate/ordered")?;
         let url = order.to_owned();
         self.certificates
             .change(self.domain, None, |record| {
@@ -226,6 +230,7 @@ impl ChallengeStage for Stage<'_> {
     }
 
     async fn present(&self, challenge: Challenge) -> Result<()> {
+        point("certificate/show")?;
         lock(&self.certificates.challenges).insert(self.domain.clone(), challenge);
         self.certificates.install_now().await
     }

@@ -1,10 +1,11 @@
 //! The one who looks: every ten seconds at what is cheap to see, once a minute into the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mirage_core::fault::pause;
 use mirage_core::{Figures, MetricPoint, Result, ServiceId};
 use mirage_store::Sample;
 use tokio::task::AbortHandle;
@@ -25,8 +26,11 @@ const EVERY: Duration = Duration::from_secs(FINEST_STEP as u64);
 /// machine has asked for the time, must not cost what was kept.
 const BELIEVED: u32 = 30;
 
-/// Looks between two times that what is old is forgotten: an hour.
-const FORGET_EVERY: u64 = 360;
+/// Between two times that what is old is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// Minutes that wait for a database that cannot be written to.
+const UNWRITTEN: usize = 10;
 
 /// Knows what services do and use.
 pub(crate) struct Meter {
@@ -43,6 +47,8 @@ struct State {
     /// The minute that is being added up, in seconds since 1970, and what it came to until now.
     minute: i64,
     sums: HashMap<ServiceId, Sample>,
+    /// Finished minutes that are not in the database yet, oldest first.
+    finished: VecDeque<Minute>,
     looked_at: Option<Instant>,
     /// The minute that was written last, and how many came before it without a break.
     written: Option<(i64, u32)>,
@@ -84,6 +90,7 @@ impl Meter {
             totals: HashMap::new(),
             minute: now.as_second().div_euclid(60) * 60,
             sums: HashMap::new(),
+            finished: VecDeque::new(),
             looked_at: None,
             written: None,
         };
@@ -105,11 +112,17 @@ impl Meter {
                 None
             }
         };
-        let finished = self.lock().add(self.parts.clock.now(), usages, traffic);
-        match finished {
-            Some((minute, points)) if !points.is_empty() => self.write(minute, &points).await,
-            _ => Ok(()),
+        self.lock().add(self.parts.clock.now(), usages, traffic);
+        // One that cannot be written now is tried again at the next look.
+        while let Some((minute, points)) = self.first_finished() {
+            self.write(minute, &points).await?;
+            self.lock().finished.pop_front();
         }
+        Ok(())
+    }
+
+    fn first_finished(&self) -> Option<Minute> {
+        self.lock().finished.front().cloned()
     }
 
     async fn write(&self, minute: i64, points: &[(ServiceId, Sample)]) -> Result<()> {
@@ -167,13 +180,13 @@ impl Meter {
 }
 
 impl State {
-    /// Adds what was seen; answers with the minute that is over by that.
+    /// Adds what was seen.
     fn add(
         &mut self,
         now: Timestamp,
         usages: Vec<mirage_core::InstanceUsage>,
         traffic: Option<Vec<mirage_core::ProcessTraffic>>,
-    ) -> Option<Minute> {
+    ) {
         let mut seen: HashMap<ServiceId, Figures> = self.usages.read(usages);
         for (service, counts) in traffic.map(|it| self.proxies.read(it)).unwrap_or_default() {
             seen.entry(service).or_default().traffic.add(&counts);
@@ -186,9 +199,10 @@ impl State {
             self.totals.entry(*service).or_default().add(figures);
         }
         // The first look says from where on to count, and nothing about a stretch of time.
-        let seconds = u32::try_from(elapsed?.as_secs_f64().round() as u64).unwrap_or(60).min(60);
+        let Some(elapsed) = elapsed else { return };
+        let seconds = u32::try_from(elapsed.as_secs_f64().round() as u64).unwrap_or(60).min(60);
         let second = now.as_second() - i64::from(seconds);
-        let finished = self.turn_to(second.div_euclid(60) * 60);
+        self.turn_to(second.div_euclid(60) * 60);
         let points: HashMap<ServiceId, Sample> =
             seen.into_iter().map(|(service, figures)| (service, Sample { seconds, figures })).collect();
         for (service, point) in &points {
@@ -197,16 +211,20 @@ impl State {
             sum.figures.add(&point.figures);
         }
         self.recent.add(second, points.iter());
-        finished
     }
 
-    /// Where another minute has begun, answers with the one before.
-    fn turn_to(&mut self, minute: i64) -> Option<Minute> {
+    /// Where another minute has begun, the one before is finished.
+    fn turn_to(&mut self, minute: i64) {
         if minute == self.minute {
-            return None;
+            return;
         }
         let finished = std::mem::replace(&mut self.minute, minute);
-        Some((finished, self.sums.drain().collect()))
+        if !self.sums.is_empty() {
+            self.finished.push_back((finished, self.sums.drain().collect()));
+        }
+        while self.finished.len() > UNWRITTEN {
+            self.finished.pop_front();
+        }
     }
 }
 
@@ -222,18 +240,20 @@ impl Totals {
 
 /// Looks until nobody wants to know any more.
 async fn run(meter: Weak<Meter>) {
-    let mut tick = interval(EVERY);
+    let mut tick = interval(pause(EVERY));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut forgetting = Forgetting::default();
-    for looks in 1_u64.. {
+    let (mut forgetting, mut forgotten) = (Forgetting::default(), Instant::now());
+    loop {
         tick.tick().await;
         let Some(meter) = meter.upgrade() else { return };
         if let Err(error) = meter.look().await {
             warn!(?error, "what services use could not be read or kept");
         }
-        if looks % FORGET_EVERY == 0
-            && let Err(error) = forgetting.round(&meter.parts).await
-        {
+        if forgotten.elapsed() < pause(FORGET_EVERY) {
+            continue;
+        }
+        forgotten = Instant::now();
+        if let Err(error) = forgetting.round(&meter.parts).await {
             warn!(?error, "old events could not be forgotten");
         }
     }

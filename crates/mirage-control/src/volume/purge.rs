@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mirage_core::fault::pause;
 use mirage_core::{EventKind, Result, Volume, VolumeId};
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -24,7 +25,7 @@ pub(crate) async fn purge_forever(parts: Arc<Parts>) {
         if let Err(error) = purge.round(&parts).await {
             error!(?error, "volumes that were removed could not be deleted");
         }
-        tokio::time::sleep(PURGE_EVERY).await;
+        tokio::time::sleep(pause(PURGE_EVERY)).await;
     }
 }
 
@@ -41,7 +42,8 @@ impl Purge {
         let now = Instant::now();
         let over = parts.store.volumes_removed_until(Volume::purged_before(parts.clock.now())).await?;
         self.over = over.iter().map(|id| (*id, self.over.get(id).copied().unwrap_or(now))).collect();
-        let confirmed: Vec<_> = over.into_iter().filter(|id| now - self.over[id] >= CONFIRMED).collect();
+        let confirmed: Vec<_> =
+            over.into_iter().filter(|id| now - self.over[id] >= pause(CONFIRMED)).collect();
         if !confirmed.is_empty() {
             let mut tx = parts.store.begin().await?;
             tx.begin_purge(Volume::purged_before(parts.clock.now()), &confirmed).await?;

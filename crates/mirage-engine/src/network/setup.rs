@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 
 use super::addressing::{NETWORK_PREFIX, Plan, Subnet};
@@ -179,7 +180,9 @@ fn subnet(config: &NetworkConfig) -> Result<Subnet> {
     let draft = file.with_extension("new");
     let remember = || {
         fs::create_dir_all(&config.run)?;
-        fs::write(&draft, chosen.to_string()).and_then(|()| fs::rename(&draft, &file))
+        fs::write(&draft, chosen.to_string())?;
+        point_io("network/block")?;
+        fs::rename(&draft, &file)
     };
     remember().map_err(|error| unavailable("the block of addresses could not be remembered", error))?;
     Ok(chosen)

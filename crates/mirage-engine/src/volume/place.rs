@@ -96,6 +96,11 @@ impl Place {
         self.discard(&self.folder, "")
     }
 
+    /// What the folder is called once it has its last name.
+    pub(super) fn trash(&self) -> io::Result<PathBuf> {
+        self.trash_of("").map(|(_, trash)| trash)
+    }
+
     /// Gives an archive's content that was left half-way its last name, where there is any.
     pub(super) fn discard_incoming(&self) -> io::Result<Option<PathBuf>> {
         match self.incoming().exists() {
@@ -105,17 +110,23 @@ impl Place {
     }
 
     fn discard(&self, what: &Path, mark: &str) -> io::Result<PathBuf> {
-        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
+        let (above, first) = self.trash_of(mark)?;
         // What was thrown away before may withstand, and must not be in the way for ever.
-        let trash = (0_u32..)
-            .map(|number| above.join(format!("{TRASH}{}{mark}-{number}", name.to_string_lossy())))
-            .find(|trash| trash.symlink_metadata().is_err())
-            .ok_or(io::ErrorKind::AlreadyExists)?;
+        let others = (1_u32..).map(|number| first.with_added_extension(number.to_string()));
+        let mut names = std::iter::once(first.clone()).chain(others);
+        let trash =
+            names.find(|name| name.symlink_metadata().is_err()).ok_or(io::ErrorKind::AlreadyExists)?;
         fs::rename(what, &trash)?;
         File::open(above)?.sync_all()?;
         Ok(trash)
+    }
+
+    fn trash_of(&self, mark: &str) -> io::Result<(&Path, PathBuf)> {
+        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let first = above.join(format!("{TRASH}{}{mark}", name.to_string_lossy()));
+        Ok((above, first))
     }
 
     fn lock(&self, name: &str, how: FlockArg) -> io::Result<Held> {

@@ -205,10 +205,13 @@ fn size(place: &Place) -> io::Result<Option<VolumeSize>> {
 
 fn remove(place: &Place) -> io::Result<()> {
     let _alone = match place.hold_alone() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // It may have lost its name and not its bytes, the last time.
+        Err(error) if error.kind() == ErrorKind::NotFound => return sweep::remove(&place.trash()?),
         held => held?,
     };
+    point_io("volume/throw")?;
     let trash = place.throw_away()?;
+    point_io("volume/thrown")?;
     sweep::remove(&trash)
 }
 

@@ -110,7 +110,7 @@ async fn replaced_for_good(bench: &LocalBench) -> Outcome {
     let again = volumes.restore(id, stream::iter(archive.into_iter().map(Ok)).boxed()).await;
     let next_start = LocalVolumes::open(&bench.data());
     let run = run(bench, &with(shell(bench, "grep -q new /data/file"), id)).await;
-    let stuck = bench.data().join(format!("volumes/.trash-{id}-incoming-0/stuck"));
+    let stuck = bench.data().join(format!("volumes/.trash-{id}-incoming/stuck"));
     umount(&stuck).unwrap();
     next_start.map_err(|error| format!("{error:?}"))?;
     restored.and(again).map_err(|error| format!("{error:?}"))?;

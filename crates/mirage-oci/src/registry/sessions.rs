@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mirage_core::fault::point;
 use mirage_core::port::{Clock, Randomness};
 use mirage_core::{Digest, Repository};
 
@@ -62,6 +63,9 @@ impl Uploads {
     /// Removes the uploads that nobody touched for a while; answers how many. Starting an upload
     /// does this too, so calling it from a timer only gives the space back earlier.
     pub fn expire(&self) -> usize {
+        if point("upload/expire").is_err() {
+            return 0;
+        }
         let now = self.0.clock.now();
         let idle = self.0.limits.idle;
         let expired: Vec<Session> = self
@@ -114,7 +118,12 @@ impl Uploads {
         };
         sessions.insert(id.clone(), session);
         drop(sessions);
-        Ok(Lease { uploads: self.clone(), id, received: 0, writer: Some(writer), resumable: true })
+        // Until somebody is told its name, it ends with this request.
+        let mut lease =
+            Lease { uploads: self.clone(), id, received: 0, writer: Some(writer), resumable: false };
+        point("upload/begun")?;
+        lease.resumable = true;
+        Ok(lease)
     }
 
     /// Borrows the writer of an upload.
@@ -146,8 +155,10 @@ impl Uploads {
     pub(super) fn cancel(&self, repository: &Repository, id: &UploadId) -> Result<(), Fault> {
         let mut sessions = self.sessions();
         find(&mut sessions, repository, id)?;
+        point("upload/cancel")?;
         let session = sessions.remove(id);
         drop(sessions);
+        point("upload/cancelled")?;
         drop(session);
         Ok(())
     }
@@ -202,13 +213,15 @@ impl Lease {
         use std::io::Write;
         let written = self.check_room(bytes.len() as u64).and_then(|()| {
             let writer = self.writer.as_mut().ok_or_else(|| Fault::upload_unknown(&self.id))?;
+            point("upload/write")?;
             writer.write_all(bytes).map_err(not_written)
         });
         match written {
             Ok(()) => self.received += bytes.len() as u64,
             Err(_) => self.writer = None,
         }
-        written
+        written?;
+        Ok(point("upload/written")?)
     }
 
     /// Ends the upload: checks the content against `digest` and gives it its name in the store.

@@ -167,6 +167,7 @@ impl Tx {
     }
 
     async fn write_points(&mut self, level: Level, time: i64, rows: &[(i64, Vec<u8>)]) -> Result<()> {
+        self.writes.add("write_points");
         let cannot = |error| failed("write metrics", error);
         for some in rows.chunks(ROWS) {
             let mut insert: QueryBuilder<Sqlite> =

@@ -50,6 +50,7 @@ impl Tx {
 
     /// Forgets the points of a level at these times.
     pub(super) async fn forget(&mut self, level: Level, times: Range<i64>) -> Result<()> {
+        self.writes.add("forget_points");
         for delete in [
             "DELETE FROM metric_point WHERE level = ? AND time >= ? AND time < ?",
             "DELETE FROM metric_tick WHERE level = ? AND time >= ? AND time < ?",

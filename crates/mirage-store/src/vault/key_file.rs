@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result, Secret};
 use zeroize::Zeroizing;
 
@@ -169,6 +170,8 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(content)?;
     file.sync_all()?;
+    point_io("key/name")?;
     std::fs::rename(&draft, path)?;
+    point_io("key/named")?;
     File::open(path.parent().unwrap_or(path))?.sync_all()
 }

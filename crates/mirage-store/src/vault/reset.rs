@@ -44,6 +44,7 @@ impl Vault {
             }
             Err(reason) => return Err(reason.into_error(&self.inner.source)),
         };
+        tx.writes.add("give_up_secrets");
         let given_up = GivenUp {
             credentials: credentials(&mut tx).await?,
             variables: variables(&mut tx).await?,

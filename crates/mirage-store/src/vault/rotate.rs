@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use mirage_core::fault::point;
 use mirage_core::{Credential, Result, Sealed, ServiceSpec, VariableValue};
 use sqlx::Row as _;
 use zeroize::Zeroizing;
@@ -40,6 +41,7 @@ impl Vault {
         };
         tx.set_setting(SETTING, &newest).await?;
         tx.commit().await?;
+        point("vault/sealed")?;
         self.forget_old_keys(&newest);
         Ok(records)
     }
@@ -83,6 +85,7 @@ impl Vault {
     }
 
     async fn seal_anew(&self, tx: &mut Tx) -> Result<usize> {
+        tx.writes.add("seal_anew");
         let variables = self.specs(tx).await? + self.shared(tx).await?;
         Ok(variables + self.credentials(tx).await? + self.certificates(tx).await?)
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use mirage_control::access::AdminToken;
 use mirage_control::{Control, Pack, Ports, Settings};
+use mirage_core::fault::pause;
 use mirage_core::port::{Clock, ImageStore, InstanceEngine, Randomness, TraceSink};
 use mirage_core::{Code, Error, Platform as ImagePlatform, RegistryHost, Result};
 use mirage_engine::local::{LocalConfig, LocalEngine};
@@ -250,7 +251,7 @@ const LEFTOVERS_EVERY: Duration = Duration::from_secs(3600);
 
 async fn forget_leftovers(store: ContentStore, repositories: Repositories) {
     loop {
-        tokio::time::sleep(LEFTOVERS_EVERY).await;
+        tokio::time::sleep(pause(LEFTOVERS_EVERY)).await;
         let (store, repositories) = (store.clone(), repositories.clone());
         let done =
             tokio::task::spawn_blocking(move || drop_leftovers(&store, &repositories, SystemClock.now()));
@@ -289,7 +290,7 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
 async fn expire_uploads(uploads: Uploads) {
     loop {
-        tokio::time::sleep(EXPIRE_EVERY).await;
+        tokio::time::sleep(pause(EXPIRE_EVERY)).await;
         uploads.expire();
     }
 }

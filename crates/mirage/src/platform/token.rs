@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use mirage_core::fault::point;
 use mirage_core::port::Randomness;
 use mirage_core::{Code, Error, Result};
 
@@ -54,8 +55,10 @@ pub(crate) fn admin_token(data: &Path, random: &dyn Randomness) -> Result<String
                 .open(&draft)
                 .map_err(failed)?;
             file.write_all(format!("{token}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            point("token/name")?;
             // Somebody has read it when the power goes out, so it has to be the same then.
             std::fs::rename(&draft, &path).and_then(|()| File::open(data)?.sync_all()).map_err(failed)?;
+            point("token/named")?;
             Ok(token)
         }
         Err(error) => Err(failed(error)),

@@ -70,20 +70,24 @@ impl Files {
     /// Makes sure that an empty file exists.
     pub(super) fn mark(&self, path: &Path) -> io::Result<()> {
         let folder = self.folder_of(path)?;
+        point_io("registry/mark")?;
         match OpenOptions::new().write(true).create_new(true).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
-            Ok(_) => File::open(folder)?.sync_all(),
+            Ok(_) => point_io("registry/marked").and_then(|()| File::open(folder)?.sync_all()),
         }
     }
 
     /// Removes a file; answers whether it was there.
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
+        point_io("registry/remove")?;
         match fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
             // What was removed does not come back when the power goes out.
-            Ok(()) => File::open(path.parent().unwrap_or(path))?.sync_all().map(|()| true),
+            Ok(()) => point_io("registry/removed")
+                .and_then(|()| File::open(path.parent().unwrap_or(path))?.sync_all())
+                .map(|()| true),
         }
     }
 

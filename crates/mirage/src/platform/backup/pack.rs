@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mirage_control::{Backup, ToPack};
+use mirage_core::fault::{point, point_io};
 use mirage_core::port::{Clock, Randomness};
 use mirage_core::{Code, Digest, Error, RegistryHost, Result};
 use mirage_oci::content::{ContentStore, Hold};
@@ -58,11 +59,14 @@ pub(crate) fn forget_drafts(data: &Path) {
 pub(crate) async fn pack(packing: Packing, wish: ToPack) -> Result<Backup> {
     let draft = Draft::make(&packing)?;
     let copy = draft.0.join("mirage.db");
+    point("backup/draft")?;
     // The database first: what it names in the registry is there still when the registry is looked at.
     let facts = packing.store.copy_to(&copy).await?;
+    point("backup/copied")?;
     let key = facts.key.clone();
     let ready = spawn_blocking(move || Ready::make(packing, &wish, facts, draft)).await;
     let ready = ready.map_err(|error| Error::internal("make a backup", error))??;
+    point("backup/ready")?;
     Ok(Backup { key, bytes: written_by(PATIENCE, move |outlet| ready.write(outlet).map_err(failed)) })
 }
 
@@ -133,6 +137,7 @@ impl Ready {
     fn write(self, outlet: Outlet) -> io::Result<()> {
         let mut archive = Archive::new(BufWriter::with_capacity(CHUNK, outlet));
         archive.text(HEAD, &self.head)?;
+        point_io("backup/leave")?;
         archive.file(DATABASE, &self.draft.0.join(DATABASE))?;
         archive.text(LISTING, &self.listing)?;
         for blob in &self.listing.blobs {

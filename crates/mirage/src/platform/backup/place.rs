@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
@@ -72,6 +73,13 @@ pub(super) fn is_taken(data: &Path) -> Option<PathBuf> {
     [DATABASE, "content"].iter().map(|part| data.join(part)).find(|path| path.exists())
 }
 
+/// The first name of this kind that nothing has: what another restore moved aside in the same second stays.
+pub(super) fn aside(data: &Path, name: &str) -> String {
+    let more = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(more);
+    names.find(|name| data.join(name).symlink_metadata().is_err()).unwrap_or_default()
+}
+
 /// Ends a restore that was broken off: completes what was decided, removes what was not. Whoever calls this has the
 /// lock of the data folder. Answers whether something was completed.
 pub(crate) fn settle(data: &Path) -> Result<bool> {
@@ -93,11 +101,15 @@ pub(crate) fn settle(data: &Path) -> Result<bool> {
             let beside = if *part == DATABASE { BESIDE } else { &[] };
             for old in beside.iter().chain([part]).filter(|old| data.join(old).exists()) {
                 DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+                point_io("restore/aside")?;
                 fs::rename(data.join(old), aside.join(old))?;
             }
+            point_io("restore/move")?;
             fs::rename(folder.join(part), data.join(part))?;
+            point_io("restore/moved")?;
             File::open(data)?.sync_all()?;
         }
+        point_io("restore/clear")?;
         remove(&folder)
     };
     moved().map_err(|cause| broken(data, cause)).map(|()| true)
@@ -122,7 +134,9 @@ fn commit(folder: &Path, aside: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(aside.as_bytes())?;
     file.sync_all()?;
+    point_io("restore/complete")?;
     fs::rename(draft, folder.join(COMPLETE))?;
+    point_io("restore/completed")?;
     opened.sync_all()?;
     // The folder itself has to be found there, too.
     File::open(folder.parent().unwrap_or(folder))?.sync_all()

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use mirage_core::fault::point;
 use mirage_core::{Code, Error, Result};
 use mirage_oci::content::{ContentStore, LayerFormat, StoreConfig};
 use mirage_oci::registry::Repositories;
@@ -85,14 +86,16 @@ pub(crate) async fn restore(options: RestoreOptions) -> Result<Restored> {
     let head = archive.head()?;
     let missing_key = check_key(&head, &options.key)?;
     let drafts = Drafts::make(data)?;
+    point("restore/draft")?;
     archive.database(&head, &drafts.path(place::DATABASE))?;
     let listing = archive.content(&drafts)?;
     archive.contents()?;
+    point("restore/read")?;
     settle_database(&head, &drafts.path(place::DATABASE), archive.shown()).await?;
     if let Key::Copied(source) = &options.key {
         source.copy_to(&drafts.path("vault.key"))?;
     }
-    let aside = format!("replaced-{}", options.now.strftime("%Y%m%dT%H%M%SZ"));
+    let aside = place::aside(data, &format!("replaced-{}", options.now.strftime("%Y%m%dT%H%M%SZ")));
     let replaced = place::is_taken(data).map(|_| data.join(&aside));
     drafts.keep(&aside)?;
     let tags = listing.repositories.0.values().map(|held| held.tags.len()).sum();

@@ -27,6 +27,38 @@ pub(super) enum Act {
     Restore,
     /// Pushes an image into the built-in registry.
     Push,
+    /// Uploads a blob in pieces.
+    Upload,
+    /// Gives an upload up.
+    GiveUp,
+    /// Lets an upload rest until it goes.
+    Expire,
+    /// Takes the name of an image away in the built-in registry.
+    Untag,
+    /// Brings a certificate.
+    Certificate,
+    /// Has a certificate signed.
+    Signed,
+    /// The same without an account.
+    Account,
+    /// Changes the key of the vault.
+    Rotate,
+    /// Gives up what is sealed, with the key lost.
+    Reset,
+    /// Removes a volume, and 48 hours pass.
+    End,
+    /// A minute passes.
+    Minute,
+    /// A year passes.
+    Year,
+    /// Writes a backup of the platform.
+    Backup,
+    /// Replaces another platform by that of a backup.
+    Replace,
+    /// Starts another platform for the first time.
+    First,
+    /// Kills control and starts it again.
+    Again,
     /// A verb of the command line.
     Verb(Verb),
 }
@@ -60,8 +92,22 @@ impl Act {
             ("reconcile", "abandon" | "end") => Self::Fail,
             ("reconcile", "forget" | "unrouted" | "forgotten") | ("layer" | "content", _) => Self::Remove,
             ("volume", "take" | "taken") => Self::Restore,
+            ("volume", "throw" | "thrown") => Self::End,
             ("volume", _) => Self::Volume,
+            ("registry", "remove" | "removed") => Self::Untag,
             ("registry", _) => Self::Push,
+            ("upload", "cancel" | "cancelled") => Self::GiveUp,
+            ("upload", "expire") => Self::Expire,
+            ("upload", _) => Self::Upload,
+            ("certificate", "account") => Self::Account,
+            ("certificate", "install" | "installed") => Self::Certificate,
+            ("certificate", _) => Self::Signed,
+            ("proxy", "certify" | "certified") => Self::Certificate,
+            ("key" | "vault", _) => Self::Rotate,
+            ("token", _) => Self::First,
+            ("backup" | "file", _) => Self::Backup,
+            ("restore", _) => Self::Replace,
+            ("network", "block") => Self::Again,
             ("shim", "ended" | "exit") => Self::Kill,
             _ => Self::Deploy,
         }
@@ -85,6 +131,13 @@ impl Act {
             "remove_domain" => Self::Verb(Verb::RemoveDomain),
             "insert_grant" => Self::Verb(Verb::CreateToken),
             "remove_grant" => Self::Verb(Verb::RemoveToken),
+            "set_certificate" => Self::Certificate,
+            "set_acme_account" => Self::Account,
+            "set_setting" | "seal_anew" => Self::Rotate,
+            "give_up_secrets" => Self::Reset,
+            "begin_purge" | "delete_volume" => Self::End,
+            "write_points" | "forget_points" => Self::Minute,
+            "forget_events" => Self::Year,
             _ => Self::Deploy,
         }
     }

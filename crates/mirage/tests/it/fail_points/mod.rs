@@ -6,9 +6,19 @@
 #[cfg(feature = "fail-points")]
 mod act;
 #[cfg(feature = "fail-points")]
+mod deeds;
+#[cfg(feature = "fail-points")]
+mod elsewhere;
+#[cfg(feature = "fail-points")]
+mod later;
+#[cfg(feature = "fail-points")]
+mod pushed;
+#[cfg(feature = "fail-points")]
 mod range;
 #[cfg(feature = "fail-points")]
 mod round;
+#[cfg(feature = "fail-points")]
+mod sealed;
 
 #[cfg(not(feature = "fail-points"))]
 fn told(test: &str) {
@@ -18,7 +28,7 @@ fn told(test: &str) {
 #[cfg(feature = "fail-points")]
 fn told(test: &str, how: round::How) {
     if xtask::bed::may_run_as_root(test) {
-        round::at_every_point(how);
+        round::at_every_point(test, how);
     }
 }
 

@@ -6,56 +6,98 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::bed::{
-    Cli, Image, Layer, Platform, PlatformOptions, Registry, Temper, containers, eventually, web,
+    Authority, Cli, Clock, Image, Platform, PlatformOptions, Registry, Temper, eventually, free_port, web,
 };
 use xtask::chaos::outside::{self, Wanted};
 use xtask::load::{Counts, Load, Shape, Target};
 
-use super::act::{Act, Verb};
+use super::act::Act;
+use super::round::How;
 use crate::stage::BINARY;
 
 /// How long a platform may take to come right. The longest pause before a restart is a minute.
-const REST: Duration = Duration::from_secs(70);
+pub(super) const REST: Duration = Duration::from_secs(70);
 
 /// A platform that takes part in a trial, with `web` under load and `worker` without.
 pub(super) struct Range {
     pub(super) platform: Platform,
-    registry: Registry,
-    trial: TempDir,
-    wanted: BTreeMap<String, Wanted>,
+    pub(super) authority: Authority,
+    /// Where the proxy listens for TLS.
+    pub(super) tls: u16,
+    pub(super) clock: Clock,
+    pub(super) registry: Registry,
+    pub(super) trial: TempDir,
+    pub(super) wanted: BTreeMap<String, Wanted>,
     load: Option<Load>,
     counts: Counts,
     /// Things that have a name of their own.
-    made: usize,
-    archive: PathBuf,
+    pub(super) made: usize,
+    /// An archive of a volume.
+    pub(super) archive: PathBuf,
+    /// A backup of the platform, the key that belongs to it, and what comes of restoring it.
+    pub(super) backup: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) once: PathBuf,
+    /// A platform that one act is about.
+    pub(super) other: Option<Platform>,
+    /// What an act has to know when it is concluded.
+    pub(super) noted: String,
 }
 
 /// What an act is about, made in peace.
 #[derive(Debug, Default)]
 pub(super) struct Subject {
     /// A service, a volume, or what a verb names.
-    name: String,
-    version: String,
-    reference: String,
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) reference: String,
+    pub(super) file: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+impl Subject {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
 }
 
 impl Range {
-    pub(super) fn set() -> Result<Self> {
+    /// Nothing where the test has to be skipped.
+    pub(super) fn set(test: &str) -> Result<Option<Self>> {
+        let Some(mut authority) = Authority::prepare(test)? else { return Ok(None) };
         let trial = tempfile::Builder::new().prefix("mirage-trial-").tempdir()?;
         fs::create_dir(trial.path().join("armed"))?;
-        let folder = trial.path().to_string_lossy().into_owned();
-        let variables = vec![("MIRAGE_FAIL_POINTS".to_owned(), folder)];
-        let options = PlatformOptions { variables, ..PlatformOptions::default() };
+        let (clock, tls) = (Clock::make(trial.path())?, free_port()?);
+        let mut variables = clock.variables();
+        variables.push(part_in(&trial));
+        let mut arguments = authority.arguments();
+        arguments.extend(["--proxy-tls-listen".to_owned(), format!("127.0.0.1:{tls}")]);
+        let options = PlatformOptions { arguments, variables, ..PlatformOptions::default() };
         let registry = Registry::start()?;
         let platform = Platform::start(Path::new(BINARY), options)?;
-        let archive = trial.path().join("archive");
-        let (wanted, counts) = (BTreeMap::new(), Counts::default());
-        let mut range = Self { platform, registry, trial, wanted, load: None, counts, made: 0, archive };
+        authority.start(platform.proxy_port(), tls, 3_600)?;
+        let file = |name: &str| trial.path().join(name);
+        let mut range = Self {
+            platform,
+            authority,
+            tls,
+            clock,
+            registry,
+            wanted: BTreeMap::new(),
+            load: None,
+            counts: Counts::default(),
+            made: 0,
+            archive: file("archive"),
+            backup: file("backup"),
+            key: file("vault.key"),
+            once: file("once"),
+            other: None,
+            noted: String::new(),
+            trial,
+        };
         for service in ["web", "worker"] {
             let (version, reference) = (format!("{service}-0"), range.push(service, 0, Temper::Good)?);
             range.create(service, &version, &reference, json!({}))?;
@@ -65,182 +107,18 @@ impl Range {
         range.push("deaf", 0, Temper::Deaf)?;
         let keeper = range.make(Act::Volume)?;
         range.ask(Act::Volume, &keeper)?;
-        range.conclude(Act::Volume, &keeper, None)?;
+        range.conclude(Act::Volume, &keeper, None, How::Error)?;
         let archive = range.archive.to_string_lossy().into_owned();
         // Made by the round, and removed with its service; the data is another one's now.
         range.verb(&["volume", "create", "spare"], "")?;
         range.verb(&["volume", "backup", &keeper.name, &archive], "")?;
+        range.make(Act::Untag)?;
+        let backup = range.backup.to_string_lossy().into_owned();
+        range.verb(&["backup", &backup], "")?;
+        fs::copy(range.platform.data().join("vault.key"), &range.key)?;
+        range.restore(&Subject { file: range.once.clone(), ..Subject::default() })?;
         range.begin_load();
-        Ok(range)
-    }
-
-    /// Makes what the act needs, before anything is wrong.
-    pub(super) fn make(&mut self, act: Act) -> Result<Subject> {
-        self.made += 1;
-        let number = self.made;
-        let name = format!("n{number}");
-        let subject = match act {
-            Act::Deploy => {
-                let next = if self.wanted["web"].version == "web-0" { 1 } else { 0 };
-                self.subject("web", "web", next)
-            }
-            Act::Pull => {
-                self.push("web", number, Temper::Good)?;
-                self.subject("web", "web", number)
-            }
-            Act::Fail => self.subject("web", "bad", 0),
-            Act::Cancel => self.subject("web", "deaf", 0),
-            Act::Create | Act::Environment => {
-                let reference = self.registry.reference("trial/worker:0");
-                Subject { name, version: "worker-0".to_owned(), reference }
-            }
-            Act::Remove => {
-                let (version, reference) = (format!("{name}-0"), self.push(&name, 0, Temper::Good)?);
-                self.create(&name, &version, &reference, json!({}))?;
-                Subject { name, version, reference }
-            }
-            Act::Volume => {
-                let mut image = web(&format!("{name}-0"), Temper::Good);
-                let layer = Layer::new().directory("data", 0o755).file("data/first", 0o644, "from the image");
-                image.layers.push(layer);
-                let reference = self.registry.reference(&format!("trial/{name}:0"));
-                image.push(&reference)?;
-                Subject { version: format!("{name}-0"), name, reference }
-            }
-            Act::Restore => {
-                self.verb(&["volume", "create", &name], "")?;
-                Subject { name, ..Subject::default() }
-            }
-            Act::Push => {
-                let own = format!("127.0.0.1:{}/trial/{name}:0", self.platform.api_port());
-                Subject { name, reference: own, ..Subject::default() }
-            }
-            Act::Verb(verb) => {
-                if let Some(before) = verb.after() {
-                    let (words, told) = before.words(&name);
-                    self.verb(&words.iter().map(String::as_str).collect::<Vec<_>>(), told)?;
-                }
-                if verb == Verb::RemoveVolume {
-                    self.verb(&["volume", "create", &name], "")?;
-                }
-                let name = if verb == Verb::RemoveToken { self.token(&name)? } else { name };
-                Subject { name, ..Subject::default() }
-            }
-            Act::Scale | Act::Kill => Subject { name: "worker".to_owned(), ..Subject::default() },
-        };
-        Ok(subject)
-    }
-
-    /// Asks for it, once; answers with the deployment, where there is one.
-    pub(super) fn ask(&mut self, act: Act, subject: &Subject) -> Result<Option<String>> {
-        let Subject { name, reference, .. } = subject;
-        match act {
-            Act::Deploy | Act::Pull | Act::Fail => self.platform.begin_deploy(name, reference).map(Some),
-            Act::Cancel => {
-                let id = self.platform.begin_deploy(name, reference)?;
-                self.cancel(&id)?;
-                Ok(Some(id))
-            }
-            Act::Create | Act::Environment | Act::Volume => {
-                let created = self.platform.accepted("/api/services/from-image", &settings(act, subject))?;
-                Ok(created["deployment"]["id"].as_str().map(str::to_owned))
-            }
-            Act::Remove => self.delete(&path_of(act, name)).map(|()| None),
-            Act::Scale => self.scale(2).map(|()| None),
-            Act::Kill => {
-                let running = containers(&self.platform.data());
-                let worker = running.iter().find(|one| one.version == "worker-0").context("no worker")?;
-                kill(Pid::from_raw(i32::try_from(worker.pid)?), Signal::SIGKILL)?;
-                Ok(None)
-            }
-            Act::Restore => {
-                let archive = self.archive.to_string_lossy().into_owned();
-                self.verb(&["volume", "restore", name, "--from", &archive], "").map(|()| None)
-            }
-            Act::Push => {
-                let token = self.platform.token();
-                web(name, Temper::Good).push_as(reference, ("any", &token)).map(|_| None)
-            }
-            Act::Verb(verb) => {
-                let (words, told) = verb.words(name);
-                self.verb(&words.iter().map(String::as_str).collect::<Vec<_>>(), told).map(|()| None)
-            }
-        }
-    }
-
-    /// Sees to it that what was asked for becomes so, with nothing in the way any more. Answers with the
-    /// reason, where the deployment that was accepted has failed.
-    pub(super) fn conclude(
-        &mut self,
-        act: Act,
-        subject: &Subject,
-        asked: Option<String>,
-    ) -> Result<Option<String>> {
-        let Subject { name, version, reference } = subject;
-        let ended = asked.map(|id| self.platform.until_ended(&id)).transpose()?;
-        let phase = ended.as_ref().and_then(|ended| ended["phase"].as_str()).unwrap_or_default().to_owned();
-        let failed = match (phase.as_str(), &ended) {
-            ("failed", Some(ended)) => {
-                let why = ended["error"]["message"].as_str().filter(|why| !why.is_empty());
-                Some(
-                    why.with_context(|| format!("a deployment failed and says nothing: {ended}"))?.to_owned(),
-                )
-            }
-            _ => None,
-        };
-        let succeeded = matches!(phase.as_str(), "active" | "superseded");
-        match act {
-            Act::Deploy | Act::Pull => {
-                if !succeeded {
-                    self.until_idle(name)?;
-                    let id = self.platform.begin_deploy(name, reference)?;
-                    self.platform.until_active(&id)?;
-                }
-                self.want(name, version, 1);
-            }
-            Act::Fail => {
-                if failed.is_none() {
-                    self.until_idle(name)?;
-                    let id = self.platform.begin_deploy(name, reference)?;
-                    let ended = self.platform.until_ended(&id)?;
-                    if ended["phase"] != "failed" {
-                        bail!("an image that ends by itself: {ended}");
-                    }
-                }
-                return Ok(None);
-            }
-            Act::Cancel => self.cancel_all(name)?,
-            Act::Create | Act::Environment | Act::Volume => {
-                if !succeeded {
-                    self.create_again(act, subject)?;
-                }
-                self.leave(act, name)?;
-            }
-            Act::Remove => {
-                self.remove_at(&path_of(act, name))?;
-                self.wanted.remove(name);
-            }
-            Act::Scale => {
-                self.scale(2)?;
-                self.scale(1)?;
-            }
-            Act::Kill => {}
-            Act::Restore | Act::Push => {
-                self.ask(act, subject)?;
-            }
-            Act::Verb(verb) => {
-                let (words, told) = verb.words(name);
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                let again = self.said(&words, told)?;
-                // It may have been done already.
-                let done =
-                    ["NOT_FOUND", "NAME_TAKEN", "CONFLICT"].iter().any(|code| again.stderr.contains(code));
-                if again.code != 0 && !done {
-                    bail!("{words:?}: {}", again.stderr);
-                }
-            }
-        }
-        Ok(failed)
+        Ok(Some(range))
     }
 
     /// Waits until everything is as it must be, by the kernel and the disk.
@@ -303,24 +181,35 @@ impl Range {
         self.trial.path().join(name)
     }
 
-    fn subject(&self, service: &str, image: &str, number: usize) -> Subject {
+    pub(super) fn subject(&self, service: &str, image: &str, number: usize) -> Subject {
         let reference = self.registry.reference(&format!("trial/{image}:{number}"));
-        Subject { name: service.to_owned(), version: format!("{image}-{number}"), reference }
+        Subject {
+            name: service.to_owned(),
+            version: format!("{image}-{number}"),
+            reference,
+            ..Subject::default()
+        }
     }
 
-    fn push(&self, name: &str, number: usize, temper: Temper) -> Result<String> {
+    pub(super) fn push(&self, name: &str, number: usize, temper: Temper) -> Result<String> {
         let reference = self.registry.reference(&format!("trial/{name}:{number}"));
         let image: Image = web(&format!("{name}-{number}"), temper);
         image.push(&reference)?;
         Ok(reference)
     }
 
-    fn want(&mut self, service: &str, version: &str, replicas: usize) {
+    pub(super) fn want(&mut self, service: &str, version: &str, replicas: usize) {
         let prefix = version.split_inclusive('-').next().unwrap_or_default().to_owned();
         self.wanted.insert(service.to_owned(), Wanted { prefix, version: version.to_owned(), replicas });
     }
 
-    fn create(&mut self, name: &str, version: &str, reference: &str, mut more: Value) -> Result<()> {
+    pub(super) fn create(
+        &mut self,
+        name: &str,
+        version: &str,
+        reference: &str,
+        mut more: Value,
+    ) -> Result<()> {
         more["healthcheck"] = probe();
         more["restartPolicy"] = json!("ALWAYS");
         self.platform.create(name, reference, more)?;
@@ -329,7 +218,7 @@ impl Range {
     }
 
     /// The service as it was asked for, made anew where something is in the way.
-    fn create_again(&mut self, act: Act, subject: &Subject) -> Result<()> {
+    pub(super) fn create_again(&mut self, act: Act, subject: &Subject) -> Result<()> {
         let path = path_of(act, &subject.name);
         if self.platform.api("GET", &path, None)?.status == 200 {
             self.remove_at(&path)?;
@@ -339,7 +228,7 @@ impl Range {
     }
 
     /// A service that was made for one round goes, and its volume stays.
-    fn leave(&mut self, act: Act, name: &str) -> Result<()> {
+    pub(super) fn leave(&mut self, act: Act, name: &str) -> Result<()> {
         if act == Act::Volume {
             let data = self.platform.data().join("volumes");
             let filled =
@@ -351,14 +240,14 @@ impl Range {
         self.remove_at(&path_of(act, name))
     }
 
-    fn remove_at(&self, path: &str) -> Result<()> {
+    pub(super) fn remove_at(&self, path: &str) -> Result<()> {
         self.delete(path)?;
         let gone =
             || self.platform.api("GET", path, None).ok().filter(|answer| answer.status == 404).map(drop);
         eventually("the end of a service", Duration::from_secs(30), gone)
     }
 
-    fn delete(&self, path: &str) -> Result<()> {
+    pub(super) fn delete(&self, path: &str) -> Result<()> {
         let answer = self.platform.api("DELETE", path, None)?;
         if answer.status >= 300 && answer.status != 404 {
             bail!("DELETE {path}: {}: {}", answer.status, answer.text());
@@ -366,7 +255,7 @@ impl Range {
         Ok(())
     }
 
-    fn scale(&self, replicas: u32) -> Result<()> {
+    pub(super) fn scale(&self, replicas: u32) -> Result<()> {
         let answer =
             self.platform.api("PATCH", "/api/services/worker", Some(&json!({"replicas": replicas})))?;
         if answer.status >= 300 {
@@ -375,7 +264,7 @@ impl Range {
         Ok(())
     }
 
-    fn cancel(&self, id: &str) -> Result<()> {
+    pub(super) fn cancel(&self, id: &str) -> Result<()> {
         let answer = self.platform.api("POST", &format!("/api/deployments/{id}/cancel"), Some(&json!({})))?;
         // It may be cancelled already, and still be on its way out.
         if answer.status >= 300 && answer.status != 409 {
@@ -385,7 +274,7 @@ impl Range {
     }
 
     /// Cancels the deployment that is on its way, if there is one.
-    fn cancel_all(&self, name: &str) -> Result<()> {
+    pub(super) fn cancel_all(&self, name: &str) -> Result<()> {
         let shown = self.platform.api("GET", &format!("/api/services/{name}"), None)?.json()?;
         if let Some(id) = shown["candidateDeployment"]["id"].as_str() {
             self.cancel(id)?;
@@ -393,7 +282,7 @@ impl Range {
         self.until_idle(name)
     }
 
-    fn until_idle(&self, name: &str) -> Result<()> {
+    pub(super) fn until_idle(&self, name: &str) -> Result<()> {
         eventually("the end of a deployment", REST, || {
             let shown = self.platform.api("GET", &format!("/api/services/{name}"), None).ok()?.json().ok()?;
             (!shown["candidateDeployment"].is_object()).then_some(())
@@ -401,14 +290,19 @@ impl Range {
     }
 
     /// The id of a token.
-    fn token(&self, name: &str) -> Result<String> {
+    pub(super) fn token(&self, name: &str) -> Result<String> {
         let listed: Vec<Value> =
             serde_json::from_str(&self.platform.cli(&["token", "list", "--json"])?.stdout)?;
         let found = listed.iter().find(|one| one["name"] == name).context("no token of this name")?;
         Ok(found["id"].as_str().context("no id")?.to_owned())
     }
 
-    fn verb(&self, words: &[&str], told: &str) -> Result<()> {
+    /// The variable by which a process takes part.
+    pub(super) fn part(&self) -> (String, String) {
+        part_in(&self.trial)
+    }
+
+    pub(super) fn verb(&self, words: &[&str], told: &str) -> Result<()> {
         let said = self.said(words, told)?;
         if said.code != 0 {
             bail!("{words:?}: {}", said.stderr);
@@ -416,9 +310,13 @@ impl Range {
         Ok(())
     }
 
-    fn said(&self, words: &[&str], told: &str) -> Result<Cli> {
+    pub(super) fn said(&self, words: &[&str], told: &str) -> Result<Cli> {
         if told.is_empty() { self.platform.cli(words) } else { self.platform.cli_told(words, told) }
     }
+}
+
+fn part_in(trial: &TempDir) -> (String, String) {
+    ("MIRAGE_FAIL_POINTS".to_owned(), trial.path().to_string_lossy().into_owned())
 }
 
 /// Quick to say that an image is no good.
@@ -426,7 +324,7 @@ fn probe() -> Value {
     json!({"path": "/", "intervalSeconds": 1, "timeoutSeconds": 1, "threshold": 3, "startTimeoutSeconds": 2})
 }
 
-fn settings(act: Act, subject: &Subject) -> Value {
+pub(super) fn settings(act: Act, subject: &Subject) -> Value {
     let Subject { name, reference, .. } = subject;
     let mut settings = json!({"name": name, "image": reference, "healthcheck": probe()});
     match act {
@@ -437,7 +335,7 @@ fn settings(act: Act, subject: &Subject) -> Value {
     settings
 }
 
-fn path_of(act: Act, name: &str) -> String {
+pub(super) fn path_of(act: Act, name: &str) -> String {
     let project = if act == Act::Environment { name } else { "default" };
     format!("/api/services/{project}%2Fproduction%2F{name}")
 }

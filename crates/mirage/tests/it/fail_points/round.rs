@@ -28,12 +28,15 @@ enum Who {
     Control,
     Proxy,
     Shim,
+    /// The process of a verb, or one that is being started: whoever asked sees its end.
+    Asked,
 }
 
 impl Who {
     fn at(point: &str) -> Self {
         match point.split_once('/') {
             Some(("proxy", _)) => Self::Proxy,
+            Some(("file" | "restore" | "token", _) | ("network", "block")) => Self::Asked,
             Some(("shim", _)) | Some(("volume", "fill" | "name" | "named")) => Self::Shim,
             _ => Self::Control,
         }
@@ -41,8 +44,8 @@ impl Who {
 }
 
 /// Tries every point there is, on one platform. Those of the proxy are last: its end is seen by who asks.
-pub(super) fn at_every_point(how: How) {
-    let mut range = Range::set().unwrap();
+pub(super) fn at_every_point(test: &str, how: How) {
+    let Some(mut range) = Range::set(test).unwrap() else { return };
     let mut points = names();
     points.sort_by_key(|point| Who::at(point) == Who::Proxy);
     let mut wrong = Vec::new();
@@ -95,7 +98,7 @@ fn round(range: &mut Range, point: &str, how: How) -> Result<String> {
         range.platform.serve().context("the next start")?;
     }
     let refused = asked.as_ref().err().map(|error| format!("{error:#}"));
-    let failed = range.conclude(act, &subject, asked.ok().flatten()).context("in peace, after")?;
+    let failed = range.conclude(act, &subject, asked.ok().flatten(), how).context("in peace, after")?;
     if let (Some(why), How::Crash, Who::Control) = (&failed, how, who) {
         bail!("a deployment failed because control crashed: {why}");
     }
