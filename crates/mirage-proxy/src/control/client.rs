@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::wire::{Command, LONGEST_LINE, Reply, Status};
 use crate::load::Open;
 use crate::probe;
-use crate::record::SOCKET;
+use crate::record::{ProxyRecord, SOCKET};
 
 /// How long the proxy may take for what should take no time.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -54,6 +54,26 @@ impl ProxyHandle {
             Reply::Status { status } => Ok(status),
             other => Err(surprised(&other)),
         }
+    }
+
+    /// The process that is behind the socket, whether it answers or not; `None` where there is none, or it cannot be told.
+    pub async fn process(&self) -> Option<u32> {
+        match UnixStream::connect(&self.socket).await {
+            Ok(stream) => stream.peer_cred().ok()?.pid()?.try_into().ok(),
+            // So many wait already that nobody else may connect.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.recorded(),
+            Err(_) => None,
+        }
+    }
+
+    /// The process by its record, which only the one in charge has.
+    fn recorded(&self) -> Option<u32> {
+        let run = self.socket.parent()?;
+        let link = run.join(SOCKET);
+        if self.socket != link && self.socket.file_name() != std::fs::read_link(link).ok()?.file_name() {
+            return None;
+        }
+        ProxyRecord::read(run).filter(ProxyRecord::is_alive).map(|record| record.pid)
     }
 
     /// Waits until a proxy answers, as after starting one.

@@ -67,18 +67,15 @@ pub async fn is_inhabited(run: &Path) -> bool {
     others(run, None).await.iter().any(Other::accepts)
 }
 
+/// Every process of this folder that lives, be it in charge or not, whether it answers or not.
+pub async fn living(run: &Path) -> Vec<ProxyHandle> {
+    connected(run, None).await.into_iter().map(|(name, _)| ProxyHandle::at(run.join(name))).collect()
+}
+
 /// The processes of a folder that live, but for the one with this name.
 pub(super) async fn others(run: &Path, but: Option<&str>) -> Vec<Other> {
-    let mut living = Vec::new();
-    for name in leftovers::sockets(run).into_iter().filter(|name| but != Some(name.as_str())) {
-        match UnixStream::connect(run.join(&name)).await {
-            Ok(stream) => living.push((name, Some(Lifeline(stream)))),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => living.push((name, None)),
-            // One that was killed has left its socket, and nobody is behind it.
-            Err(_) => {}
-        }
-    }
-    let asked = living.into_iter().take(MOST).map(|(name, line)| async move {
+    let connected = connected(run, but).await;
+    let asked = connected.into_iter().map(|(name, line)| async move {
         let status = match ProxyHandle::at(run.join(&name)).call(&Command::Status, PROMPT).await {
             Ok(Reply::Status { status }) => Some(status),
             Err(error) if error.code() == Code::DeadlineExceeded => None,
@@ -87,6 +84,21 @@ pub(super) async fn others(run: &Path, but: Option<&str>) -> Vec<Other> {
         Some(Other { name, line, status })
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// The names of those that let others connect, or have let so many that there is no room.
+async fn connected(run: &Path, but: Option<&str>) -> Vec<(String, Option<Lifeline>)> {
+    let mut connected = Vec::new();
+    for name in leftovers::sockets(run).into_iter().filter(|name| but != Some(name.as_str())) {
+        match UnixStream::connect(run.join(&name)).await {
+            Ok(stream) => connected.push((name, Some(Lifeline(stream)))),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => connected.push((name, None)),
+            // One that was killed has left its socket, and nobody is behind it.
+            Err(_) => {}
+        }
+    }
+    connected.truncate(MOST);
+    connected
 }
 
 impl Lifeline {
