@@ -66,7 +66,8 @@ fn processes(platform: &Platform, containers: usize) -> Vec<String> {
     found
 }
 
-/// Folders that have something for each instance, and nothing else; and folders for drafts, with nothing.
+/// Folders that have something for each instance, and nothing else; folders for drafts, with nothing; and nothing of
+/// proxies that have ended, nor of volumes on their way.
 fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
     let mut found = Vec::new();
     for folder in ["run/instances", "writable"] {
@@ -75,10 +76,22 @@ fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
             found.push(format!("`{folder}` has {names:?}, and {instances:?} run"));
         }
     }
-    for folder in ["content/tmp", "content/repositories/_unfinished"] {
+    for folder in ["content/tmp", "content/repositories/_unfinished", "backups/drafts", "restoring"] {
         let names = names(&data.join(folder));
         if !names.is_empty() {
             found.push(format!("`{folder}` has {names:?}"));
+        }
+    }
+    let run = names(&data.join("run"));
+    let in_charge = std::fs::read_link(data.join("run/proxy.sock")).unwrap_or_default();
+    let sockets = run.iter().filter(|name| name.starts_with("proxy-"));
+    if !sockets.map(Path::new).eq([in_charge.as_path()]) || run.iter().any(|name| name.starts_with('.')) {
+        found.push(format!("`{}` is in charge, and `run` has {run:?}", in_charge.display()));
+    }
+    for volume in names(&data.join("volumes")) {
+        let drafts = ["draft", "incoming"].map(|name| data.join("volumes").join(&volume).join(name));
+        if volume.starts_with(".trash-") || drafts.iter().any(|draft| draft.exists()) {
+            found.push(format!("`volumes/{volume}` is not deleted, or has a draft"));
         }
     }
     for (folder, most) in [("run/netns", instances.len() + POOL), ("run/leases", instances.len())] {

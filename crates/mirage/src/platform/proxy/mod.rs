@@ -98,16 +98,18 @@ async fn answering(handle: &ProxyHandle) -> Option<Status> {
 /// very binary; otherwise starts one, which takes over. Where that fails, the one that runs goes on, if it can.
 pub(crate) async fn start(wanted: &Wanted) -> Result<Proxy> {
     let mut tries = 1;
-    loop {
+    let started = loop {
         match try_to_start(wanted).await {
             // One that a control plane before this one had started has taken over meanwhile.
             Err(Failed { error, overtaken: true }) if tries < TRIES => {
                 tracing::warn!(?error, "another proxy has come; it is looked at anew");
                 tries += 1;
             }
-            other => return other.map_err(|failed| failed.error),
+            other => break other.map_err(|failed| failed.error),
         }
-    }
+    };
+    mirage_proxy::sweep(&wanted.run).await;
+    started
 }
 
 /// Why there is no proxy.
@@ -160,7 +162,6 @@ async fn try_to_start(wanted: &Wanted) -> Result<Proxy, Failed> {
     };
     // Nobody would look after it.
     let _ = child.kill().and_then(|()| child.wait());
-    mirage_proxy::sweep(run).await;
     let now = handle.status().await.ok().map(|status| status.pid);
     let overtaken = now.is_some() && now != running.map(|status| status.pid);
     let Some((pid, (listen, tls))) = suits.filter(|_| !overtaken) else {
