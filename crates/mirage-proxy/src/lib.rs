@@ -27,7 +27,7 @@ mod worker;
 
 pub use acme::{Acme, LETS_ENCRYPT};
 pub use config::{Limits, MOST_WORKERS, NameConfig, ProxyConfig};
-pub use control::{ProxyHandle, Status, is_inhabited, receive_sockets, send_sockets};
+pub use control::{ProxyHandle, Status, is_inhabited, living, receive_sockets, send_sockets, sweep};
 pub use load::Open;
 pub use peers::PeerNetwork;
 pub use record::ProxyRecord;

@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::control::{
-    Inheritance, Lifeline, Predecessor, Predecessors, SUCCESSION_MESSAGE, SocketUse, Status,
+    Inheritance, Lifeline, Predecessor, Predecessors, SUCCESSION_MESSAGE, SocketUse, Status, sweep,
 };
 use crate::load::{Load, Open};
 use crate::names::Names;
@@ -323,14 +323,13 @@ impl Proxy {
         self.predecessors.add(predecessor);
     }
 
-    /// Forgets a process before when it has ended; without a line to it, it is gone already.
+    /// Forgets a process before when it has ended, and takes away what it has left in the folder where it was killed.
     pub(crate) fn outlive(self: &Rc<Self>, predecessor: Rc<Predecessor>, line: Option<Lifeline>) {
         let this = self.clone();
         tokio::task::spawn_local(async move {
-            if let Some(line) = line {
-                line.ended().await;
-            }
+            predecessor.ended(line).await;
             this.predecessors.remove(&predecessor);
+            sweep(&this.run).await;
         });
     }
 
@@ -341,10 +340,11 @@ impl Proxy {
             tracing::warn!("a proxy before this one does not answer; it is not waited for");
             let this = self.clone();
             tokio::task::spawn_local(async move {
-                if stuck.moves_again().await && !this.handing_over.get() {
+                while stuck.moves_again().await {
                     let current = this.table.lock().await;
-                    stuck.follow(&current.published.table).await;
-                    this.succeed(stuck);
+                    if stuck.follow(&current.published.table).await {
+                        return this.succeed(stuck);
+                    }
                 }
             });
         }

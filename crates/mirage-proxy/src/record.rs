@@ -131,8 +131,19 @@ impl Drop for Draft {
     }
 }
 
+/// Where something is until it is complete. It tells whose it is.
+pub(crate) fn draft_path(run: &Path, name: &str) -> PathBuf {
+    run.join(format!(".{name}.{}", std::process::id()))
+}
+
+/// The process whose draft something is, by its name; `None` where it is no draft of a proxy.
+pub(crate) fn drafter(name: &str) -> Option<u32> {
+    let (name, pid) = name.strip_prefix('.')?.rsplit_once('.')?;
+    [SOCKET, RECORD, ROUTES].contains(&name).then(|| pid.parse().ok())?
+}
+
 fn draft(run: &Path, name: &str, content: &[u8]) -> io::Result<Draft> {
-    let temporary = run.join(format!(".{name}.{}", std::process::id()));
+    let temporary = draft_path(run, name);
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     let draft = Draft { temporary, place: run.join(name) };

@@ -126,7 +126,7 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     for other in others {
         let lingers = Predecessor::new(&config.run, &other.name);
         proxy.succeed(lingers.clone());
-        proxy.outlive(lingers, Some(other.line));
+        proxy.outlive(lingers, other.line);
     }
     socket.take_charge().map_err(folder)?;
     // Nothing fails from here on: whoever is accepted has to be answered, and the process before is about to end.
@@ -138,17 +138,25 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
     if let (Some(succession), Some(before)) = (succession, before) {
         relieve(&proxy, succession, before).await;
     }
+    control::sweep(&config.run).await;
     tracing::info!(listen = ?proxy.addresses(false), tls = ?proxy.addresses(true), run = %config.run.display(), "the proxy serves");
     Ok((proxy, socket))
 }
 
-/// Tells the process before to accept nothing more. If it does not hear that, it has just ended.
+/// Tells the process before to accept nothing more. One that does not answer in time has not ended: what it was told
+/// waits for it, and it follows the tables of this one as soon as it moves again.
 async fn relieve(proxy: &Rc<Proxy>, succession: Succession, before: Rc<Predecessor>) {
-    let line = succession.retire_predecessor().await;
-    if let Err(error) = &line {
-        tracing::warn!(?error, "the proxy before this one is gone");
+    let this = proxy.clone();
+    let mut retiring = tokio::task::spawn_local(async move {
+        let line = succession.retire_predecessor().await;
+        if let Err(error) = &line {
+            tracing::warn!(?error, "the proxy before this one does not say that it retires");
+        }
+        this.outlive(before, line.ok());
+    });
+    if tokio::time::timeout(control::STEP, &mut retiring).await.is_err() {
+        tracing::warn!("the proxy before this one is silent; it is told to retire when it moves again");
     }
-    proxy.outlive(before, line.ok());
 }
 
 /// Deals the listeners out to the workers.

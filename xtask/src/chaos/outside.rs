@@ -66,7 +66,8 @@ fn processes(platform: &Platform, containers: usize) -> Vec<String> {
     found
 }
 
-/// Folders that have something for each instance, and nothing else; and folders for drafts, with nothing.
+/// Folders that have something for each instance, and nothing else; folders for drafts, with nothing; and nothing of
+/// proxies that have ended, nor of volumes on their way.
 fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
     let mut found = Vec::new();
     for folder in ["run/instances", "writable"] {
@@ -81,14 +82,17 @@ fn folders(data: &Path, instances: &BTreeSet<&str>) -> Vec<String> {
             found.push(format!("`{folder}` has {names:?}"));
         }
     }
-    let volumes = data.join("volumes");
-    for volume in names(&volumes) {
-        let half = |part: &&&str| volumes.join(&volume).join(part).exists();
-        if volume.starts_with('.') {
-            found.push(format!("`volumes` has `{volume}`, which is to be deleted"));
+    let run = names(&data.join("run"));
+    let in_charge = std::fs::read_link(data.join("run/proxy.sock")).unwrap_or_default();
+    let sockets = run.iter().filter(|name| name.starts_with("proxy-"));
+    if !sockets.map(Path::new).eq([in_charge.as_path()]) || run.iter().any(|name| name.starts_with('.')) {
+        found.push(format!("`{}` is in charge, and `run` has {run:?}", in_charge.display()));
+    }
+    for volume in names(&data.join("volumes")) {
+        let drafts = ["draft", "incoming"].map(|name| data.join("volumes").join(&volume).join(name));
+        if volume.starts_with(".trash-") || drafts.iter().any(|draft| draft.exists()) {
+            found.push(format!("`volumes/{volume}` is not deleted, or has a draft"));
         }
-        found
-            .extend(["draft", "incoming"].iter().filter(half).map(|part| format!("`{volume}` has a {part}")));
     }
     for (folder, most) in [("run/netns", instances.len() + POOL), ("run/leases", instances.len())] {
         let count = names(&data.join(folder)).len();

@@ -1,15 +1,15 @@
 //! The proxy as the control plane sees it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use mirage_core::port::Router;
 use mirage_core::{
-    Backend, CertificateSet, Code, Error, HttpCheck, InstanceId, ProbeFailure, ProcessTraffic, Result,
-    RouteTable, TrafficMark,
+    CertificateSet, Code, Error, HttpCheck, InstanceId, ProbeFailure, ProcessTraffic, Result, RouteTable,
+    TrafficMark,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::wire::{Command, LONGEST_LINE, Reply, Status};
 use crate::load::Open;
 use crate::probe;
-use crate::record::SOCKET;
+use crate::record::{ProxyRecord, SOCKET};
 
 /// How long the proxy may take for what should take no time.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -27,6 +27,9 @@ const PROMPT: Duration = Duration::from_secs(10);
 /// How long a take-over may keep a new table waiting, and how often it is asked again.
 const SUCCESSION: Duration = Duration::from_secs(10);
 const SUCCESSION_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often it is tried again where too many wait to be let in.
+const CROWDED_PAUSE: Duration = Duration::from_millis(50);
 
 /// A proxy process, reached over its control socket. Each call opens a connection of its own, so a
 /// proxy that was replaced in between is no special case.
@@ -53,6 +56,26 @@ impl ProxyHandle {
         }
     }
 
+    /// The process that is behind the socket, whether it answers or not; `None` where there is none, or it cannot be told.
+    pub async fn process(&self) -> Option<u32> {
+        match UnixStream::connect(&self.socket).await {
+            Ok(stream) => stream.peer_cred().ok()?.pid()?.try_into().ok(),
+            // So many wait already that nobody else may connect.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.recorded(),
+            Err(_) => None,
+        }
+    }
+
+    /// The process by its record, which only the one in charge has.
+    fn recorded(&self) -> Option<u32> {
+        let run = self.socket.parent()?;
+        let link = run.join(SOCKET);
+        if self.socket != link && self.socket.file_name() != std::fs::read_link(link).ok()?.file_name() {
+            return None;
+        }
+        ProxyRecord::read(run).filter(ProxyRecord::is_alive).map(|record| record.pid)
+    }
+
     /// Waits until a proxy answers, as after starting one.
     pub async fn ready(&self, limit: Duration) -> Result<Status> {
         let deadline = Instant::now() + limit;
@@ -71,9 +94,7 @@ impl ProxyHandle {
 
     /// Like [`Router::drain`], with requests and upgraded connections told apart.
     pub async fn drain_open(&self, instance: InstanceId, limit: Duration) -> Result<Open> {
-        let backend = Backend { instance, address: (Ipv4Addr::UNSPECIFIED, 0).into() };
-        let command = Command::Drain { backend, limit_millis: millis(limit) };
-        match self.call(&command, limit + PROMPT).await? {
+        match self.call(&Command::drain(instance, limit), limit + PROMPT).await? {
             Reply::Drained { open } => Ok(open),
             other => Err(surprised(&other)),
         }
@@ -123,7 +144,7 @@ impl ProxyHandle {
         // Certificates come with their keys.
         let mut line = Zeroizing::new(serde_json::to_vec(command)?);
         line.push(b'\n');
-        let mut stream = UnixStream::connect(&self.socket).await?;
+        let mut stream = self.connect().await?;
         stream.write_all(&line).await?;
         let mut reply = Vec::new();
         BufReader::new(stream).take(LONGEST_LINE).read_until(b'\n', &mut reply).await?;
@@ -131,6 +152,16 @@ impl ProxyHandle {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(serde_json::from_slice(&reply)?)
+    }
+
+    /// Connects, once the process lets it: one that is stuck takes no more than may wait.
+    pub(super) async fn connect(&self) -> io::Result<UnixStream> {
+        loop {
+            match UnixStream::connect(&self.socket).await {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(CROWDED_PAUSE).await,
+                connected => return connected,
+            }
+        }
     }
 
     fn unreachable(&self, error: io::Error) -> Error {

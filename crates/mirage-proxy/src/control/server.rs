@@ -16,7 +16,10 @@ use tokio::net::{UnixListener, UnixStream};
 use super::descriptors;
 use super::wire::{Command, LONGEST_LINE, Reply};
 use crate::proxy::{HandOver, Proxy};
-use crate::record::SOCKET;
+use crate::record::{SOCKET, draft_path};
+
+/// What follows the name of a socket in that of the link to it, before it is in its place.
+pub(super) const LINK: &str = ".link";
 
 /// The most control connections at once.
 const CONNECTIONS: usize = 64;
@@ -32,14 +35,21 @@ pub(crate) struct ControlSocket {
 impl ControlSocket {
     /// Binds the socket, with access for its owner only from the first moment on.
     pub(crate) fn bind(run: &Path, name: String) -> io::Result<(Self, UnixListener)> {
-        let path = run.join(&name);
+        let this = Self { run: run.to_owned(), name };
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let descriptor: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        bind(std::os::fd::AsRawFd::as_raw_fd(&descriptor), &UnixAddr::new(&path)?)?;
-        let this = Self { run: run.to_owned(), name };
-        // Nobody can connect before `listen`.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        listen(&descriptor, Backlog::new(64)?)?;
+        // One that had the number of this process may have left its own.
+        let draft = draft_path(run, SOCKET);
+        let _ = fs::remove_file(&draft);
+        bind(std::os::fd::AsRawFd::as_raw_fd(&descriptor), &UnixAddr::new(&draft)?)?;
+        // Nobody can connect before `listen`. It has its name only then: who is refused at it knows that nobody lives.
+        let named = fs::set_permissions(&draft, fs::Permissions::from_mode(0o600))
+            .and_then(|()| Ok(listen(&descriptor, Backlog::new(64)?)?))
+            .and_then(|()| fs::rename(&draft, this.path()));
+        if let Err(error) = named {
+            let _ = fs::remove_file(&draft);
+            return Err(error);
+        }
         symlink(&this.name, this.link())?;
         Ok((this, UnixListener::from_std(descriptor.into())?))
     }
@@ -56,7 +66,7 @@ impl ControlSocket {
 
     /// The link that leads to this process, before it is in its place.
     fn link(&self) -> PathBuf {
-        self.run.join(format!("{}.link", self.name))
+        self.run.join(format!("{}{LINK}", self.name))
     }
 
     fn is_in_charge(&self) -> bool {

@@ -4,7 +4,6 @@
 //! the connections in its queue with it, even where another one on the same address goes on
 //! (`SO_REUSEPORT`); one that is handed over is never closed, so nothing is refused or reset.
 
-use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -21,7 +20,7 @@ use super::wire::{Command, Inheritance, InheritedSocket, LONGEST_LINE, Reply};
 use crate::record::SOCKET;
 
 /// How long each step of a take-over may take.
-const STEP: Duration = Duration::from_secs(10);
+pub(crate) const STEP: Duration = Duration::from_secs(10);
 
 /// What the process before has left, and the line to it.
 pub(crate) struct Succession {
@@ -39,19 +38,25 @@ struct Line(BufReader<UnixStream>);
 /// Asks a running proxy for its sockets and its table, `None` where none is running; and which processes still finish
 /// what they began before that one.
 pub(crate) async fn take_over(run: &Path) -> Result<(Option<Succession>, Vec<Other>)> {
-    let in_charge = fs::read_link(run.join(SOCKET)).unwrap_or_default();
-    let mut others = predecessors::others(run, in_charge.to_str()).await;
-    let succession = match UnixStream::connect(run.join(SOCKET)).await {
-        Ok(stream) => Some(succeed(stream).await?),
-        Err(error) if is_absent(&error) => match others.iter().position(|other| !other.has_retired()) {
+    match UnixStream::connect(run.join(SOCKET)).await {
+        Ok(stream) => {
+            let succession = succeed(stream).await?;
+            // Only who hands over is none of the others: whoever was in charge a moment ago may be one by now, and may
+            // not have heard yet that it is to retire.
+            let others = predecessors::others(run, Some(&succession.socket)).await;
+            Ok((Some(succession), others))
+        }
+        Err(error) if is_absent(&error) => {
+            let mut others = predecessors::others(run, None).await;
             // Its successor died before it had told it to retire.
-            Some(at) => Some(succeed(others.swap_remove(at).line.0).await?),
-            None => None,
-        },
-        Err(error) => return Err(refused(error)),
-    };
-    others.retain(Other::has_retired);
-    Ok((succession, others))
+            let hidden = others.iter().position(|other| other.accepts() && other.line.is_some());
+            match hidden.and_then(|at| others.swap_remove(at).line) {
+                Some(line) => Ok((Some(succeed(line.0).await?), others)),
+                None => Ok((None, others)),
+            }
+        }
+        Err(error) => Err(refused(error)),
+    }
 }
 
 async fn succeed(stream: UnixStream) -> Result<Succession> {
@@ -67,9 +72,14 @@ async fn succeed(stream: UnixStream) -> Result<Succession> {
 }
 
 impl Succession {
-    /// Tells the process before that everything it accepted until now was its last.
+    /// Tells the process before that everything it accepted until now was its last. One that is stuck hears it when it
+    /// moves again, which may be never: the answer is waited for without a limit.
+    ///
+    /// # Errors
+    /// Where it has ended, or says something else.
     pub(crate) async fn retire_predecessor(mut self) -> Result<Lifeline> {
-        match self.line.ask(&Command::Retire { adopts: true }).await.map_err(refused)? {
+        self.line.tell(&Command::Retire { adopts: true }).await.map_err(refused)?;
+        match self.line.hear().await.map_err(refused)? {
             Reply::Done => Ok(Lifeline(self.line.0.into_inner())),
             other => Err(refused(io::Error::other(format!("unexpected answer {other:?}")))),
         }
@@ -79,10 +89,12 @@ impl Succession {
 impl Line {
     async fn ask(&mut self, command: &Command) -> io::Result<Reply> {
         self.tell(command).await?;
+        timeout(STEP, self.hear()).await?
+    }
+
+    async fn hear(&mut self) -> io::Result<Reply> {
         let mut reply = Vec::new();
-        let read = (&mut self.0).take(LONGEST_LINE);
-        let mut read = std::pin::pin!(read);
-        timeout(STEP, read.read_until(b'\n', &mut reply)).await??;
+        (&mut self.0).take(LONGEST_LINE).read_until(b'\n', &mut reply).await?;
         if reply.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

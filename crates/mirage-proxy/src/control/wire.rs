@@ -1,10 +1,12 @@
 //! What is said over the control socket.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use mirage_core::{Backend, Code, Error, ProcessTraffic, RouteTable, TrafficMark};
+use mirage_core::{Backend, Code, Error, InstanceId, ProcessTraffic, RouteTable, TrafficMark};
 use serde::{Deserialize, Serialize};
 
+use super::client::millis;
 use crate::load::Open;
 use crate::tls::wire::WireSet;
 
@@ -40,6 +42,14 @@ pub(super) enum Command {
         #[serde(default)]
         adopts: bool,
     },
+}
+
+impl Command {
+    /// Waiting until nobody is being served by an instance, at whatever address.
+    pub(super) fn drain(instance: InstanceId, limit: Duration) -> Self {
+        let backend = Backend { instance, address: (Ipv4Addr::UNSPECIFIED, 0).into() };
+        Self::Drain { backend, limit_millis: millis(limit) }
+    }
 }
 
 /// What the proxy answers.

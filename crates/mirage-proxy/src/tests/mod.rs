@@ -5,6 +5,7 @@ mod bodies;
 mod control;
 mod headers;
 mod hostile;
+mod leftovers;
 mod names;
 mod probes;
 mod protocols;

@@ -191,7 +191,7 @@ async fn a_process_before_that_is_stuck_keeps_no_table_waiting_here() {
     let moving = tokio::spawn(async move {
         loop {
             let (stream, _) = stuck.accept().await.unwrap();
-            tokio::spawn(attend(stream, heard.clone()));
+            tokio::spawn(attend(stream, "", heard.clone()));
         }
     });
     // Those that were queued come first, to nobody who waits any more.
@@ -202,15 +202,23 @@ async fn a_process_before_that_is_stuck_keeps_no_table_waiting_here() {
     moving.abort();
 }
 
-/// Answers as a process that has retired, and hands on the tables that it is told of.
-async fn attend(stream: UnixStream, heard: tokio::sync::mpsc::UnboundedSender<String>) {
+/// Answers as a process that accepts connections at these addresses, or at none as it has retired, and hands on the
+/// tables that it is told of.
+pub(super) async fn attend(
+    stream: UnixStream,
+    listen: &str,
+    heard: tokio::sync::mpsc::UnboundedSender<String>,
+) {
+    let status = format!(
+        r#"{{"answer":"status","status":{{"pid":41,"version":"0.1.0","listen":[{listen}],"generation":7,"connections":3,"open":{{"requests":1,"upgraded":2}},"unboundZones":[],"hasPredecessor":false}}}}"#
+    );
+    let status = format!("{status}\n");
     let mut stream = tokio::io::BufReader::new(stream);
     let mut line = String::new();
     while stream.read_line(&mut line).await.is_ok_and(|length| length > 0) {
         let answer: &[u8] = match line.contains("\"op\":\"follow\"") {
             true => b"{\"answer\":\"done\"}\n",
-            false => br#"{"answer":"status","status":{"pid":41,"version":"0.1.0","listen":[],"generation":7,"connections":3,"open":{"requests":1,"upgraded":2},"unboundZones":[],"hasPredecessor":false}}
-"#,
+            false => status.as_bytes(),
         };
         if stream.write_all(answer).await.is_ok() && answer.starts_with(b"{\"answer\":\"done") {
             let _ = heard.send(std::mem::take(&mut line));

@@ -111,8 +111,13 @@ impl Platform {
             runtime: options.runtime.clone(),
         });
         let engine = Arc::new(engine.await?);
-        let handed = options.handed.of_proxy();
-        let router = proxy::start(&node.run, options.proxy_listen, options.proxy_tls_listen, &handed).await?;
+        let wanted = proxy::Wanted {
+            run: node.run.clone(),
+            listen: options.proxy_listen,
+            tls: options.proxy_tls_listen,
+            handed: options.handed.clone(),
+        };
+        let router = proxy::start(&wanted).await?;
         let (proxy_listen, proxy_tls_listen) = (router.listen, router.tls);
         let machine = machine_findings(Arc::clone(&engine), joined.store.clone());
         let settings = Settings {
@@ -167,7 +172,7 @@ impl Platform {
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
             tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
-            tokio::spawn(proxy::keep(node.run.clone(), router, handed, control.clone())),
+            tokio::spawn(proxy::keep(wanted, router, control.clone())),
         ];
         Ok(Self {
             control,

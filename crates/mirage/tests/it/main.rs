@@ -30,6 +30,7 @@ mod pushes;
 mod reliability;
 mod sample;
 mod stage;
+mod stuck;
 mod systemd;
 mod traces;
 mod upgrade;

@@ -62,7 +62,7 @@ impl Stage {
 }
 
 /// Puts a binary into its place, as a package manager does: another file under the same name.
-fn install(at: &Path) {
+pub(crate) fn install(at: &Path) {
     let draft = at.with_extension("new");
     fs::copy(BINARY, &draft).unwrap();
     fs::rename(draft, at).unwrap();
