@@ -10,7 +10,7 @@ use xtask::bed::{Temper, web};
 use super::range::{Range, Subject};
 
 /// A blob, and how much of it is sent at a time.
-const BLOB: [u8; 100_000] = [b'x'; 100_000];
+static BLOB: [u8; 100_000] = [b'x'; 100_000];
 const PIECE: usize = 50_000;
 
 impl Range {
