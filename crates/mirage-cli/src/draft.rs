@@ -154,3 +154,34 @@ pub(crate) fn unwritable(path: &Path, cause: io::Error) -> Error {
             .hint("check the path, and who may write there"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|one| one.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_draft_of_a_process_that_was_killed_goes_and_one_that_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at(".mirage-backup-1.draft"), "of a process that is gone").unwrap();
+        fs::write(at(".mirage-backup-1.drafts"), "of somebody else").unwrap();
+        let writing = made(&at(".mirage-backup-2.draft")).unwrap();
+        let mut draft = Draft::beside(&at("file"), false).unwrap();
+        draft.write(b"whole").unwrap();
+        draft.keep().unwrap();
+        assert_eq!(names(folder.path()), [".mirage-backup-1.drafts", ".mirage-backup-2.draft", "file"]);
+        drop(writing);
+        assert_eq!(fs::read(at("file")).unwrap(), b"whole");
+        drop(Draft::beside(&at("file"), true).unwrap());
+        assert_eq!(names(folder.path()), [".mirage-backup-1.drafts", "file"]);
+    }
+}

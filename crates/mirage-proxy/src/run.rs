@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, LocalOptions};
@@ -128,9 +129,9 @@ async fn start(config: ProxyConfig) -> Result<(Rc<Proxy>, ControlSocket)> {
         proxy.succeed(lingers.clone());
         proxy.outlive(lingers, other.line);
     }
-    socket.take_charge().map_err(folder)?;
+    point_io("proxy/charge").and_then(|()| socket.take_charge()).map_err(folder)?;
     // Nothing fails from here on: whoever is accepted has to be answered, and the process before is about to end.
-    if let Err(error) = record.put_in_place() {
+    if let Err(error) = point_io("proxy/record").and_then(|()| record.put_in_place()) {
         tracing::warn!(%error, "the record of the process stays that of another one");
     }
     tokio::task::spawn_local(control::serve(proxy.clone(), inbox));

@@ -35,6 +35,9 @@ pub const POINTS: &[(&str, &str)] = &[
     ("content/discard", "something that nobody needs has its name | it has none"),
     ("content/discarded", "something that nobody needs has no name | its bytes go"),
     ("network/block", "a block of addresses is a draft | it has its name"),
+    ("network/rules", "a network is new | the packet filter knows it"),
+    ("network/bridge", "the packet filter knows a network | its bridge is made"),
+    ("network/bridged", "a network has its bridge | its instances are plugged in"),
     ("network/pin", "a network namespace has a file | it is made"),
     ("network/namespace", "a network namespace is made | its pair of links is"),
     ("network/pair", "a pair of links is made | it is set up"),
@@ -66,6 +69,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ("shim/state", "a shim's state is a draft | it has its name"),
     ("shim/hold", "a shim has said where it listens | it takes hold of volumes"),
     ("shim/group", "a control group is made | the launcher starts"),
+    ("shim/log", "the log of an instance is begun | its launcher starts"),
     ("shim/scratch", "the launcher has its own mounts | the root is stacked"),
     ("shim/root", "a root is mounted | the container is made"),
     ("shim/ended", "a container has ended | its control group goes"),
@@ -97,6 +101,8 @@ pub const POINTS: &[(&str, &str)] = &[
     ("backup/copied", "the database is copied | the copy is compressed"),
     ("backup/ready", "it is known what goes into a backup | it leaves"),
     ("backup/leave", "the first of a backup has left | the rest does"),
+    ("archive/name", "an archive of an image is a draft on the disk | it has its name"),
+    ("archive/named", "an archive of an image has its name | its folder is on the disk"),
     ("file/name", "a file of the command line is a draft on the disk | it has its name"),
     ("file/named", "a file of the command line has its name | its draft goes"),
     ("restore/draft", "a restore has a folder | the archive is read into it"),
@@ -112,6 +118,8 @@ pub const POINTS: &[(&str, &str)] = &[
     ("proxy/publish", "new routes have come | they are in force"),
     ("proxy/keep", "new routes are in force | they are kept on the disk"),
     ("proxy/name", "kept routes are a draft | they have their name"),
+    ("proxy/charge", "a new proxy can be asked | it is the one that is"),
+    ("proxy/record", "a new proxy is asked | its record is in place"),
 ];
 
 /// The kinds of writes to the database. There is a point before the commit of each, and one after.

@@ -292,9 +292,12 @@ impl Network {
             return Ok(*index);
         }
         let networks: Vec<_> = state.bridges.keys().copied().chain([network]).collect();
+        point_io("network/rules")?;
         firewall::apply(&self.plan, &networks)?;
         firewall::make_way(&self.plan)?;
+        point_io("network/bridge")?;
         let index = setup::bridge(&self.plan, network)?;
+        point_io("network/bridged")?;
         state.bridges.insert(network, index);
         Ok(index)
     }

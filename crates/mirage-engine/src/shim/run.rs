@@ -137,6 +137,7 @@ impl<'a> Shim<'a> {
         let group = hierarchies.group(&spec.cgroup)?;
         point_io("shim/group")?;
         let log = LogWriter::open(&spec.log.directory, spec.log.max_bytes)?;
+        point_io("shim/log")?;
         let (streams, output) = Streams::new(log)?;
         let job = Job { dir: &self.dir, spec, group: &group, version: hierarchies.version() };
         let launcher = Launcher::begin(&job, output)?;

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
+use mirage_core::fault::point_io;
 use mirage_core::{Code, Error, Result};
 
 use super::error::unwritable;
@@ -85,7 +86,9 @@ impl Draft {
                 OpenOptions::new().write(true).open(path).and_then(|mut into| copy(&self.file, &mut into))
             }
             Goal::File { draft, path } => self.file.sync_all().and_then(|()| {
+                point_io("archive/name")?;
                 fs::rename(draft, path)?;
+                point_io("archive/named")?;
                 File::open(folder_of(path))?.sync_all()
             }),
         };

@@ -61,3 +61,15 @@ async fn backups_that_nobody_reads_leave_room_for_everything_else() {
     let whole: Result<Vec<Vec<u8>>> = patient.backup(id).await.unwrap().try_collect().await;
     assert!(whole.unwrap().concat().len() > 1 << 20);
 }
+
+#[tokio::test]
+async fn a_volume_that_has_lost_its_name_and_not_its_bytes_is_deleted_when_it_is_asked_for_again() {
+    let data = tempfile::tempdir().unwrap();
+    let volumes = LocalVolumes::open(data.path()).unwrap();
+    let id = volume(data.path(), 1);
+    let trash = volumes.place(id).throw_away().unwrap();
+    assert!(trash.join("data/file").exists());
+    volumes.remove(id).await.unwrap();
+    assert_eq!(fs::read_dir(data.path().join("volumes")).unwrap().count(), 0);
+    volumes.remove(id).await.unwrap();
+}

@@ -236,6 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_moved_aside_in_the_same_second_stays() {
+        let data = tempfile::tempdir().unwrap();
+        assert_eq!(aside(data.path(), "replaced"), "replaced");
+        fs::create_dir(data.path().join("replaced")).unwrap();
+        assert_eq!(aside(data.path(), "replaced"), "replaced-2");
+        fs::create_dir(data.path().join("replaced-2")).unwrap();
+        assert_eq!(aside(data.path(), "replaced"), "replaced-3");
+    }
+
+    #[test]
     fn a_restore_that_was_broken_off_between_two_names_is_completed() {
         // After each of the renames that lead from one to the other.
         for steps in 0..=5 {

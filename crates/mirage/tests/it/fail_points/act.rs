@@ -59,6 +59,10 @@ pub(super) enum Act {
     First,
     /// Kills control and starts it again.
     Again,
+    /// Kills the proxy.
+    Relay,
+    /// Writes an image into an archive.
+    Save,
     /// A verb of the command line.
     Verb(Verb),
 }
@@ -107,7 +111,10 @@ impl Act {
             ("token", _) => Self::First,
             ("backup" | "file", _) => Self::Backup,
             ("restore", _) => Self::Replace,
+            ("archive", _) => Self::Save,
             ("network", "block") => Self::Again,
+            ("network", "rules" | "bridge" | "bridged") => Self::Environment,
+            ("proxy", "charge" | "record") => Self::Relay,
             ("shim", "ended" | "exit") => Self::Kill,
             _ => Self::Deploy,
         }

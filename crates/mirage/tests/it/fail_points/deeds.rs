@@ -86,8 +86,8 @@ impl Range {
                 Subject::named(&name)
             }
             Act::End => self.make_filled_volume(name)?,
-            Act::Minute | Act::Year | Act::Again => Subject::named(&name),
-            Act::Backup => self.make_file(name)?,
+            Act::Minute | Act::Year | Act::Again | Act::Relay => Subject::named(&name),
+            Act::Backup | Act::Save => self.make_file(name)?,
             Act::Replace => self.make_replaced(name)?,
             Act::First => self.make_first()?,
         };
@@ -139,6 +139,8 @@ impl Range {
             Act::Replace => self.restore(subject).map(|()| None),
             Act::First => self.start_first().map(|()| None),
             Act::Again => self.start_again().map(|()| None),
+            Act::Relay => self.kill_proxy().map(|()| None),
+            Act::Save => self.save(subject).map(|()| None),
             Act::Verb(verb) => {
                 let (words, told) = verb.words(name);
                 self.verb(&words.iter().map(String::as_str).collect::<Vec<_>>(), told).map(|()| None)
@@ -228,6 +230,8 @@ impl Range {
             Act::Backup => self.back_up_again(subject)?,
             Act::Replace => self.restore_again(subject)?,
             Act::First => self.start_first_again()?,
+            Act::Relay => self.until_proxied()?,
+            Act::Save => self.save_again(subject)?,
             Act::Again => {
                 if self.platform.control_id().is_none() {
                     self.platform.serve()?;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use xtask::bed::{Platform, PlatformOptions};
 
 use super::range::{Range, Subject};
@@ -103,6 +105,35 @@ impl Range {
     pub(super) fn start_again(&mut self) -> Result<()> {
         self.platform.kill_control();
         self.platform.serve()
+    }
+
+    /// Kills the proxy; control starts another one.
+    pub(super) fn kill_proxy(&self) -> Result<()> {
+        let processes = self.platform.processes();
+        let proxy = processes.iter().find(|(_, line)| line.split(' ').nth(1) == Some("proxy"));
+        let (id, _) = proxy.context("no proxy")?;
+        Ok(kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL)?)
+    }
+
+    /// Waits until services are reached again.
+    pub(super) fn until_proxied(&self) -> Result<()> {
+        self.platform.until_served("web-production").map(drop)
+    }
+
+    /// Writes an image of the built-in registry into a file.
+    pub(super) fn save(&self, subject: &Subject) -> Result<()> {
+        self.took_part(&["image", "save", &self.image, &subject.file.to_string_lossy()])
+    }
+
+    /// Writes it again; it is whole.
+    pub(super) fn save_again(&self, subject: &Subject) -> Result<()> {
+        self.save(subject)?;
+        let wanted = subject.file.with_extension("whole");
+        self.verb(&["image", "save", &self.image, &wanted.to_string_lossy()], "")?;
+        if fs::read(&subject.file)? != fs::read(&wanted)? {
+            bail!("an archive is not what it should be");
+        }
+        Ok(fs::remove_dir_all(subject.file.parent().context("no folder")?)?)
     }
 
     /// A verb whose own process takes part in the trial.

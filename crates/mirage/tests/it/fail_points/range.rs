@@ -41,6 +41,8 @@ pub(super) struct Range {
     pub(super) backup: PathBuf,
     pub(super) key: PathBuf,
     pub(super) once: PathBuf,
+    /// An image of the built-in registry.
+    pub(super) image: String,
     /// A platform that one act is about.
     pub(super) other: Option<Platform>,
     /// What an act has to know when it is concluded.
@@ -94,6 +96,7 @@ impl Range {
             backup: file("backup"),
             key: file("vault.key"),
             once: file("once"),
+            image: String::new(),
             other: None,
             noted: String::new(),
             trial,
@@ -112,7 +115,7 @@ impl Range {
         // Made by the round, and removed with its service; the data is another one's now.
         range.verb(&["volume", "create", "spare"], "")?;
         range.verb(&["volume", "backup", &keeper.name, &archive], "")?;
-        range.make(Act::Untag)?;
+        range.image = range.make(Act::Untag)?.reference;
         let backup = range.backup.to_string_lossy().into_owned();
         range.verb(&["backup", &backup], "")?;
         fs::copy(range.platform.data().join("vault.key"), &range.key)?;

@@ -36,7 +36,7 @@ impl Who {
     fn at(point: &str) -> Self {
         match point.split_once('/') {
             Some(("proxy", _)) => Self::Proxy,
-            Some(("file" | "restore" | "token", _) | ("network", "block")) => Self::Asked,
+            Some(("archive" | "file" | "restore" | "token", _) | ("network", "block")) => Self::Asked,
             Some(("shim", _)) | Some(("volume", "fill" | "name" | "named")) => Self::Shim,
             _ => Self::Control,
         }
@@ -47,10 +47,10 @@ impl Who {
 pub(super) fn at_every_point(test: &str, how: How) {
     let Some(mut range) = Range::set(test).unwrap() else { return };
     let mut points = names();
-    points.sort_by_key(|point| Who::at(point) == Who::Proxy);
+    points.sort_by_key(|point| (Who::at(point) == Who::Proxy, Act::reaching(point) == Act::Relay));
     let mut wrong = Vec::new();
     for point in &points {
-        if how == How::Crash && Who::at(point) == Who::Proxy {
+        if how == How::Crash && Who::at(point) == Who::Proxy || Act::reaching(point) == Act::Relay {
             range.end_load();
         }
         let began = Instant::now();
