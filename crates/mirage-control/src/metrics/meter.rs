@@ -22,9 +22,9 @@ use crate::parts::Parts;
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(FINEST_STEP as u64);
 
-/// Minutes in a row by which a clock that was set back is believed: one that is behind for a while, as before its
-/// machine has asked for the time, must not cost what was kept.
-const BELIEVED: u32 = 30;
+/// How long minutes have to follow each other until a clock that was set back is believed: one that is behind for a
+/// while, as before its machine has asked for the time, must not cost what was kept.
+const BELIEVED: Duration = Duration::from_secs(1800);
 
 /// Between two times that what is old is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
@@ -50,8 +50,8 @@ struct State {
     /// Finished minutes that are not in the database yet, oldest first.
     finished: VecDeque<Minute>,
     looked_at: Option<Instant>,
-    /// The minute that was written last, and how many came before it without a break.
-    written: Option<(i64, u32)>,
+    /// The minute that was written last, and since when they have followed each other.
+    written: Option<(i64, Instant)>,
 }
 
 /// A finished minute.
@@ -126,20 +126,20 @@ impl Meter {
     }
 
     async fn write(&self, minute: i64, points: &[(ServiceId, Sample)]) -> Result<()> {
-        let row = match self.lock().written {
-            Some((last, row)) if minute == last + 60 => row + 1,
-            _ => 0,
+        let since = match self.lock().written {
+            Some((last, since)) if minute == last + 60 => since,
+            _ => Instant::now(),
         };
         let mut tx = self.parts.store.begin().await?;
         tx.add_minute(minute, points).await?;
-        if row >= BELIEVED {
+        if since.elapsed() >= BELIEVED {
             tx.forget_later_minutes(minute).await?;
         }
         tx.commit().await?;
         let living: std::collections::HashSet<_> =
             self.parts.store.service_ids().await?.into_iter().collect();
         let mut state = self.lock();
-        state.written = Some((minute, row));
+        state.written = Some((minute, since));
         state.totals.retain(|service, _| living.contains(service));
         state.proxies.retain(|service| living.contains(service));
         Ok(())

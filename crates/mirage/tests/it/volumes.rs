@@ -95,7 +95,7 @@ fn a_volume_is_backed_up_removed_taken_back_and_filled_from_the_backup() {
 
     stage.done(&["remove", "web"]);
     stage.done(&["volume", "remove", "data"]);
-    let told = stage.refused(&["volume", "backup", "data", name], "NOT_FOUND");
+    let told = stage.refused(&["volume", "backup", "data", name, "--force"], "NOT_FOUND");
     assert!(told.stderr.contains("mirage volume restore data"), "{}", told.stderr);
     assert!(volume(&stage, "data")["purgedAt"].is_string());
     stage.done(&["volume", "create", "data"]);

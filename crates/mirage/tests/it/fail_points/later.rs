@@ -47,8 +47,11 @@ impl Range {
         self.set_clock_right()
     }
 
-    /// Lets a minute pass of which something is known, and notes which one.
+    /// Lets a minute pass of which something is known, and notes which one. It is the last of ten, after which old ones
+    /// are forgotten.
     pub(super) fn pass_minute(&mut self) -> Result<()> {
+        let now = second(&self.metrics("step=60")?["until"]).context("no time")?;
+        self.clock.jump((9 - now.div_euclid(MINUTE)).rem_euclid(10) * MINUTE)?;
         // What changes is not from the database.
         let mut first = None;
         let seen = || {
