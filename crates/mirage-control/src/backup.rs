@@ -32,7 +32,9 @@ pub struct ToPack {
 /// The turn of one backup: nobody else makes one for as long as it is held. Whoever packs holds it until the last byte
 /// is out, nobody wants it any more, or nothing of it is taken for too long.
 #[derive(Debug)]
-pub struct Alone(#[expect(dead_code, reason = "held, and never looked at")] OwnedMutexGuard<()>);
+pub struct Alone {
+    _held: OwnedMutexGuard<()>,
+}
 
 /// How a backup is made: by those parts of the platform that have what goes into it.
 #[derive(Clone)]
@@ -79,6 +81,6 @@ impl Control {
         tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
         let images = if with_images { images::kept(&self.parts).await? } else { HashSet::new() };
-        (self.parts.pack.0)(ToPack { images }, Alone(alone)).await
+        (self.parts.pack.0)(ToPack { images }, Alone { _held: alone }).await
     }
 }
