@@ -43,7 +43,7 @@ use mirage_core::{Result, ServiceId};
 use mirage_store::{Store, Vault};
 
 pub use access::{Action, Actor};
-pub use backup::{Backup, Pack, ToPack};
+pub use backup::{Alone, Backup, Pack, ToPack};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, NewCredential};
 pub use doctor::Finding;

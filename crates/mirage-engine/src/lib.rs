@@ -19,6 +19,7 @@ mod runtime;
 pub mod seccomp;
 pub mod shim;
 mod spec;
+pub mod stream;
 pub mod volume;
 
 pub use finding::{Finding, Level};

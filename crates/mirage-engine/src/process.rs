@@ -1,6 +1,7 @@
 //! Becoming another process.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -32,11 +33,23 @@ pub(crate) fn of_session(leader: i32) -> Vec<i32> {
 
 /// The session of a process that has not ended.
 fn session(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, and may itself hold any byte.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let stat = stat(pid).ok()?;
+    let mut fields = stat.split_ascii_whitespace();
     let state = fields.next()?;
     (!matches!(state, "Z" | "X")).then(|| fields.nth(2)?.parse().ok()).flatten()
+}
+
+/// What `/proc/<pid>/stat` says after the program's name: fields with a space between them, the third one first.
+///
+/// # Errors
+/// `NotFound` where there is no such process, otherwise whatever reading `/proc` gives.
+pub(crate) fn stat(pid: i32) -> io::Result<String> {
+    let mut text = Vec::with_capacity(256);
+    File::open(format!("/proc/{pid}/stat"))?.take(4096).read_to_end(&mut text)?;
+    // The second field is the program's name in parentheses, and may itself hold any byte.
+    let end = text.iter().rposition(|byte| *byte == b')');
+    let fields = end.and_then(|end| String::from_utf8(text.split_off(end + 1)).ok());
+    fields.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable stat"))
 }
 
 /// Undoes what this process does to signals, for a program that is executed next: SIGPIPE is ignored by every
@@ -52,4 +65,22 @@ pub(crate) fn default_signals() -> io::Result<()> {
         unsafe { sigaction(signal, &default) }?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_have_any_name() {
+        let odd = c"\xff) S 1".to_owned();
+        let named = std::thread::spawn(move || {
+            nix::sys::prctl::set_name(&odd).unwrap();
+            stat(nix::unistd::gettid().as_raw()).unwrap()
+        });
+        let (named, own) = (named.join().unwrap(), stat(std::process::id().cast_signed()).unwrap());
+        let parent = |fields: &str| fields.split_ascii_whitespace().nth(1).map(str::to_owned);
+        assert_eq!(parent(&named), parent(&own));
+        assert!(stat(-1).is_err());
+    }
 }

@@ -11,6 +11,7 @@ use mirage_core::{DeploymentId, Exit, InstanceId, ServiceId};
 use serde::{Deserialize, Serialize};
 
 use super::message::MAX_LINE;
+use crate::process;
 
 /// Name of the file in the instance's folder that holds the [`ShimState`].
 pub const STATE_FILE: &str = "state.json";
@@ -78,14 +79,9 @@ impl ProcessMark {
     /// # Errors
     /// `NotFound` where there is no such process, otherwise whatever reading `/proc` gives.
     pub fn of(pid: i32) -> io::Result<Self> {
-        let mut text = String::with_capacity(256);
-        File::open(format!("/proc/{pid}/stat"))?.take(4096).read_to_string(&mut text)?;
-        // The second field is the program's name in parentheses, and may itself hold any byte.
-        let started = text
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19))
-            .and_then(|ticks| ticks.parse().ok())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable stat"))?;
+        let started =
+            process::stat(pid)?.split_ascii_whitespace().nth(19).and_then(|ticks| ticks.parse().ok());
+        let started = started.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable stat"))?;
         Ok(Self { pid, started })
     }
 

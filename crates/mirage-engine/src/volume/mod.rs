@@ -17,7 +17,6 @@ mod first_use;
 mod links;
 mod place;
 mod store;
-mod stream;
 mod tree;
 mod walk;
 

@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use super::archive;
 use super::place::{Place, TRASH};
-use super::stream::{read_by, written_by};
 use super::tree::Tree;
 use super::walk::walk;
 use crate::local::sweep;
+use crate::stream::{PATIENCE, read_by, written_by};
 
 #[cfg(test)]
 mod tests;
@@ -33,14 +33,12 @@ const MAX_COUNTED: u64 = 20_000;
 /// Archives that are written or read at once. Each has a thread, which the rest of the control plane needs too.
 const ARCHIVES_AT_ONCE: usize = 8;
 
-/// How long whoever reads an archive may take nothing of it, and how long one waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Volumes on this machine.
 #[derive(Clone, Debug)]
 pub struct LocalVolumes {
     folder: PathBuf,
     archives: Arc<Semaphore>,
+    /// How long whoever reads an archive may take nothing of it, and how long one waits for its turn.
     patience: Duration,
 }
 

@@ -142,7 +142,7 @@ impl Platform {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             machine,
-            pack: Pack::new(move |wish| Box::pin(backup::pack(packing.clone(), wish))),
+            pack: Pack::new(move |wish, alone| Box::pin(backup::pack(packing.clone(), wish, alone))),
             traces: traces.clone().map(|traces| traces as Arc<dyn TraceSink>),
         };
         let vault = Vault::open(&store, vault_keys(&options.data), Arc::clone(&random)).await?;

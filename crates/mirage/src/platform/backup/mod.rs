@@ -13,7 +13,6 @@
 //!
 //! The names are for people who look into it: what is written where is decided by the listing, never by a name.
 
-mod outlet;
 mod pack;
 mod place;
 mod restore;

@@ -1,16 +1,16 @@
 //! From a platform that runs to an archive.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use mirage_control::{Backup, ToPack};
+use mirage_control::{Alone, Backup, ToPack};
 use mirage_core::fault::{point, point_io};
 use mirage_core::port::{Clock, Randomness};
 use mirage_core::{Code, Digest, Error, RegistryHost, Result};
+use mirage_engine::stream::{PATIENCE, Sink, written_by};
 use mirage_oci::content::{ContentStore, Hold};
 use mirage_oci::pull::Images;
 use mirage_oci::registry::Repositories;
@@ -18,15 +18,10 @@ use mirage_store::{CopyFacts, Store};
 use ring::digest::{Context, SHA256};
 use tokio::task::spawn_blocking;
 
-use super::outlet::{Outlet, written_by};
 use super::{
     CONTENTS, Contents, DATABASE, FORMAT, HEAD, Head, LISTING, Listing, Part, VERSION, entry_of, hex,
 };
 
-/// Bytes that travel together.
-const CHUNK: usize = 128 << 10;
-/// How long whoever takes the backup may take nothing of it.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How hard the database is compressed: little, it is a fifth of its size then.
 const LEVEL: i32 = 3;
 /// Drafts of backups, below the data folder. Nothing in it outlives the process.
@@ -56,7 +51,7 @@ pub(crate) fn forget_drafts(data: &Path) {
 }
 
 /// Makes a backup. The copy of the database is complete when this returns; the rest is read as it goes out.
-pub(crate) async fn pack(packing: Packing, wish: ToPack) -> Result<Backup> {
+pub(crate) async fn pack(packing: Packing, wish: ToPack, alone: Alone) -> Result<Backup> {
     let draft = Draft::make(&packing)?;
     let copy = draft.0.join("mirage.db");
     point("backup/draft")?;
@@ -67,7 +62,11 @@ pub(crate) async fn pack(packing: Packing, wish: ToPack) -> Result<Backup> {
     let ready = spawn_blocking(move || Ready::make(packing, &wish, facts, draft)).await;
     let ready = ready.map_err(|error| Error::internal("make a backup", error))??;
     point("backup/ready")?;
-    Ok(Backup { key, bytes: written_by(PATIENCE, move |outlet| ready.write(outlet).map_err(failed)) })
+    let bytes = written_by(PATIENCE, move |sink| {
+        let _alone = alone;
+        ready.write(sink).map_err(failed)
+    });
+    Ok(Backup { key, bytes })
 }
 
 /// A folder for one backup, which goes with it.
@@ -134,8 +133,8 @@ impl Ready {
         Ok(Self { head, listing: Listing { repositories, blobs, layers }, content, draft, _held: held })
     }
 
-    fn write(self, outlet: Outlet) -> io::Result<()> {
-        let mut archive = Archive::new(BufWriter::with_capacity(CHUNK, outlet));
+    fn write(self, sink: Sink) -> io::Result<()> {
+        let mut archive = Archive::new(sink);
         archive.text(HEAD, &self.head)?;
         point_io("backup/leave")?;
         archive.file(DATABASE, &self.draft.0.join(DATABASE))?;
