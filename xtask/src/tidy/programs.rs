@@ -13,7 +13,7 @@ const LISTED: &[(&str, &str)] = &[
     ("crates/mirage-engine/src/local/launch.rs", "Mirage itself, as a shim"),
     ("crates/mirage-engine/src/runtime/program.rs", "the OCI runtime that was named with `--runtime`"),
     ("crates/mirage/build.rs", "the compiler, for the sample program"),
-    ("crates/mirage/src/platform/proxy.rs", "Mirage itself, as the proxy"),
+    ("crates/mirage/src/platform/proxy/wanted.rs", "Mirage itself, as the proxy"),
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
