@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 use serde::Deserialize;
 
 use super::window::Window;
@@ -75,7 +75,9 @@ impl World {
     }
 
     pub(super) fn kill_shim(&mut self, turn: u64) -> Result<Done> {
-        let shims = self.of_role("shim");
+        // What a shim forks goes by its name for a moment, and nothing ends with it.
+        let shims =
+            self.of_role("shim").into_iter().filter(|(id, _)| leads_a_session(*id)).collect::<Vec<_>>();
         let Some((shim, line)) = pick(&shims, turn).cloned() else {
             return Ok(Done::nothing("there is no shim"));
         };
@@ -148,6 +150,11 @@ fn is_connected(id: u32) -> bool {
     let list = |name: &str| std::fs::read_to_string(format!("/proc/{id}/net/{name}")).unwrap_or_default();
     let established = |line: &str| line.split_whitespace().nth(3) == Some(ESTABLISHED);
     ["tcp", "tcp6"].iter().any(|name| list(name).lines().any(established))
+}
+
+fn leads_a_session(id: u32) -> bool {
+    let id = i32::try_from(id).map(Pid::from_raw);
+    id.is_ok_and(|id| getsid(Some(id)) == Ok(id))
 }
 
 fn pick<T>(of: &[T], turn: u64) -> Option<&T> {
