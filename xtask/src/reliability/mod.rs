@@ -96,7 +96,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "killed",
         heading: "Requests lost when the control process is killed in the middle of a rollout",
-        told: "A rollout of two replicas is begun, `mirage serve` is killed with SIGKILL after 0 to 240 ms, another one \
+        told: "A rollout of two replicas is begun, `mirage serve` is killed with SIGKILL after 0 to 49 ms, another one \
                is started 200 ms later, and the rollout has to become active by itself, with exactly two containers left, \
                of the new version by `/proc/<pid>/root`. The step that each rollout was \
                at is read from its record; `drain` comes after the switch, and less than half may have come that far.",
