@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
 use crate::fault::{Fault, no_page};
+use crate::page::At;
 
 /// The look of all pages.
 pub(crate) static STYLE: Asset = Asset {
@@ -46,7 +46,7 @@ impl Asset {
 }
 
 /// `GET /assets/{file}`
-pub(crate) async fn serve(Path(file): Path<String>) -> Result<Response, Fault> {
+pub(crate) async fn serve(At(file): At<String>) -> Result<Response, Fault> {
     let found = ALL.iter().find(|(name, _)| *name == file);
     let (_, asset) = found.ok_or_else(|| no_page(&format!("/assets/{file}")))?;
     let headers = [

@@ -1,12 +1,13 @@
 //! `/deployments/{id}`: one attempt to make a revision live.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Html;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, DeploymentView, ServiceRef};
 use mirage_core::{DeploymentId, Failure, StepRecord, human_bytes};
 
+use super::At;
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
@@ -22,7 +23,7 @@ const LINE: usize = 500;
 pub(crate) async fn one(
     State(control): State<Control>,
     visitor: Visitor,
-    Path(id): Path<String>,
+    At(id): At<String>,
 ) -> Result<Html<String>, Fault> {
     let view = control.deployment(visitor.actor(), id.parse::<DeploymentId>()?).await?;
     let of = control.service(visitor.actor(), &ServiceRef::Id(view.deployment.service)).await?;

@@ -7,12 +7,27 @@ pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
 
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query};
+use http::request::Parts;
+use mirage_control::Control;
 use mirage_core::Result;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::fault::unreadable;
+use crate::fault::{Fault, unreadable};
+
+/// The parts of an address that name something. One that cannot be read is answered by a page.
+pub(crate) struct At<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Control> for At<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Fault> {
+        let read = Path::<T>::from_request_parts(parts, control).await;
+        read.map(|Path(at)| Self(at)).map_err(|_| unreadable("the address").into())
+    }
+}
 
 /// Where a list goes on.
 #[derive(Deserialize)]

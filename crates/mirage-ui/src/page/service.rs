@@ -1,6 +1,6 @@
 //! `/projects/{project}/{environment}/{service}`: one service.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Html;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,7 +8,7 @@ use mirage_control::{Control, DeploymentView, InstanceView, Listing, ServiceRef,
 use mirage_core::{InstanceState, Revision, Source, Verdict, human_bytes};
 
 use super::services::image;
-use super::{Asked, after};
+use super::{Asked, At, after};
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
@@ -27,7 +27,7 @@ const REFERENCE: usize = 300;
 pub(crate) async fn one(
     State(control): State<Control>,
     visitor: Visitor,
-    Path((project, environment, name)): Path<(String, String, String)>,
+    At((project, environment, name)): At<(String, String, String)>,
     asked: Asked,
 ) -> Result<Html<String>, Fault> {
     let after = after(asked, |text| text.parse().ok())?;

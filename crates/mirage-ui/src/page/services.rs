@@ -1,12 +1,12 @@
 //! `/projects/{project}/{environment}`: the services of an environment.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{Html, Redirect};
 use maud::{Markup, html};
 use mirage_control::{Control, Page as Part, ProjectView, ServiceFilter, ServiceView};
 use mirage_core::{Code, Environment, Error, Name, Revision, ServiceId, Source};
 
-use super::{Asked, after};
+use super::{Asked, At, after};
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
@@ -15,7 +15,7 @@ use crate::visitor::Visitor;
 use crate::when::{ago, cut, short_digest};
 
 /// Services on a page.
-const MOST: u32 = 40;
+const MOST: u32 = 32;
 /// Environments that have a tab, beside the one that is shown.
 const TABS: usize = 30;
 /// The longest reference and address that a table shows, in characters.
@@ -25,7 +25,7 @@ const REFERENCE: usize = 60;
 pub(crate) async fn of_project(
     State(control): State<Control>,
     visitor: Visitor,
-    Path(project): Path<String>,
+    At(project): At<String>,
 ) -> Result<Redirect, Fault> {
     let view = control.project_named(visitor.actor(), &project.parse::<Name>()?).await?;
     let usual = view.environments.iter().find(|it| it.name.as_str() == "production");
@@ -40,7 +40,7 @@ pub(crate) async fn of_project(
 pub(crate) async fn of_environment(
     State(control): State<Control>,
     visitor: Visitor,
-    Path((project, environment)): Path<(String, String)>,
+    At((project, environment)): At<(String, String)>,
     asked: Asked,
 ) -> Result<Html<String>, Fault> {
     let view = control.project_named(visitor.actor(), &project.parse::<Name>()?).await?;

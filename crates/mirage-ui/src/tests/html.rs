@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 /// Elements without an end.
 const VOID: [&str; 5] = ["meta", "link", "input", "br", "img"];
+/// Elements that stand within a line.
+const INLINE: [&str; 6] = ["a", "span", "strong", "code", "time", "button"];
 
 /// An element with where its text is.
 #[derive(Debug)]
@@ -51,10 +53,12 @@ impl Document {
             if let Some(name) = inside.strip_prefix('/') {
                 let at = open.pop().expect("an end without a beginning");
                 assert_eq!(elements[at].name, name, "elements nest");
+                separate(&mut elements, &open, name);
                 continue;
             }
             let (name, attributes) = attributes(inside);
             let within = open.iter().map(|at: &usize| elements[*at].name.clone()).collect();
+            separate(&mut elements, &open, &name);
             if !VOID.contains(&name.as_str()) {
                 open.push(elements.len());
             }
@@ -143,6 +147,13 @@ impl Document {
             faults.push("a form without its token".into());
         }
         faults
+    }
+}
+
+/// What does not stand within a line stands apart.
+fn separate(elements: &mut [Element], open: &[usize], name: &str) {
+    if !INLINE.contains(&name) {
+        open.iter().for_each(|at| elements[*at].text.push(' '));
     }
 }
 

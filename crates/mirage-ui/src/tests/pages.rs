@@ -50,7 +50,7 @@ async fn a_project_shows_its_environments_as_tabs_and_their_services() {
 async fn an_empty_environment_says_how_to_fill_it() {
     let app = TestApp::new().await;
     app.deploy("production", "web", "registry.test/acme/web:1").await;
-    app.control.remove_service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    app.control.remove(&app.admin, &"web".parse().unwrap()).await.unwrap();
     loop {
         let page = app.page("/projects/default/production").await;
         if page.text().contains("No services in production.") {

@@ -30,6 +30,7 @@ pub(super) struct World {
     instances: Mutex<BTreeMap<InstanceId, InstanceReport>>,
     changed: Notify,
     table: Mutex<RouteTable>,
+    last: Mutex<Option<InstanceReport>>,
     /// What the process of a broken image says.
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
@@ -44,6 +45,7 @@ impl World {
             instances: Mutex::default(),
             changed: Notify::new(),
             table: Mutex::default(),
+            last: Mutex::default(),
             said: Mutex::default(),
             why: Mutex::default(),
         })
@@ -161,6 +163,7 @@ impl InstanceEngine for World {
             pid: Some(1),
         };
         self.instances.lock().unwrap().insert(spec.id, report.clone());
+        *self.last.lock().unwrap() = Some(report.clone());
         self.changed.notify_waiters();
         Ok(report)
     }
@@ -195,8 +198,8 @@ impl InstanceEngine for World {
 #[async_trait]
 impl LogReader for World {
     async fn read(&self, _: ServiceId, _: &LogQuery) -> Result<Vec<LogLine>> {
-        let instances = self.instances.lock().unwrap();
-        let Some(report) = instances.values().next() else { return Ok(Vec::new()) };
+        let last = self.last.lock().unwrap();
+        let Some(report) = last.as_ref() else { return Ok(Vec::new()) };
         let line = |text: &String| LogLine {
             time: self.now(),
             stream: LogStream::Stdout,
