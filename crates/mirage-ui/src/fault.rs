@@ -16,7 +16,10 @@ pub(crate) struct Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         if let Some(cause) = error.cause() {
-            tracing::error!(code = %error.code(), cause, "pages: {}", error.message());
+            match error.code() {
+                Code::Internal => tracing::error!(code = %error.code(), cause, "pages: {}", error.message()),
+                _ => tracing::debug!(code = %error.code(), cause, "pages: {}", error.message()),
+            }
         }
         let status = status(error.code());
         Self { error, status }
