@@ -88,7 +88,7 @@ fn properties(view: &ServiceView, now: Timestamp) -> Markup {
                 dd.mono { @for domain in view.domains.iter().take(SHOWN) { (domain) " " } }
             }
             dt { "Image" } dd { (image(view, REFERENCE)) }
-            dt { "Registry" } dd.mono { (reference.host().name()) }
+            dt { "Registry" } dd.mono { (reference.host()) }
             @if let Some(credential) = &view.credential {
                 dt { "Pulled as" } dd { (credential.username) }
             }

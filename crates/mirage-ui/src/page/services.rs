@@ -60,7 +60,7 @@ pub(crate) async fn of_environment(
         (tabs(&view, shown))
         @if listing.items.is_empty() && after.is_none() { (empty(&view, shown)) } @else {
             div.scroll role="region" aria-label="Services" tabindex="0" {
-                table {
+                table.services {
                     thead {
                         tr {
                             th scope="col" { "Service" } th scope="col" { "State" } th scope="col" { "Image" }
