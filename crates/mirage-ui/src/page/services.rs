@@ -87,7 +87,7 @@ pub(super) fn image(view: &ServiceView, most: usize) -> Markup {
     let Source::Image(reference) = &view.service.spec.source;
     let familiar = reference.familiar();
     html! {
-        span.mono title=[(familiar.chars().count() > most).then_some(familiar.as_str())] { (cut(&familiar, most)) }
+        span.mono title=(familiar) { (cut(&familiar, most)) }
         @if let Some(Revision { image, .. }) = &view.revision { " " span.quiet { (short_digest(&image.digest)) } }
     }
 }
@@ -100,7 +100,7 @@ fn row(view: &ServiceView, now: jiff::Timestamp) -> Markup {
             td { (image(view, REFERENCE)) }
             td.number { (view.instances.len()) span.quiet { "/" (view.service.replicas) } }
             td { @match &view.url {
-                Some(url) => a.mono href=(url) rel="noreferrer" { (cut(url, REFERENCE)) },
+                Some(url) => a.mono href=(url) rel="noreferrer" { (cut(url.trim_start_matches("http://"), REFERENCE)) },
                 None => span.quiet { "none, it is a worker" },
             } }
             td { @match &view.newest {
