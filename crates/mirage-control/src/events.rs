@@ -6,6 +6,7 @@ use mirage_store::EventFilter;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::Control;
+use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 use crate::parts::Parts;
@@ -85,6 +86,24 @@ impl Control {
             Some(number) => self.parts.store.events(&filter, number, limit).await,
             None => self.parts.store.events_before(&filter, i64::MAX, limit).await,
         }
+    }
+
+    /// Events that were before number `before`, oldest first, at most `limit`: the newest of them.
+    pub async fn events_before(
+        &self,
+        actor: &Actor,
+        search: &EventSearch,
+        before: i64,
+        limit: u32,
+    ) -> Result<Listing<Event>> {
+        self.allow(actor, Action::Read)?;
+        let filter = self.event_filter(search).await?;
+        let mut found = self.parts.store.events_before(&filter, before, limit.saturating_add(1)).await?;
+        // One more was asked for; it is the oldest.
+        found.reverse();
+        let mut page = Listing::of(found, limit);
+        page.items.reverse();
+        Ok(page)
     }
 
     async fn event_filter(&self, search: &EventSearch) -> Result<EventFilter> {

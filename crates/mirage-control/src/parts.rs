@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, RwLock, broadcast};
 use crate::access::{AdminToken, Grants};
 use crate::backup::Pack;
 use crate::doctor::Finding;
+use crate::session::LogIns;
 
 /// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
 const EVENT_BACKLOG: usize = 1024;
@@ -67,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) packing: Arc<Mutex<()>>,
     pub(crate) settings: Settings,
     pub(crate) grants: Grants,
+    pub(crate) log_ins: LogIns,
     /// Who hears of events as they happen.
     pub(crate) events: broadcast::Sender<Event>,
     /// How often the reconciler looked at a service.
@@ -136,6 +138,7 @@ impl Parts {
             packing: Arc::default(),
             settings,
             grants: Grants::default(),
+            log_ins: LogIns::default(),
             events,
             rounds: AtomicU64::new(0),
             following: Mutex::default(),

@@ -111,6 +111,7 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
         let data = options.data.clone();
         let platform = Platform::start(options).await?;
         printer.note(&format!("API       http://{}", platform.listen));
+        printer.note(&format!("pages     http://{}/", platform.listen));
         printer.note(&format!(
             "services  http://SERVICE-ENVIRONMENT.{}:{}",
             args.base_domain,

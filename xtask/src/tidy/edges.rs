@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mirage-store", &["mirage-core"]),
     ("mirage-control", &["mirage-core", "mirage-store"]),
     ("mirage-api", &["mirage-core", "mirage-control"]),
+    ("mirage-ui", &["mirage-core", "mirage-control"]),
     ("mirage-cli", &["mirage-core"]),
     (
         "mirage",
@@ -23,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "mirage-store",
             "mirage-control",
             "mirage-api",
+            "mirage-ui",
             "mirage-cli",
         ],
     ),
@@ -30,7 +32,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Edges that tests alone may use, beside those above.
-const FOR_TESTS: &[(&str, &str)] = &[("mirage", "xtask"), ("mirage-api", "mirage-store")];
+const FOR_TESTS: &[(&str, &str)] =
+    &[("mirage", "xtask"), ("mirage-api", "mirage-store"), ("mirage-ui", "mirage-store")];
 
 /// What must not be linked into a crate that does no IO.
 const NOT_IN_CORE: &[&str] = &[

@@ -11,7 +11,7 @@ const ADAPTERS: &[&str] = &["mirage_oci", "mirage_engine", "mirage_proxy", "mira
 const JOIN: &str = "crates/mirage/src/platform/";
 
 /// Faces: they call `Control` and nothing below it.
-const FACES: &[&str] = &["crates/mirage-api/src/", "crates/mirage-cli/src/"];
+const FACES: &[&str] = &["crates/mirage-api/src/", "crates/mirage-ui/src/", "crates/mirage-cli/src/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();

@@ -161,7 +161,8 @@ impl Platform {
             on_push: Some(follow_pushes(control.clone())),
             through: through.clone(),
         });
-        let app = mirage_api::guarded(mirage_api::router(control.clone()).merge(registry));
+        let faces = mirage_api::router(control.clone()).merge(mirage_ui::router(control.clone()));
+        let app = mirage_api::guarded(faces.merge(registry));
         let api = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::error!(%error, "the API stopped");

@@ -1,0 +1,137 @@
+//! People at a browser.
+
+use mirage_core::Secret;
+
+use super::*;
+use crate::NewToken;
+
+impl Stage {
+    fn log_in(&self, token: &str) -> Result<Secret, Error> {
+        self.control.open_session(&Secret::from(token.to_owned()))
+    }
+
+    fn who(&self, cookie: &Secret) -> Result<String, Error> {
+        self.control.session(cookie.reveal()).map(|session| session.actor.name().to_owned())
+    }
+}
+
+/// The refusal; what is not refused cannot be shown.
+fn refused<T>(result: Result<T, Error>) -> Error {
+    result.err().expect("a refusal")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_survives_a_restart_and_ends_after_twelve_hours() {
+    let mut stage = Stage::new().await;
+    let cookie = stage.log_in(&format!("{TOKEN}\n")).unwrap();
+    assert_eq!(stage.who(&cookie).unwrap(), "admin");
+    stage.restart_control().await;
+    assert_eq!(stage.who(&cookie).unwrap(), "admin");
+    stage.clock.set_ahead(Duration::from_secs(12 * 3600 - 60));
+    assert_eq!(stage.who(&cookie).unwrap(), "admin");
+    stage.clock.set_ahead(Duration::from_secs(60));
+    assert_eq!(refused(stage.who(&cookie)).code(), Code::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_of_a_clock_that_was_ahead_ends_when_it_is_put_right() {
+    let stage = Stage::new().await;
+    stage.clock.set_ahead(Duration::from_secs(86_400));
+    let cookie = stage.log_in(TOKEN).unwrap();
+    stage.clock.set_back(Duration::from_secs(600));
+    assert!(stage.who(&cookie).is_ok(), "a clock may be put right a little");
+    stage.clock.set_back(Duration::from_secs(86_400 - 600));
+    assert_eq!(refused(stage.who(&cookie)).code(), Code::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_is_no_token_and_holds_none_in_the_open() {
+    let stage = Stage::new().await;
+    let cookie = stage.log_in(TOKEN).unwrap();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+    assert!(cookie.reveal().bytes().all(allowed), "no quoting is needed in a cookie");
+    assert!(!cookie.reveal().contains(TOKEN));
+    assert_eq!(refused(stage.control.authenticate(cookie.reveal())).code(), Code::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_cookie_of_this_platform_opens_nothing() {
+    let stage = Stage::new().await;
+    let cookie = stage.log_in(TOKEN).unwrap().reveal().to_owned();
+    let torn = cookie[..cookie.len() - 4].to_owned();
+    let other = stage.control.parts.vault.seal("credential", &format!("99999999999\n{TOKEN}")).unwrap();
+    let changed = cookie.replacen(|c: char| c.is_ascii_digit(), "x", 1);
+    let long = "A".repeat(100_000);
+    for text in ["", "x", TOKEN, "é", &torn, &String::from(other), &changed, &long] {
+        assert_eq!(refused(stage.control.session(text)).code(), Code::Unauthenticated);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_ends_when_its_token_is_changed() {
+    let stage = Stage::new().await;
+    let sealed = stage.control.parts.vault.seal("session", "1790003600\nthe token before").unwrap();
+    assert_eq!(refused(stage.control.session(&String::from(sealed))).code(), Code::Unauthenticated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_for_images_opens_no_pages() {
+    let stage = Stage::new().await;
+    let new = NewToken { name: "ci".parse().unwrap(), project: None, push: true };
+    let (_, token) = stage.control.create_token(&stage.actor, new).await.unwrap();
+    assert_eq!(refused(stage.log_in(token.reveal())).code(), Code::Forbidden);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_ten_failed_log_ins_nobody_logs_in_for_a_minute() {
+    let stage = Stage::new().await;
+    let cookie = stage.log_in(TOKEN).unwrap();
+    for number in 0..10 {
+        assert_eq!(refused(stage.log_in(&format!("guess {number}"))).code(), Code::Unauthenticated);
+    }
+    let limited = refused(stage.log_in(TOKEN));
+    assert_eq!(limited.code(), Code::Forbidden);
+    assert!(limited.next_step().unwrap().starts_with("try again in 6"), "{limited:?}");
+    assert!(stage.who(&cookie).is_ok(), "who is logged in stays so");
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert!(stage.log_in(TOKEN).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_is_taken_from_its_own_session_only() {
+    let stage = Stage::new().await;
+    let open = || {
+        stage.clock.set_ahead(Duration::from_secs(1));
+        stage.control.session(stage.log_in(TOKEN).unwrap().reveal()).unwrap()
+    };
+    let (one, other) = (open(), open());
+    assert!(one.check_form(one.form()).is_ok());
+    for shown in ["", other.form(), TOKEN] {
+        assert_eq!(refused(one.check_form(shown)).code(), Code::Forbidden);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn projects_come_by_pages_with_their_environments() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    for (project, environment) in [("shop", "staging"), ("blog", "production"), ("shop", "production")] {
+        let spec = ServiceSpec::image("acme/web:1".parse().unwrap());
+        let request = CreateService {
+            project: Some(project.parse().unwrap()),
+            environment: Some(environment.parse().unwrap()),
+            name: Some("web".parse().unwrap()),
+            ..CreateService::new(spec)
+        };
+        stage.control.create_service(&stage.actor, request).await.unwrap();
+    }
+    let first = stage.control.projects(&stage.actor, None, 1).await.unwrap();
+    assert_eq!((first.items[0].project.name.as_str(), first.more), ("blog", true));
+    let next = Some(&first.items[0].project.name);
+    let last = stage.control.projects(&stage.actor, next, 1).await.unwrap();
+    assert_eq!((last.items[0].project.name.as_str(), last.more), ("shop", false));
+    let names: Vec<_> = last.items[0].environments.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["production", "staging"]);
+    let missing = stage.control.project_named(&stage.actor, &"none".parse().unwrap()).await;
+    assert_eq!(refused(missing).code(), Code::NotFound);
+}

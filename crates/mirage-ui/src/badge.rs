@@ -1,0 +1,127 @@
+//! How something is, in a glyph, a word and a colour: five meanings, never more, the same as in the terminal.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use mirage_control::{InstanceView, ServiceStatus, ServiceView};
+use mirage_core::{Deployment, InstanceState, Phase, StepRecord, Verdict};
+
+use crate::when;
+
+/// What a state means to whoever looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// All is well.
+    Ok,
+    /// On its way.
+    Busy,
+    /// Nothing happens, and nothing should.
+    Wait,
+    /// It goes on, but somebody should look.
+    Warn,
+    /// It failed.
+    Bad,
+}
+
+impl Meaning {
+    /// The class that brings its colours.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Busy => "busy",
+            Self::Wait => "wait",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// The glyph that says the same without colour.
+    fn glyph(self) -> &'static str {
+        match self {
+            Self::Ok => "●",
+            Self::Busy => "◐",
+            Self::Wait => "○",
+            Self::Warn => "▲",
+            Self::Bad => "✕",
+        }
+    }
+}
+
+/// A state: what it means, its word, and since when it is so.
+#[derive(Clone, Copy)]
+pub(crate) struct State {
+    pub(crate) meaning: Meaning,
+    pub(crate) word: &'static str,
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl State {
+    /// The badge.
+    pub(crate) fn badge(self, now: Timestamp) -> Markup {
+        html! {
+            span class=(format!("badge {}", self.meaning.class())) {
+                span.glyph aria-hidden="true" { (self.meaning.glyph()) }
+                " " (self.word)
+                @if let Some(since) = self.since { " " (when::since(since, now)) }
+            }
+        }
+    }
+}
+
+/// How a service is.
+pub(crate) fn of_service(view: &ServiceView) -> State {
+    let meaning = match view.status {
+        ServiceStatus::Active => Meaning::Ok,
+        ServiceStatus::Deploying | ServiceStatus::Removing => Meaning::Busy,
+        ServiceStatus::Stopped => Meaning::Wait,
+        ServiceStatus::Degraded => Meaning::Warn,
+        ServiceStatus::Unhealthy | ServiceStatus::Exited | ServiceStatus::Failed => Meaning::Bad,
+    };
+    let finished = |deployment: Option<&Deployment>| deployment.and_then(|it| it.finished_at);
+    // Since when an instance is unwell is not remembered, so nothing is said of it.
+    let since = match view.status {
+        ServiceStatus::Active => finished(view.active.as_ref()),
+        ServiceStatus::Deploying => view.candidate.as_ref().map(|it| it.created_at),
+        ServiceStatus::Failed => finished(view.newest.as_ref()),
+        _ => None,
+    };
+    State { meaning, word: view.status.as_str(), since }
+}
+
+/// How a deployment is.
+pub(crate) fn of_deployment(deployment: &Deployment) -> State {
+    let meaning = match deployment.phase {
+        Phase::Active => Meaning::Ok,
+        Phase::Queued | Phase::Superseded | Phase::Cancelled => Meaning::Wait,
+        Phase::Failed => Meaning::Bad,
+        Phase::Building | Phase::Preparing | Phase::Starting | Phase::Probing | Phase::Switching => {
+            Meaning::Busy
+        }
+    };
+    let since = deployment.finished_at.unwrap_or(deployment.created_at);
+    State { meaning, word: deployment.phase.as_str(), since: Some(since) }
+}
+
+/// How a step of a deployment went.
+pub(crate) fn of_step(step: &StepRecord) -> State {
+    let (meaning, word) = match (step.finished_at, step.failed) {
+        (_, true) => (Meaning::Bad, "failed"),
+        (Some(_), false) => (Meaning::Ok, "done"),
+        (None, false) => (Meaning::Busy, "under way"),
+    };
+    State { meaning, word, since: None }
+}
+
+/// How an instance is.
+pub(crate) fn of_instance(view: &InstanceView) -> State {
+    let (meaning, word, since) = match (&view.state, &view.verdict) {
+        (InstanceState::Starting, _) => (Meaning::Busy, "starting", None),
+        (InstanceState::Running { since }, Verdict::Healthy) => (Meaning::Ok, "healthy", Some(*since)),
+        (InstanceState::Running { since }, Verdict::Unhealthy { .. }) => {
+            (Meaning::Bad, "unhealthy", Some(*since))
+        }
+        (InstanceState::Running { since }, Verdict::Unknown) => (Meaning::Busy, "running", Some(*since)),
+        (InstanceState::Stopping, _) => (Meaning::Wait, "stopping", None),
+        (InstanceState::Exited(exit), _) => (Meaning::Bad, "exited", Some(exit.at)),
+    };
+    State { meaning, word, since }
+}

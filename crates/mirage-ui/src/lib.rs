@@ -1,0 +1,48 @@
+//! The pages: what people see of [`mirage_control::Control`] in a browser. They work without any script, and
+//! like every face they translate and never decide.
+//!
+//! A page is a function from what `Control` answered to markup; [`shell`] puts it into its frame. Text from outside
+//! (names, references, log lines, errors) gets into markup by maud's escaping alone.
+
+mod asset;
+mod badge;
+mod fault;
+mod guard;
+mod link;
+mod page;
+mod shell;
+mod visitor;
+mod when;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use mirage_control::Control;
+
+/// The most bytes of a form.
+const FORM_MAX: usize = 8 << 10;
+
+/// The pages as one router, to be merged into a larger one. Its fallback answers to whatever is no address of the
+/// platform, so the others must have none.
+pub fn router(control: Control) -> Router {
+    Router::new()
+        .route("/", get(page::projects::first))
+        .route("/login", get(page::login::ask).post(page::login::check))
+        .route("/logout", post(page::login::end))
+        .route("/projects", get(page::projects::list))
+        .route("/projects/{project}", get(page::services::of_project))
+        .route("/projects/{project}/{environment}", get(page::services::of_environment))
+        .route("/projects/{project}/{environment}/{service}", get(page::service::one))
+        .route("/deployments/{deployment}", get(page::deployment::one))
+        .route("/events", get(page::events::list))
+        .route("/assets/{file}", get(asset::serve))
+        .method_not_allowed_fallback(fault::wrong_method)
+        .fallback(fault::no_such_page)
+        .layer(DefaultBodyLimit::max(FORM_MAX))
+        .layer(from_fn(guard::headers))
+        .with_state(control)
+}

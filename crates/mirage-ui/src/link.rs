@@ -1,0 +1,57 @@
+//! Addresses of pages.
+
+use mirage_control::{ServicePath, ServiceView};
+use mirage_core::DeploymentId;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// The longest address that a log-in leads back to, in bytes.
+const NEXT_MAX: usize = 600;
+/// The pages that a log-in leads back to.
+const BACK: [&str; 3] = ["/projects", "/deployments", "/events"];
+
+/// The log-in, which leads back to `wanted` where that is a page.
+pub(crate) fn log_in(wanted: &str) -> String {
+    match next(wanted) {
+        "/" => "/login".to_owned(),
+        next => format!("/login?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC)),
+    }
+}
+
+/// Where a log-in leads to: `wanted`, if that is a page of this platform and cannot be read as anything else.
+pub(crate) fn next(wanted: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/?=&%:".contains(&byte);
+    let known = BACK.iter().any(|page| {
+        wanted.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    });
+    let is_safe = known && wanted.len() <= NEXT_MAX && wanted.bytes().all(plain) && !wanted.contains("//");
+    if is_safe { wanted } else { "/" }
+}
+
+/// An environment.
+pub(crate) fn environment(project: &str, environment: &str) -> String {
+    format!("/projects/{project}/{environment}")
+}
+
+/// A service.
+pub(crate) fn service(view: &ServiceView) -> String {
+    format!(
+        "{}/{}",
+        environment(view.project.name.as_str(), view.environment.name.as_str()),
+        view.service.name
+    )
+}
+
+/// The same from its path.
+pub(crate) fn at(path: &ServicePath) -> String {
+    format!("{}/{}", environment(path.project.as_str(), path.environment.as_str()), path.name)
+}
+
+/// A deployment.
+pub(crate) fn deployment(id: DeploymentId) -> String {
+    format!("/deployments/{id}")
+}
+
+/// How the command line names a service.
+pub(crate) fn spoken(view: &ServiceView) -> String {
+    format!("{}/{}/{}", view.project.name, view.environment.name, view.service.name)
+}

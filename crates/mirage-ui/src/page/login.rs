@@ -1,0 +1,116 @@
+//! `/login` and `/logout`.
+//!
+//! The form to log in carries no token, as there is no session yet that could have one, and nothing to be had from
+//! forging it: it can only open a session for whoever knows a token already. That a browser sends it in the name of another site's
+//! page is refused before it gets here.
+
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, StatusCode, header};
+use maud::html;
+use mirage_control::Control;
+use mirage_core::{Code, Error, Secret};
+use serde::Deserialize;
+
+use crate::fault::{Fault, explained, status, unreadable};
+use crate::link;
+use crate::shell::Page;
+use crate::visitor::{Visitor, ended, opened};
+
+/// Where the log-in was asked for.
+#[derive(Deserialize)]
+pub(crate) struct From {
+    #[serde(default)]
+    next: String,
+}
+
+/// What the form says.
+#[derive(Deserialize)]
+pub(crate) struct LogIn {
+    token: Secret,
+    #[serde(default)]
+    next: String,
+}
+
+/// What each other form says.
+#[derive(Deserialize)]
+pub(crate) struct Signed {
+    form: Secret,
+}
+
+/// `GET /login`
+pub(crate) async fn ask(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    from: Result<Query<From>, QueryRejection>,
+) -> Response {
+    let next = from.map(|Query(from)| from.next).unwrap_or_default();
+    let next = link::next(&next);
+    match Visitor::of(&headers, &control) {
+        Some(_) => Redirect::to(next).into_response(),
+        None => page(next, None),
+    }
+}
+
+/// `POST /login`
+pub(crate) async fn check(
+    State(control): State<Control>,
+    headers: HeaderMap,
+    form: Result<Form<LogIn>, FormRejection>,
+) -> Response {
+    let Ok(Form(form)) = form else { return page("/", Some(&unreadable("the form"))) };
+    let next = link::next(&form.next);
+    let session = match control.open_session(&form.token) {
+        Ok(session) => session,
+        Err(error) => return page(next, Some(&of_pages(error))),
+    };
+    match opened(&session, &headers) {
+        Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
+        None => {
+            Fault::from(Error::new(Code::Internal, "the session cannot be put into a cookie")).into_response()
+        }
+    }
+}
+
+/// `POST /logout`
+pub(crate) async fn end(
+    visitor: Visitor,
+    headers: HeaderMap,
+    form: Result<Form<Signed>, FormRejection>,
+) -> Result<Response, Fault> {
+    let Form(form) = form.map_err(|_| unreadable("the form"))?;
+    visitor.session().check_form(form.form.reveal())?;
+    let cookie = ended(&headers).map(|cookie| [(header::SET_COOKIE, cookie)]);
+    Ok((cookie, Redirect::to("/login")).into_response())
+}
+
+/// What is said to somebody in a terminal, said to somebody at a browser.
+fn of_pages(error: Error) -> Error {
+    match error.code() {
+        Code::Unauthenticated => Error::new(Code::Unauthenticated, "the token is not valid")
+            .hint("it is the content of `admin.token` in the data directory of `mirage serve`"),
+        _ => error,
+    }
+}
+
+/// The form. What was typed never comes back into it.
+fn page(next: &str, error: Option<&Error>) -> Response {
+    let body = html! {
+        h1 { "Log in" }
+        @if let Some(error) = error { (explained(error)) }
+        form.stacked method="post" action="/login" {
+            input type="hidden" name="next" value=(next);
+            label for="token" { "Token" }
+            input #token type="password" name="token" required autocomplete="current-password"
+                aria-describedby="token-help" autofocus;
+            p.quiet #token-help {
+                "The content of " code { "admin.token" } " in the data directory of " code { "mirage serve" }
+                ", which prints where that is."
+            }
+            button.primary type="submit" { "Log in" }
+        }
+    };
+    let html = Page { title: "Log in", visitor: None, crumbs: &[], twin: &[], body }.into_html();
+    (error.map_or(StatusCode::OK, |error| status(error.code())), html).into_response()
+}

@@ -1,0 +1,89 @@
+//! The frame around every page: head, navigation, the command twin.
+
+use axum::response::Html;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::asset::{ICON, STYLE};
+use crate::visitor::Visitor;
+
+/// A page without its frame. What is in `body` has the one `h1`.
+pub(crate) struct Page<'a> {
+    /// What the browser's tab says.
+    pub(crate) title: &'a str,
+    /// Who looks at it; without one there is nothing to navigate to.
+    pub(crate) visitor: Option<&'a Visitor>,
+    /// The pages above it, with their addresses.
+    pub(crate) crumbs: &'a [(&'a str, String)],
+    /// Commands that say or do the same in a terminal.
+    pub(crate) twin: &'a [String],
+    /// What it shows.
+    pub(crate) body: Markup,
+}
+
+impl Page<'_> {
+    /// The whole page.
+    pub(crate) fn into_html(self) -> Html<String> {
+        Html(self.framed().into_string())
+    }
+
+    fn framed(self) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · Mirage" }
+                    link rel="icon" type="image/svg+xml" href=(ICON.path());
+                    link rel="stylesheet" href=(STYLE.path());
+                }
+                body {
+                    a.skip href="#content" { "Skip to the content" }
+                    header.top {
+                        a.brand href="/" { "Mirage" }
+                        @if let Some(visitor) = self.visitor { (navigation(visitor)) }
+                    }
+                    main #content {
+                        @if !self.crumbs.is_empty() {
+                            nav.crumbs aria-label="Where you are" {
+                                ol { @for (name, path) in self.crumbs { li { a href=(path) { (name) } } } }
+                            }
+                        }
+                        (self.body)
+                    }
+                    footer { (twin(self.twin)) }
+                }
+            }
+        }
+    }
+}
+
+/// A link to what follows in a list.
+pub(crate) fn more(path: &str, words: &str) -> Markup {
+    html! { p.more { a href=(path) rel="next" { (words) } } }
+}
+
+fn navigation(visitor: &Visitor) -> Markup {
+    html! {
+        nav.main aria-label="Platform" {
+            ul {
+                li { a href="/projects" { "Projects" } }
+                li { a href="/events" { "Events" } }
+            }
+        }
+        form.leave method="post" action="/logout" {
+            input type="hidden" name="form" value=(visitor.session().form());
+            span { (visitor.actor().name()) }
+            button type="submit" { "Log out" }
+        }
+    }
+}
+
+fn twin(commands: &[String]) -> Markup {
+    html! {
+        @if !commands.is_empty() {
+            p { "In a terminal:" @for command in commands { " " code { (command) } } }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The pages as somebody at a browser sees them, over the real control plane; only the world behind it is small.
+
+mod app;
+mod colours;
+mod hostile;
+mod html;
+mod large;
+mod login;
+mod pages;
+mod walker;
+mod world;

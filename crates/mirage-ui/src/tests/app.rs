@@ -1,0 +1,148 @@
+//! All pages in a value, and somebody who looks at them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode};
+use mirage_control::access::AdminToken;
+use mirage_control::{Actor, Control, CreateService, EventSearch, Ports, Settings};
+use mirage_core::{Deployment, DeploymentId, EventKind, Phase, Platform, ServiceSpec};
+use mirage_store::{KeySource, Store, Vault};
+use tower::ServiceExt;
+
+use super::html::Document;
+use super::world::World;
+
+pub(super) const TOKEN: &str = "open-sesame-4711";
+
+pub(super) struct TestApp {
+    pub(super) world: Arc<World>,
+    pub(super) store: Store,
+    pub(super) control: Control,
+    pub(super) admin: Actor,
+    router: Router,
+}
+
+impl TestApp {
+    pub(super) async fn new() -> Self {
+        let world = World::new();
+        let ports = Ports {
+            registry: world.clone(),
+            images: world.clone(),
+            engine: world.clone(),
+            volumes: world.clone(),
+            router: world.clone(),
+            authority: world.clone(),
+            clock: world.clone(),
+            random: world.clone(),
+            machine: Arc::new(Vec::new),
+            pack: mirage_control::Pack::nothing(),
+            traces: None,
+        };
+        let settings = Settings {
+            platform: Platform::linux("x86_64"),
+            base_domain: "localhost".into(),
+            proxy_port: 8080,
+            proxy_tls_port: None,
+            admin_token: AdminToken::new(TOKEN),
+            registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+        };
+        let store = Store::in_memory().await.unwrap();
+        let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
+        let vault = Vault::open(&store, keys, world.clone()).await.unwrap();
+        let control = Control::start(store.clone(), vault, ports, settings).await.unwrap();
+        let admin = control.authenticate(TOKEN).unwrap();
+        Self { world, store, router: crate::router(control.clone()), control, admin }
+    }
+
+    /// Sends exactly this.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await;
+        let (parts, body) = response.unwrap().into_parts();
+        let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    /// Sends a form.
+    pub(super) async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
+        self.send(Method::POST, path, &headers, form).await
+    }
+
+    /// The cookie of somebody who has just logged in.
+    pub(super) async fn log_in(&self) -> String {
+        let answer = self.post("/login", "", &format!("token={TOKEN}")).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+        answer.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+
+    /// Looks at a page, logged in.
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        let cookie = self.log_in().await;
+        self.send(Method::GET, path, &[("cookie", &cookie)], "").await
+    }
+
+    /// The page itself, which has to be there.
+    pub(super) async fn page(&self, path: &str) -> Document {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        Document::parse(&answer.text)
+    }
+
+    /// Deploys an image as a new service and waits until that is over.
+    pub(super) async fn deploy(&self, environment: &str, name: &str, image: &str) -> Deployment {
+        let request = CreateService {
+            environment: Some(environment.parse().unwrap()),
+            name: Some(name.parse().unwrap()),
+            ..CreateService::new(ServiceSpec::image(image.parse().unwrap()))
+        };
+        let (_, deployment) = self.control.create_service(&self.admin, request).await.unwrap();
+        self.ended(deployment.id).await
+    }
+
+    /// Waits for the event that a deployment is where it ends.
+    pub(super) async fn ended(&self, id: DeploymentId) -> Deployment {
+        let search = EventSearch { deployment: Some(id), ..EventSearch::default() };
+        let mut feed = self.control.events(&self.admin, &search, Some(0)).await.unwrap();
+        loop {
+            let event = feed.next().await.unwrap().unwrap();
+            if matches!(event.kind, EventKind::PhaseChanged { phase: Phase::Active | Phase::Failed }) {
+                return self.control.deployment(&self.admin, id).await.unwrap().deployment;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where it leads.
+    pub(super) fn leads_to(&self) -> &str {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{self:?}");
+        self.header("location")
+    }
+}

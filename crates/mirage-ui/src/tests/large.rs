@@ -1,0 +1,60 @@
+//! A platform with very many services.
+
+use mirage_core::{DeploymentId, Phase, ServiceId, Trigger};
+use mirage_store::{NewDeployment, Page, ServiceFilter};
+
+use super::app::TestApp;
+
+const SERVICES: u128 = 1_000;
+/// The most a screen may have, in bytes.
+const SCREEN: usize = 40_000;
+
+#[tokio::test]
+async fn a_thousand_services_come_by_screens_of_forty_kilobytes() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/a-company-with-a-name/and-a-team/web:2026-11-22.4711")
+        .await;
+    multiply(&app).await;
+    let (mut path, mut seen) = ("/projects/default/production".to_owned(), 0);
+    loop {
+        let answer = app.get(&path).await;
+        assert!(answer.text.len() <= SCREEN, "{path} has {} bytes", answer.text.len());
+        let page = super::html::Document::parse(&answer.text);
+        assert_eq!(page.faults(), Vec::<String>::new());
+        seen += page.table("Services").len() - 1;
+        match page.all("a").find(|link| link.text == "More services") {
+            Some(next) => path = next.get("href").unwrap().to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 1 + SERVICES as usize, "each is on one page");
+}
+
+/// Writes services like the one there is, without deploying them.
+async fn multiply(app: &TestApp) {
+    let page = Page { after: None, limit: 1 };
+    let first = app.store.services(&ServiceFilter::default(), &page).await.unwrap().remove(0);
+    let revision = app.store.newest_revision_of(first.id).await.unwrap().unwrap();
+    let mut tx = app.store.begin().await.unwrap();
+    for number in 0..SERVICES {
+        let mut service = first.clone();
+        service.id = ServiceId::from_random((0x1000 + number).to_be_bytes());
+        service.name = format!("a-service-with-a-name-{number}").parse().unwrap();
+        service.host = format!("{}-production", service.name);
+        let mut revision = revision.clone();
+        revision.service = service.id;
+        let new = NewDeployment {
+            id: DeploymentId::from_random((0x8000 + number).to_be_bytes()),
+            service: service.id,
+            revision: revision.number,
+            trigger: Trigger::Deploy,
+            replaces: None,
+            created_at: service.created_at,
+        };
+        tx.insert_service(&service).await.unwrap();
+        tx.insert_revision(&revision).await.unwrap();
+        tx.insert_deployment(&new).await.unwrap();
+        assert!(tx.set_phase(new.id, Phase::Active, service.created_at).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+}

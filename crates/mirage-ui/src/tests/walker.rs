@@ -1,0 +1,59 @@
+//! Somebody who follows every link.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use http::{Method, StatusCode};
+
+use super::app::{TOKEN, TestApp};
+use super::html::Document;
+
+#[tokio::test]
+async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
+    let app = TestApp::new().await;
+    *app.world.why.lock().unwrap() = "no such program".into();
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    app.deploy("production", "broken", "registry.test/acme/web:broken").await;
+    app.deploy("staging", "web", "nginx").await;
+    let gone = app.deploy("staging", "gone", "nginx").await;
+    app.control.remove(&app.admin, &"gone".parse().unwrap()).await.unwrap();
+    while app.control.deployment(&app.admin, gone.id).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let cookie = app.log_in().await;
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut waiting = VecDeque::from(["/".to_owned()]);
+    while let Some(path) = waiting.pop_front() {
+        if seen.contains_key(&path) {
+            continue;
+        }
+        let mut answer = app.send(Method::GET, &path, &[("cookie", &cookie)], "").await;
+        while answer.status == StatusCode::SEE_OTHER {
+            let to = answer.leads_to().to_owned();
+            assert!(!to.starts_with("/login"), "{path} leads to the log-in");
+            answer = app.send(Method::GET, &to, &[("cookie", &cookie)], "").await;
+        }
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        seen.insert(path.clone(), answer.text.len());
+        if path.starts_with("/assets/") {
+            continue;
+        }
+        assert!(!answer.text.contains(TOKEN) && !answer.text.contains(&cookie), "{path} shows a secret");
+        let page = Document::parse(&answer.text);
+        assert_eq!(page.faults(), Vec::<String>::new(), "{path}: {}", answer.text);
+        assert!(page.text().contains("In a terminal: mirage "), "{path} has a twin");
+        let links = page.elements.iter().filter_map(|element| element.get("href"));
+        for link in links.filter(|link| link.starts_with('/')) {
+            waiting.push_back(link.to_owned());
+        }
+        let outside =
+            page.all("a").filter_map(|link| link.get("href")).filter(|link| !link.starts_with(['/', '#']));
+        for link in outside {
+            assert!(link.starts_with("http://") && link.ends_with(".localhost:8080"), "{link}");
+        }
+    }
+    for wanted in ["/projects", "/projects/default", "/projects/default/staging/web", "/events"] {
+        assert!(seen.contains_key(wanted), "{wanted} is reached: {seen:?}");
+    }
+    assert_eq!(seen.keys().filter(|path| path.starts_with("/deployments/")).count(), 3, "{seen:?}");
+    assert!(seen.values().all(|bytes| *bytes <= 40_000), "{seen:?}");
+}
