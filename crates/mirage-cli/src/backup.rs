@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use mirage_core::{Code, Error, Result, human_bytes};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use super::api::broken_off;
@@ -61,6 +61,12 @@ pub(crate) async fn run(args: BackupArgs, context: Context) -> Result<()> {
         printer.note(&format!(
             "the vault's key is not in it: keep a copy of `vault.key` (key {key}) in another place"
         ));
+    }
+    // The file is whole, whatever comes of this question.
+    let volumes: Vec<Value> = context.api.all("/api/volumes", "volumes").await.unwrap_or_default();
+    if let Some(name) = volumes.first().and_then(|volume| volume["name"].as_str()) {
+        printer
+            .note(&format!("what is in volumes is not in it: `mirage volume backup {name} FILE` saves one"));
     }
     if printer.json && !to_stdout {
         printer.json(&json!({ "file": shown, "sizeBytes": bytes, "key": key }));

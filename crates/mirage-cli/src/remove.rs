@@ -32,7 +32,8 @@ pub(crate) async fn run(args: RemoveArgs, context: Context) -> Result<()> {
     }
     if !args.detach {
         wait::until(&context, &service.id, LIMIT, |_| false).await?;
-        context.printer.step("Removed", &service.name, Some(start.elapsed()));
+        let place = format!("{}/{}/{}", service.project, service.environment, service.name);
+        context.printer.step("Removed", &place, Some(start.elapsed()));
     }
     Ok(())
 }

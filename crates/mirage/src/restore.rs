@@ -19,6 +19,7 @@ use crate::serve::runtime;
 /// Make a platform of a backup, on a machine where none runs
 ///
 /// Writes the data folder; `mirage serve` then brings the services up, and pulls the images that are not in the backup.
+/// Volumes begin anew: `mirage volume restore NAME --from FILE` fills one from a file of `mirage volume backup`.
 /// The folder stays as it is until everything has been read and checked. The vault's key is not in a backup: put it
 /// where it belongs before, name it with `--vault-key`, or set MIRAGE_VAULT_KEY. The first start makes a new admin token.
 #[derive(Debug, Args)]
@@ -64,7 +65,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, printer: &Printer) -> Resu
             "logins and sealed variables stay closed until `{place}/vault.key` is the key {key}"
         ));
     }
-    printer.note("`mirage serve` brings the services up");
+    printer.note("`mirage serve` brings the services up, with empty volumes: `mirage volume restore NAME --from FILE` fills one");
     if global.json() {
         printer.json(&json!({
             "time": time, "mirage": mirage, "registryImages": tags, "sizeBytes": bytes,
