@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+pub(crate) use mirage_core::Meaning;
 use mirage_core::{Code, Error};
 
 use crate::config::env;
@@ -19,39 +20,6 @@ pub struct Printer {
     /// Whether something may move on the terminal.
     pub(crate) bars: bool,
     colour: bool,
-}
-
-/// The five meanings a colour can have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Meaning {
-    Ok,
-    Busy,
-    Wait,
-    Warn,
-    Bad,
-}
-
-impl Meaning {
-    /// The glyph that says the same without colour.
-    pub(crate) fn glyph(self) -> &'static str {
-        match self {
-            Meaning::Ok => "●",
-            Meaning::Busy => "◐",
-            Meaning::Wait => "○",
-            Meaning::Warn => "▲",
-            Meaning::Bad => "✕",
-        }
-    }
-
-    fn escape(self) -> &'static str {
-        match self {
-            Meaning::Ok => "\x1b[32m",
-            Meaning::Busy => "\x1b[34m",
-            Meaning::Wait => "\x1b[90m",
-            Meaning::Warn => "\x1b[33m",
-            Meaning::Bad => "\x1b[31m",
-        }
-    }
 }
 
 impl Printer {
@@ -106,7 +74,7 @@ impl Printer {
 
     /// Text in the colour of its meaning, where there are colours.
     pub(crate) fn paint(&self, meaning: Meaning, text: &str) -> String {
-        if self.colour { format!("{}{text}\x1b[0m", meaning.escape()) } else { text.to_owned() }
+        if self.colour { format!("{}{text}\x1b[0m", escape(meaning)) } else { text.to_owned() }
     }
 
     /// Columns of text, aligned; the first row is the heading.
@@ -145,6 +113,17 @@ pub(crate) fn human_age(seconds: i64) -> String {
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The colour, for a terminal.
+fn escape(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Ok => "\x1b[32m",
+        Meaning::Busy => "\x1b[34m",
+        Meaning::Wait => "\x1b[90m",
+        Meaning::Warn => "\x1b[33m",
+        Meaning::Bad => "\x1b[31m",
+    }
 }
 
 #[cfg(test)]

@@ -3,48 +3,9 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{InstanceView, ServiceStatus, ServiceView};
-use mirage_core::{Deployment, InstanceState, Phase, StepRecord, Verdict};
+use mirage_core::{Deployment, InstanceState, Meaning, Phase, StepRecord, Verdict};
 
 use crate::when;
-
-/// What a state means to whoever looks at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Meaning {
-    /// All is well.
-    Ok,
-    /// On its way.
-    Busy,
-    /// Nothing happens, and nothing should.
-    Wait,
-    /// It goes on, but somebody should look.
-    Warn,
-    /// It failed.
-    Bad,
-}
-
-impl Meaning {
-    /// The class that brings its colours.
-    pub(crate) fn class(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Busy => "busy",
-            Self::Wait => "wait",
-            Self::Warn => "warn",
-            Self::Bad => "bad",
-        }
-    }
-
-    /// The glyph that says the same without colour.
-    fn glyph(self) -> &'static str {
-        match self {
-            Self::Ok => "●",
-            Self::Busy => "◐",
-            Self::Wait => "○",
-            Self::Warn => "▲",
-            Self::Bad => "✕",
-        }
-    }
-}
 
 /// A state: what it means, its word, and since when it is so.
 #[derive(Clone, Copy)]
@@ -58,12 +19,23 @@ impl State {
     /// The badge.
     pub(crate) fn badge(self, now: Timestamp) -> Markup {
         html! {
-            span class=(format!("badge {}", self.meaning.class())) {
+            span class=(format!("badge {}", class(self.meaning))) {
                 span.glyph aria-hidden="true" { (self.meaning.glyph()) }
                 " " (self.word)
                 @if let Some(since) = self.since { " " (when::since(since, now)) }
             }
         }
+    }
+}
+
+/// The class that brings the colours of a meaning.
+pub(crate) fn class(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Ok => "ok",
+        Meaning::Busy => "busy",
+        Meaning::Wait => "wait",
+        Meaning::Warn => "warn",
+        Meaning::Bad => "bad",
     }
 }
 

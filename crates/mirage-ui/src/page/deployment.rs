@@ -30,7 +30,7 @@ pub(crate) async fn one(
     let (now, state) = (control.now(), badge::of_deployment(&view.deployment));
     let title = format!("{} #{}", of.service.name, view.deployment.revision);
     let body = html! {
-        div class=(format!("banner {}", state.meaning.class())) {
+        div class=(format!("banner {}", badge::class(state.meaning))) {
             h1 { (title) }
             (state.badge(now))
         }

@@ -42,7 +42,7 @@ pub(crate) async fn one(
     let now = control.now();
     let state = badge::of_service(&view);
     let body = html! {
-        div class=(format!("banner {}", state.meaning.class())) {
+        div class=(format!("banner {}", badge::class(state.meaning))) {
             h1 { (view.service.name) }
             (state.badge(now))
         }
