@@ -1,25 +1,53 @@
 //! Files that pages need, from memory. Their address has a hash of what is in them, so a browser keeps them for good.
 
+use std::sync::LazyLock;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
 use crate::fault::{Fault, no_page};
 use crate::page::At;
 
-/// The look of all pages.
-pub(crate) static STYLE: Asset =
-    Asset::new("style", "css", "text/css; charset=utf-8", include_bytes!("../assets/style.css"));
+/// The look of all pages: its layers one after the other.
+pub(crate) static STYLE: Asset = Asset::new("style", "css", "text/css; charset=utf-8", || {
+    [
+        include_str!("../assets/style/tokens.css"),
+        include_str!("../assets/style/base.css"),
+        include_str!("../assets/style/shell.css"),
+        include_str!("../assets/style/parts.css"),
+        include_str!("../assets/style/service.css"),
+        include_str!("../assets/style/wizard.css"),
+        include_str!("../assets/style/log.css"),
+        include_str!("../assets/style/platform.css"),
+    ]
+    .concat()
+});
+/// htmx and its server-sent events, as they were released.
+pub(crate) static HTMX: Asset = Asset::script("htmx", || {
+    [
+        include_str!("../assets/vendor/htmx-2.0.10.min.js"),
+        "\n",
+        include_str!("../assets/vendor/htmx-sse-2.2.4.min.js"),
+    ]
+    .concat()
+});
+/// What every page does by script.
+pub(crate) static SCRIPT: Asset = Asset::script("mirage", || {
+    [include_str!("../assets/script/live.js"), include_str!("../assets/script/keys.js")].concat()
+});
 /// The sign in the browser's tab.
 pub(crate) static ICON: Asset =
-    Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../assets/icon.svg"));
+    Asset::new("icon", "svg", "image/svg+xml", || include_str!("../assets/icon.svg").to_owned());
+
+/// All of them.
+pub(crate) static ALL: [&Asset; 4] = [&STYLE, &HTMX, &SCRIPT, &ICON];
 
 /// A file in memory.
 pub(crate) struct Asset {
     name: &'static str,
     extension: &'static str,
     kind: &'static str,
-    pub(crate) bytes: &'static [u8],
-    hash: u64,
+    text: LazyLock<String>,
 }
 
 impl Asset {
@@ -27,36 +55,40 @@ impl Asset {
         name: &'static str,
         extension: &'static str,
         kind: &'static str,
-        bytes: &'static [u8],
+        text: fn() -> String,
     ) -> Self {
-        Self { name, extension, kind, bytes, hash: hash(bytes) }
+        Self { name, extension, kind, text: LazyLock::new(text) }
+    }
+
+    const fn script(name: &'static str, text: fn() -> String) -> Self {
+        Self::new(name, "js", "text/javascript; charset=utf-8", text)
+    }
+
+    /// What is in it.
+    pub(crate) fn text(&'static self) -> &'static str {
+        &self.text
     }
 
     /// Where it is, from the root.
-    pub(crate) fn path(&self) -> String {
-        format!("/assets/{}-{:016x}.{}", self.name, self.hash, self.extension)
+    pub(crate) fn path(&'static self) -> String {
+        format!("/assets/{}-{:016x}.{}", self.name, hash(self.text()), self.extension)
     }
 }
 
 /// `GET /assets/{file}`
 pub(crate) async fn serve(At(file): At<String>) -> Result<Response, Fault> {
     let path = format!("/assets/{file}");
-    let found = [&STYLE, &ICON].into_iter().find(|asset| asset.path() == path);
+    let found = ALL.into_iter().find(|asset| asset.path() == path);
     let asset = found.ok_or_else(|| no_page(&path))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
     ];
-    Ok((headers, asset.bytes).into_response())
+    Ok((headers, asset.text()).into_response())
 }
 
 /// FNV-1a: it tells versions of our own files apart, and keeps nobody from anything.
-const fn hash(bytes: &[u8]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
-        at += 1;
-    }
-    hash
+fn hash(text: &str) -> u64 {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
 }

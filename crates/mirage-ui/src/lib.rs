@@ -7,8 +7,11 @@
 mod asset;
 mod badge;
 mod fault;
+mod field;
+mod form;
 mod guard;
 mod link;
+mod live;
 mod page;
 mod shell;
 mod visitor;
@@ -22,16 +25,18 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use mirage_control::Control;
+use tower_http::compression::CompressionLayer;
 
-/// The most bytes of a form.
-const FORM_MAX: usize = 8 << 10;
+/// The most bytes of a form of somebody who is not logged in.
+const STRANGER_MAX: usize = 8 << 10;
 
 /// The pages as one router, to be merged into a larger one. Its fallback answers to whatever is no address of the
 /// platform, so the others must have none.
 pub fn router(control: Control) -> Router {
     Router::new()
-        .route("/", get(page::projects::first))
         .route("/login", get(page::login::ask).post(page::login::check))
+        .layer(DefaultBodyLimit::max(STRANGER_MAX))
+        .route("/", get(page::projects::first))
         .route("/logout", post(page::login::end))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
@@ -42,7 +47,10 @@ pub fn router(control: Control) -> Router {
         .route("/assets/{file}", get(asset::serve))
         .method_not_allowed_fallback(fault::wrong_method)
         .fallback(fault::no_such_page)
-        .layer(DefaultBodyLimit::max(FORM_MAX))
+        .layer(DefaultBodyLimit::max(form::FORM_MAX))
         .layer(from_fn(guard::headers))
+        // A page has a token of its session in it, and text of others. That neither is sent in the name of another
+        // site's page (`SameSite=Strict`) keeps the size of an answer from telling about the token.
+        .layer(CompressionLayer::new())
         .with_state(control)
 }

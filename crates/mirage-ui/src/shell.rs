@@ -3,8 +3,16 @@
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::asset::{ICON, STYLE};
+use crate::asset::{HTMX, ICON, SCRIPT, STYLE};
+use crate::form::token;
 use crate::visitor::Visitor;
+
+/// htmx swaps nothing but what is a page or a form with what is wrong with it, evaluates nothing, and brings no style.
+const HTMX_CONFIG: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"historyEnabled":false,"responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},{"code":"422","swap":true},{"code":"[45]..","swap":false,"error":true}]}"#;
+
+/// The pages that are always one step away: address, name, and the key that follows `g`.
+pub(crate) const PLACES: [(&str, &str, char); 2] =
+    [("/projects", "Projects", 'p'), ("/events", "Events", 'e')];
 
 /// A page without its frame. What is in `body` has the one `h1`.
 pub(crate) struct Page<'a> {
@@ -29,7 +37,7 @@ impl Page<'_> {
     fn framed(self) -> Markup {
         html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang="en" data-theme=[self.visitor.and_then(|it| it.theme())] {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -37,6 +45,11 @@ impl Page<'_> {
                     title { (self.title) " · Mirage" }
                     link rel="icon" type="image/svg+xml" href=(ICON.path());
                     link rel="stylesheet" href=(STYLE.path());
+                    @if self.visitor.is_some() {
+                        meta name="htmx-config" content=(HTMX_CONFIG);
+                        script src=(HTMX.path()) defer {}
+                        script src=(SCRIPT.path()) defer {}
+                    }
                 }
                 body {
                     a.skip href="#content" { "Skip to the content" }
@@ -53,6 +66,7 @@ impl Page<'_> {
                         (self.body)
                     }
                     footer { (twin(self.twin)) }
+                    p #live-state role="status" hidden {}
                 }
             }
         }
@@ -68,12 +82,11 @@ fn navigation(visitor: &Visitor) -> Markup {
     html! {
         nav.main aria-label="Platform" {
             ul {
-                li { a href="/projects" { "Projects" } }
-                li { a href="/events" { "Events" } }
+                @for (path, name, _) in PLACES { li { a href=(path) { (name) } } }
             }
         }
         form.leave method="post" action="/logout" {
-            input type="hidden" name="form" value=(visitor.session().form());
+            (token(visitor))
             span { (visitor.actor().name()) }
             button type="submit" { "Log out" }
         }

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use mirage_control::{Actor, Control, SESSION_LASTS, Session};
 use mirage_core::Secret;
 
@@ -11,22 +11,70 @@ use crate::link;
 
 /// The name of the cookie.
 const COOKIE: &str = "mirage_session";
+/// The name of the cookie that says whether somebody wants it light or dark.
+const THEME: &str = "mirage_theme";
 
 /// Somebody who is logged in. Every page that takes one leads everybody else to the log-in.
-pub(crate) struct Visitor(Session);
+pub(crate) struct Visitor {
+    session: Session,
+    theme: Option<Theme>,
+}
+
+/// A look that was chosen by hand; without one the browser says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
 
 impl Visitor {
     /// The session that a request shows, if it has one.
     pub(crate) fn of(headers: &HeaderMap, control: &Control) -> Option<Self> {
-        control.session(cookie(headers)?).ok().map(Self)
+        let session = control.session(cookie(headers, COOKIE)?).ok()?;
+        Some(Self { session, theme: cookie(headers, THEME).and_then(Theme::of) })
     }
 
     pub(crate) fn actor(&self) -> &Actor {
-        &self.0.actor
+        &self.session.actor
+    }
+
+    /// The look that they chose, if they did.
+    pub(crate) fn theme(&self) -> Option<&'static str> {
+        self.theme.map(Theme::as_str)
     }
 
     pub(crate) fn session(&self) -> &Session {
-        &self.0
+        &self.session
+    }
+}
+
+impl Theme {
+    /// Which one a text says.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        match text {
+            "light" => Some(Self::Light),
+            "dark" => Some(Self::Dark),
+            _ => None,
+        }
+    }
+
+    /// The same as text.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// The header that keeps a choice for a year, or forgets it.
+    pub(crate) fn kept(choice: Option<Self>) -> HeaderValue {
+        HeaderValue::from_static(match choice {
+            Some(Self::Light) => "mirage_theme=light; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict",
+            Some(Self::Dark) => "mirage_theme=dark; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict",
+            None => "mirage_theme=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict",
+        })
     }
 }
 
@@ -35,6 +83,10 @@ impl FromRequestParts<Control> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Response> {
         Self::of(&parts.headers, control).ok_or_else(|| {
+            // A part of a page is asked for by script, which would put the log-in where the part belongs.
+            if parts.headers.contains_key("hx-request") {
+                return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();
+            }
             let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             Redirect::to(&link::log_in(wanted)).into_response()
         })
@@ -67,8 +119,8 @@ fn secure(headers: &HeaderMap) -> &'static str {
     if by_tls { "; Secure" } else { "" }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }

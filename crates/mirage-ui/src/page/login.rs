@@ -14,6 +14,7 @@ use mirage_core::{Code, Error, Secret};
 use serde::Deserialize;
 
 use crate::fault::{Fault, explained, status, unreadable};
+use crate::form::Sent;
 use crate::link;
 use crate::shell::Page;
 use crate::visitor::{Visitor, ended, opened};
@@ -31,12 +32,6 @@ pub(crate) struct LogIn {
     token: Secret,
     #[serde(default)]
     next: String,
-}
-
-/// What each other form says.
-#[derive(Deserialize)]
-pub(crate) struct Signed {
-    form: Secret,
 }
 
 /// `GET /login`
@@ -74,15 +69,9 @@ pub(crate) async fn check(
 }
 
 /// `POST /logout`
-pub(crate) async fn end(
-    visitor: Visitor,
-    headers: HeaderMap,
-    form: Result<Form<Signed>, FormRejection>,
-) -> Result<Response, Fault> {
-    let Form(form) = form.map_err(|_| unreadable("the form"))?;
-    visitor.session().check_form(form.form.reveal())?;
+pub(crate) async fn end(headers: HeaderMap, _: Sent) -> Response {
     let cookie = ended(&headers).map(|cookie| [(header::SET_COOKIE, cookie)]);
-    Ok((cookie, Redirect::to("/login")).into_response())
+    (cookie, Redirect::to("/login")).into_response()
 }
 
 /// What is said to somebody in a terminal, said to somebody at a browser.

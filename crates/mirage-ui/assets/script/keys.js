@@ -1,0 +1,1 @@
+/* The keyboard. What each key does is a real link or button of the page. */
