@@ -219,6 +219,14 @@ impl Registry for World {
         })
     }
 
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing> {
+        self.knock(reference.host(), login)?;
+        let repository = format!("{}/{}:", reference.host(), reference.repository());
+        let tags = self.tags.lock().unwrap();
+        let of_it = tags.keys().filter_map(|name| name.strip_prefix(&repository)?.parse().ok());
+        Ok(TagListing::new(of_it.collect(), false))
+    }
+
     async fn check_login(&self, login: &Login) -> Result<LoginCheck> {
         self.knock(&login.owner.host, Some(login))?;
         Ok(LoginCheck::Accepted)

@@ -15,6 +15,7 @@ use crate::image::quota::Quota;
 use crate::image::reference::Reference;
 use crate::image::resolved::ResolvedImage;
 use crate::image::stock::Stock;
+use crate::image::tags::TagListing;
 
 /// Registries: what a reference means right now.
 #[async_trait]
@@ -39,6 +40,9 @@ pub trait Registry: Send + Sync {
         let image = self.resolve(reference, platform, login).await?;
         Ok(Sighting { image, attachments: Attachments::default(), quota: None })
     }
+
+    /// The tags of the image's repository, as far as they can be read quickly.
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing>;
 
     /// Shows a login to its registry.
     ///

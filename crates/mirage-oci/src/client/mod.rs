@@ -26,6 +26,7 @@ mod resolve;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod script;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod together;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use mirage_core::port::{Clock, LoginCheck, Registry, Sighting};
-use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result};
+use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result, TagListing};
 
 use super::config::ConfigDocument;
 use super::documents::Documents;
@@ -197,6 +197,11 @@ impl Registry for RegistryClient {
         let ask =
             |client: Self, wanted: Wanted| async move { client.find(wanted.image(), &wanted.platform).await };
         self.once(&self.resolving, Wanted::new(reference, platform, login), ask).await
+    }
+
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing, Error> {
+        let image = RemoteImage { reference, login };
+        self.list(image).await.map_err(|fault| self.link().report(fault, image))
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck, Error> {
