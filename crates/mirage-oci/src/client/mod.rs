@@ -10,6 +10,7 @@ mod choice;
 mod config;
 mod documents;
 mod fault;
+mod held;
 mod link;
 mod local;
 mod login;
