@@ -5,6 +5,7 @@ mod clock;
 mod commands;
 mod credentials;
 mod domains;
+mod drafts;
 mod events;
 mod fakes;
 mod metrics;
