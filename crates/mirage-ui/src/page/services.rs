@@ -83,7 +83,7 @@ pub(crate) async fn of_environment(
 }
 
 /// The image that a service was asked to have, as people write it, and what it turned out to be.
-pub(super) fn image(view: &ServiceView, most: usize) -> Markup {
+pub(crate) fn image(view: &ServiceView, most: usize) -> Markup {
     let Source::Image(reference) = &view.service.spec.source;
     let familiar = reference.familiar();
     html! {
