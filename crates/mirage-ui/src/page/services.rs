@@ -49,7 +49,7 @@ pub(crate) async fn of_environment(
         Error::new(Code::NotFound, format!("`{project}` has no environment `{environment}`"))
             .hint("`mirage services` lists what there is, with its environment")
     })?;
-    let filter = ServiceFilter { environment: Some(shown.id), name: None };
+    let filter = ServiceFilter { environment: Some(shown.id), ..ServiceFilter::default() };
     let after = after(asked, place)?;
     let part = Part { after: after.clone(), limit: MOST };
     let listing = control.services(visitor.actor(), &filter, &part).await?;
