@@ -10,6 +10,7 @@ mod backup;
 mod cancel;
 mod certificates;
 mod changes;
+mod compare;
 mod create;
 mod credential;
 mod deploy;
@@ -49,6 +50,7 @@ use mirage_store::{Store, Vault};
 
 pub use access::{Action, Actor};
 pub use backup::{Alone, Backup, Pack, ToPack};
+pub use compare::{Comparison, Differences};
 pub use create::CreateService;
 pub use credential::{CredentialPlace, NewCredential};
 pub use doctor::Finding;

@@ -41,7 +41,7 @@ pub fn router(control: Control) -> Router {
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
         .route("/projects/{project}/{environment}", get(page::services::of_environment))
-        .route("/projects/{project}/{environment}/{service}", get(page::service::one))
+        .merge(page::service::routes())
         .route("/deployments/{deployment}", get(page::deployment::one))
         .route("/events", get(page::events::list))
         .route("/assets/{file}", get(asset::serve))
