@@ -2,6 +2,8 @@
 
 use mirage_core::{DeploymentId, Name, Phase, ResolvedImage, Result, ServiceId};
 
+use sqlx::sqlite::SqliteRow;
+
 use crate::column::{Columns, text};
 use crate::store::{Store, Tx, failed};
 
@@ -29,14 +31,6 @@ impl Store {
         .fetch_all(&self.reader)
         .await
         .map_err(|error| failed("read the services", error))?;
-        let path = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(ServicePath {
-                id: row.parsed("id")?,
-                project: row.parsed("project")?,
-                environment: row.parsed("environment")?,
-                name: row.parsed("name")?,
-            })
-        };
         rows.iter().map(path).collect()
     }
 
@@ -64,4 +58,14 @@ impl Tx {
         .map_err(|error| failed("read a revision", error))?;
         row.map(|row| row.json("image")).transpose()
     }
+}
+
+/// A service of a row with `id`, `project`, `environment` and `name`.
+pub(crate) fn path(row: &SqliteRow) -> Result<ServicePath> {
+    Ok(ServicePath {
+        id: row.parsed("id")?,
+        project: row.parsed("project")?,
+        environment: row.parsed("environment")?,
+        name: row.parsed("name")?,
+    })
 }
