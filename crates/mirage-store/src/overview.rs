@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use mirage_core::{DeploymentId, Name, Phase, Reference, RegistryHost, ResolvedImage, Result, ServiceId};
+
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::{Columns, text};
@@ -82,7 +83,8 @@ impl Tx {
     }
 }
 
-fn path(row: &SqliteRow) -> Result<ServicePath> {
+/// A service of a row with `id`, `project`, `environment` and `name`.
+pub(crate) fn path(row: &SqliteRow) -> Result<ServicePath> {
     Ok(ServicePath {
         id: row.parsed("id")?,
         project: row.parsed("project")?,
