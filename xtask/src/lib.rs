@@ -14,6 +14,7 @@ pub mod chaos;
 mod docs;
 pub mod load;
 pub mod reliability;
+pub mod screens;
 mod settings;
 mod test;
 pub mod tidy;
