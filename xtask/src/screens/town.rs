@@ -1,6 +1,7 @@
 //! A platform as somebody might have it: services that are well, one that fails, one on its way, a worker, data, domains.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -115,12 +116,21 @@ impl Town {
         Ok(cli.stdout)
     }
 
-    /// Has visitors ask the shop this often.
+    /// Has visitors ask for so many seconds, more and less in turns.
     ///
     /// # Errors
     /// Where nobody answers.
-    pub fn visited(&self, times: usize) -> Result<()> {
-        (0..times).try_for_each(|_| self.platform.visit("shop-production").map(|_| ()))
+    pub fn visited_for(&self, seconds: u64) -> Result<()> {
+        let since = Instant::now();
+        let mut turn = 0;
+        while since.elapsed() < Duration::from_secs(seconds) {
+            turn += 1;
+            for service in ["shop-production", "shop-production", "website-production", "api-production"] {
+                self.platform.visit(service)?;
+            }
+            std::thread::sleep(Duration::from_millis(20 + 15 * (turn / 200 % 4)));
+        }
+        Ok(())
     }
 
     fn fill(&self) -> Result<()> {
@@ -128,8 +138,10 @@ impl Town {
             self.done(&["domain", "add", "default/production/shop", domain, "--no-certificate"])?;
         }
         self.done(&["variables", "set", "--shared", "REGION=north"])?;
-        self.platform
-            .cli_told(&["variables", "set", "-s", "default/production/shop", "--sealed-stdin", "PAYMENT_KEY"], "key")?;
+        self.platform.cli_told(
+            &["variables", "set", "-s", "default/production/shop", "--sealed-stdin", "PAYMENT_KEY"],
+            "key",
+        )?;
         self.platform.cli_told(
             &["credential", "set", "registry.example.com", "--username", "acme-bot", "--password-stdin"],
             "word",
