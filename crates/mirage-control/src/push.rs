@@ -91,6 +91,12 @@ impl Control {
         }
     }
 
+    /// Whether a service of this image could follow pushes of its tag.
+    pub fn hears_of_pushes(&self, reference: &Reference) -> bool {
+        let spec = ServiceSpec { auto_deploy: true, ..ServiceSpec::image(reference.clone()) };
+        self.check_auto_deploy(&spec).is_ok()
+    }
+
     /// Refuses to wait for pushes that nobody will hear of.
     pub(crate) fn check_auto_deploy(&self, spec: &ServiceSpec) -> Result<()> {
         let Source::Image(reference) = &spec.source;
