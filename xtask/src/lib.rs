@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 pub mod bed;
 mod bench;
+pub mod browser;
 pub mod chaos;
 mod docs;
 pub mod load;

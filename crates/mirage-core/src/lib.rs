@@ -75,6 +75,7 @@ pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
 pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
+pub use image::tags::TagListing;
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
 pub use log::{LineTest, LogLine, LogPosition, LogQuery, LogStream};

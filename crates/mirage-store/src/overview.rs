@@ -1,6 +1,10 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
-use mirage_core::{DeploymentId, Name, Phase, ResolvedImage, Result, ServiceId};
+use std::collections::HashSet;
+
+use mirage_core::{DeploymentId, Name, Phase, Reference, RegistryHost, ResolvedImage, Result, ServiceId};
+
+use sqlx::sqlite::SqliteRow;
 
 use crate::column::{Columns, text};
 use crate::store::{Store, Tx, failed};
@@ -29,15 +33,28 @@ impl Store {
         .fetch_all(&self.reader)
         .await
         .map_err(|error| failed("read the services", error))?;
-        let path = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(ServicePath {
-                id: row.parsed("id")?,
-                project: row.parsed("project")?,
-                environment: row.parsed("environment")?,
-                name: row.parsed("name")?,
-            })
-        };
         rows.iter().map(path).collect()
+    }
+
+    /// The services whose image is at one of these registries, with that image, by project, environment and name.
+    pub async fn users_of(&self, hosts: &HashSet<RegistryHost>) -> Result<Vec<(ServicePath, Reference)>> {
+        let rows = sqlx::query(
+            "SELECT s.id, p.name AS project, e.name AS environment, s.name,
+                    json_extract(s.spec, '$.source.image') AS image
+             FROM service s JOIN environment e ON e.id = s.environment_id JOIN project p ON p.id = e.project_id
+             WHERE s.removed = 0 ORDER BY p.name, e.name, s.name",
+        )
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the images of the services", error))?;
+        let mut found = Vec::new();
+        for row in &rows {
+            let image: Reference = row.parsed("image")?;
+            if hosts.contains(image.host()) {
+                found.push((path(row)?, image));
+            }
+        }
+        Ok(found)
     }
 
     /// How many deployments are in each phase that one is in.
@@ -64,4 +81,14 @@ impl Tx {
         .map_err(|error| failed("read a revision", error))?;
         row.map(|row| row.json("image")).transpose()
     }
+}
+
+/// A service of a row with `id`, `project`, `environment` and `name`.
+pub(crate) fn path(row: &SqliteRow) -> Result<ServicePath> {
+    Ok(ServicePath {
+        id: row.parsed("id")?,
+        project: row.parsed("project")?,
+        environment: row.parsed("environment")?,
+        name: row.parsed("name")?,
+    })
 }

@@ -1,13 +1,19 @@
 //! Errors as pages: the code, the sentence, the next thing to do.
 
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
 use maud::html;
+use mirage_control::Control;
 use mirage_core::{Code, Error};
 
+use crate::page::jump::{Hit, near};
 use crate::shell::Page;
+use crate::visitor::Visitor;
 
 /// Why there is no page.
+#[derive(Clone)]
 pub(crate) struct Fault {
     error: Error,
     status: StatusCode,
@@ -26,8 +32,9 @@ impl From<Error> for Fault {
     }
 }
 
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response {
+impl Fault {
+    /// The page that says so, with the navigation of whoever is known, and where they may have wanted to go.
+    fn page(&self, visitor: Option<&Visitor>, near: &[Hit]) -> Html<String> {
         let title = match self.status {
             StatusCode::NOT_FOUND => "There is no such page",
             StatusCode::FORBIDDEN => "This is not allowed",
@@ -37,11 +44,39 @@ impl IntoResponse for Fault {
         let body = html! {
             h1 { (title) }
             (explained(&self.error))
+            @if !near.is_empty() {
+                section aria-labelledby="near" {
+                    h2 #near { "Did you mean" }
+                    ul.list { @for hit in near { li { a href=(hit.path) { (hit.name) } " " span.quiet { (hit.what) } } } }
+                }
+            }
             p { a href="/projects" { "Go to the projects" } }
         };
-        let page = Page { title, visitor: None, crumbs: &[], twin: &[], body };
-        (self.status, page.into_html()).into_response()
+        Page { title, visitor, crumbs: &[], twin: &[], body }.into_html()
     }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.page(None, &[])).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Puts the navigation around what went wrong for somebody who is logged in: whoever reports a fault does not always
+/// know for whom.
+pub(crate) async fn framed(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let mut response = next.run(request).await;
+    let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
+    let Some(visitor) = Visitor::of(&headers, &control) else { return response };
+    let visitor = visitor.at(&method, &uri);
+    let near = match fault.status {
+        StatusCode::NOT_FOUND => near(&control, &visitor, uri.path()).await,
+        _ => Vec::new(),
+    };
+    (fault.status, fault.page(Some(&visitor), &near)).into_response()
 }
 
 /// An error within a page.

@@ -6,12 +6,15 @@
 
 mod asset;
 mod badge;
+mod copy;
 mod fault;
 mod field;
 mod form;
 mod guard;
+mod keys;
 mod link;
 mod live;
+mod navigation;
 mod page;
 mod shell;
 mod visitor;
@@ -22,7 +25,7 @@ mod tests;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use mirage_control::Control;
 use tower_http::compression::CompressionLayer;
@@ -41,13 +44,17 @@ pub fn router(control: Control) -> Router {
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
         .route("/projects/{project}/{environment}", get(page::services::of_environment))
-        .route("/projects/{project}/{environment}/{service}", get(page::service::one))
+        .merge(page::service::routes())
         .route("/deployments/{deployment}", get(page::deployment::one))
         .route("/events", get(page::events::list))
+        .route("/theme", post(page::theme::choose))
+        .route("/jump", get(page::jump::find))
+        .route("/keys", get(page::keys::map))
         .route("/assets/{file}", get(asset::serve))
         .method_not_allowed_fallback(fault::wrong_method)
         .fallback(fault::no_such_page)
         .layer(DefaultBodyLimit::max(form::FORM_MAX))
+        .layer(from_fn_with_state(control.clone(), fault::framed))
         .layer(from_fn(guard::headers))
         // A page has a token of its session in it, and text of others. That neither is sent in the name of another
         // site's page (`SameSite=Strict`) keeps the size of an answer from telling about the token.

@@ -7,7 +7,17 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// The longest address that a log-in leads back to, in bytes.
 const NEXT_MAX: usize = 600;
 /// The pages that a log-in leads back to.
-const BACK: [&str; 3] = ["/projects", "/deployments", "/events"];
+const BACK: [&str; 9] = [
+    "/projects",
+    "/deployments",
+    "/events",
+    "/images",
+    "/credentials",
+    "/settings",
+    "/new",
+    "/jump",
+    "/keys",
+];
 
 /// The log-in, which leads back to `wanted` where that is a page.
 pub(crate) fn log_in(wanted: &str) -> String {

@@ -4,15 +4,12 @@ use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::asset::{HTMX, ICON, SCRIPT, STYLE};
-use crate::form::token;
+use crate::copy::copyable;
+use crate::navigation::navigation;
 use crate::visitor::Visitor;
 
 /// htmx swaps nothing but what is a page or a form with what is wrong with it, evaluates nothing, and brings no style.
 const HTMX_CONFIG: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"historyEnabled":false,"responseHandling":[{"code":"204","swap":false},{"code":"[23]..","swap":true},{"code":"422","swap":true},{"code":"[45]..","swap":false,"error":true}]}"#;
-
-/// The pages that are always one step away: address, name, and the key that follows `g`.
-pub(crate) const PLACES: [(&str, &str, char); 2] =
-    [("/projects", "Projects", 'p'), ("/events", "Events", 'e')];
 
 /// A page without its frame. What is in `body` has the one `h1`.
 pub(crate) struct Page<'a> {
@@ -78,25 +75,10 @@ pub(crate) fn more(path: &str, words: &str) -> Markup {
     html! { p.more { a href=(path) rel="next" { (words) } } }
 }
 
-fn navigation(visitor: &Visitor) -> Markup {
-    html! {
-        nav.main aria-label="Platform" {
-            ul {
-                @for (path, name, _) in PLACES { li { a href=(path) { (name) } } }
-            }
-        }
-        form.leave method="post" action="/logout" {
-            (token(visitor))
-            span { (visitor.actor().name()) }
-            button type="submit" { "Log out" }
-        }
-    }
-}
-
 fn twin(commands: &[String]) -> Markup {
     html! {
         @if !commands.is_empty() {
-            p { "In a terminal:" @for command in commands { " " code { (command) } } }
+            p { "In a terminal:" @for command in commands { " " (copyable(command)) } }
         }
     }
 }

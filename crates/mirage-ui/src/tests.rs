@@ -8,5 +8,6 @@ mod html;
 mod large;
 mod login;
 mod pages;
+mod shell;
 mod walker;
 mod world;

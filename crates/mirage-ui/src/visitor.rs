@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use mirage_control::{Actor, Control, SESSION_LASTS, Session};
 use mirage_core::Secret;
 
@@ -18,6 +18,7 @@ const THEME: &str = "mirage_theme";
 pub(crate) struct Visitor {
     session: Session,
     theme: Option<Theme>,
+    path: String,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -33,7 +34,20 @@ impl Visitor {
     /// The session that a request shows, if it has one.
     pub(crate) fn of(headers: &HeaderMap, control: &Control) -> Option<Self> {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
-        Some(Self { session, theme: cookie(headers, THEME).and_then(Theme::of) })
+        Some(Self { session, theme: cookie(headers, THEME).and_then(Theme::of), path: String::new() })
+    }
+
+    /// The same, who looks at this address.
+    pub(crate) fn at(mut self, method: &Method, uri: &Uri) -> Self {
+        // What is behind the `?` belongs to a page that can be looked at again.
+        let path = uri.path_and_query().filter(|_| method == Method::GET);
+        self.path = path.map_or(uri.path(), |path| path.as_str()).to_owned();
+        self
+    }
+
+    /// Where they are.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     pub(crate) fn actor(&self) -> &Actor {
@@ -51,6 +65,9 @@ impl Visitor {
 }
 
 impl Theme {
+    /// What says that the browser decides.
+    pub(crate) const NONE: &str = "system";
+
     /// Which one a text says.
     pub(crate) fn of(text: &str) -> Option<Self> {
         match text {
@@ -82,7 +99,8 @@ impl FromRequestParts<Control> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Response> {
-        Self::of(&parts.headers, control).ok_or_else(|| {
+        let visitor = Self::of(&parts.headers, control).map(|visitor| visitor.at(&parts.method, &parts.uri));
+        visitor.ok_or_else(|| {
             // A part of a page is asked for by script, which would put the log-in where the part belongs.
             if parts.headers.contains_key("hx-request") {
                 return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();

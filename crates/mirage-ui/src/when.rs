@@ -16,6 +16,12 @@ pub(crate) fn since(then: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(exact) title=(exact) { (span(seconds)) } }
 }
 
+/// How long something lasts that is not over: it counts on while somebody looks.
+pub(crate) fn lasting(from: Timestamp, now: Timestamp) -> Markup {
+    let seconds = now.duration_since(from).as_secs().max(0).unsigned_abs();
+    html! { span title=(format!("since {from:.0}")) { (span(seconds)) } }
+}
+
 /// A moment, to the second.
 pub(crate) fn exact(then: Timestamp) -> Markup {
     let text = format!("{then:.0}");

@@ -12,6 +12,7 @@ mod metrics;
 mod preflight;
 mod pushes;
 mod rollouts;
+mod search;
 mod sessions;
 mod traces;
 mod trouble;

@@ -10,4 +10,5 @@ pub(crate) mod quota;
 pub(crate) mod reference;
 pub(crate) mod resolved;
 pub(crate) mod stock;
+pub(crate) mod tags;
 pub(crate) mod verdict;

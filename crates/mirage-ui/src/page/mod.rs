@@ -2,10 +2,13 @@
 
 pub(crate) mod deployment;
 pub(crate) mod events;
+pub(crate) mod jump;
+pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod theme;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};

@@ -49,7 +49,7 @@ pub(crate) async fn of_environment(
         Error::new(Code::NotFound, format!("`{project}` has no environment `{environment}`"))
             .hint("`mirage services` lists what there is, with its environment")
     })?;
-    let filter = ServiceFilter { environment: Some(shown.id), name: None };
+    let filter = ServiceFilter { environment: Some(shown.id), ..ServiceFilter::default() };
     let after = after(asked, place)?;
     let part = Part { after: after.clone(), limit: MOST };
     let listing = control.services(visitor.actor(), &filter, &part).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn of_environment(
 }
 
 /// The image that a service was asked to have, as people write it, and what it turned out to be.
-pub(super) fn image(view: &ServiceView, most: usize) -> Markup {
+pub(crate) fn image(view: &ServiceView, most: usize) -> Markup {
     let Source::Image(reference) = &view.service.spec.source;
     let familiar = reference.familiar();
     html! {

@@ -91,6 +91,14 @@ impl TestApp {
         answer.header("set-cookie").split(';').next().unwrap().to_owned()
     }
 
+    /// The token that the forms of this session carry.
+    pub(super) async fn form_token(&self, cookie: &str) -> String {
+        let page = self.send(Method::GET, "/projects", &[("cookie", cookie)], "").await;
+        let page = Document::parse(&page.text);
+        let token = page.all("input").find(|input| input.get("name") == Some("form"));
+        token.unwrap().get("value").unwrap().to_owned()
+    }
+
     /// Looks at a page, logged in.
     pub(super) async fn get(&self, path: &str) -> Answer {
         let cookie = self.log_in().await;

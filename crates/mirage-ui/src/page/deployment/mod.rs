@@ -7,10 +7,10 @@ use maud::{Markup, html};
 use mirage_control::{Control, DeploymentView, ServiceRef};
 use mirage_core::{DeploymentId, Failure, StepRecord, human_bytes};
 
-use super::At;
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
+use crate::page::At;
 use crate::shell::Page;
 use crate::visitor::Visitor;
 use crate::when::{cut, exact, took};

@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use mirage_control::{Control, DeploymentView, InstanceView, Listing, ServiceRef, ServiceView};
 use mirage_core::{InstanceState, Revision, Source, Verdict, human_bytes};
 
-use super::services::image;
-use super::{Asked, At, after};
+use super::{Tab, named, service_frame};
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
-use crate::shell::{Page, more};
+use crate::page::services::image;
+use crate::page::{Asked, At, after};
+use crate::shell::more;
 use crate::visitor::Visitor;
 use crate::when::{ago, cut, exact, short_digest, took};
 
@@ -27,25 +28,15 @@ const REFERENCE: usize = 300;
 pub(crate) async fn one(
     State(control): State<Control>,
     visitor: Visitor,
-    At((project, environment, name)): At<(String, String, String)>,
+    At(place): At<(String, String, String)>,
     asked: Asked,
 ) -> Result<Html<String>, Fault> {
     let after = after(asked, |text| text.parse().ok())?;
-    let wanted = ServiceRef::Path {
-        project: project.parse()?,
-        environment: environment.parse()?,
-        name: name.parse()?,
-    };
-    let view = control.service(visitor.actor(), &wanted).await?;
+    let view = named(&control, &visitor, place).await?;
     let deployments =
         control.deployments(visitor.actor(), &ServiceRef::Id(view.service.id), after, MOST).await?;
     let now = control.now();
-    let state = badge::of_service(&view);
     let body = html! {
-        div class=(format!("banner {}", badge::class(state.meaning))) {
-            h1 { (view.service.name) }
-            (state.badge(now))
-        }
         section aria-labelledby="properties" {
             h2 #properties { "Properties" }
             (properties(&view, now))
@@ -59,18 +50,9 @@ pub(crate) async fn one(
             (history(&view, &deployments, now))
         }
     };
-    let crumbs = [
-        ("Projects", "/projects".to_owned()),
-        (view.project.name.as_str(), format!("/projects/{}", view.project.name)),
-        (
-            view.environment.name.as_str(),
-            link::environment(view.project.name.as_str(), view.environment.name.as_str()),
-        ),
-    ];
     let spoken = link::spoken(&view);
     let twin = [format!("mirage status {spoken}"), format!("mirage deployments {spoken}")];
-    let title = view.service.name.as_str();
-    Ok(Page { title, visitor: Some(&visitor), crumbs: &crumbs, twin: &twin, body }.into_html())
+    Ok(service_frame(&view, &visitor, Tab::Overview, now, (None, &twin), &body))
 }
 
 fn properties(view: &ServiceView, now: Timestamp) -> Markup {

@@ -1,0 +1,79 @@
+//! The navigation: what is always one step away, and what holds for every page.
+
+use maud::{Markup, html};
+
+use crate::form::token;
+use crate::keys;
+use crate::page::jump::palette;
+use crate::visitor::{Theme, Visitor};
+
+/// A page that is always one step away.
+pub(crate) struct Place {
+    /// Its address.
+    pub(crate) path: &'static str,
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The key that follows `g`.
+    pub(crate) key: char,
+    /// Where one is within it too.
+    also: &'static [&'static str],
+}
+
+/// All of them.
+pub(crate) const PLACES: [Place; 2] = [
+    Place { path: "/projects", name: "Projects", key: 'p', also: &["/deployments"] },
+    Place { path: "/events", name: "Events", key: 'e', also: &[] },
+];
+
+/// The looks that can be chosen: value and word. The first leaves it to the browser.
+const THEMES: [(&str, &str); 3] = [("system", "Auto"), ("light", "Light"), ("dark", "Dark")];
+
+/// The navigation with the palette that it opens.
+pub(crate) fn navigation(visitor: &Visitor) -> Markup {
+    html! {
+        // It is open where there is room; the style says so, as a closed one cannot.
+        details.menu { summary { "Menu" } }
+        nav.main aria-label="Platform" {
+            a.new href="/new" data-key=(keys::NEW) { "New service" }
+            ul {
+                li { a href="/jump" data-key=(keys::JUMP) aria-current=[current(visitor, "/jump", &[])] { "Jump to" } }
+                @for place in &PLACES {
+                    li {
+                        a href=(place.path) data-key=(format!("g {}", place.key))
+                            aria-current=[current(visitor, place.path, place.also)] { (place.name) }
+                    }
+                }
+            }
+        }
+        (palette(visitor))
+        div.foot {
+            form.theme method="post" action="/theme" aria-label="Theme" {
+                (token(visitor))
+                input type="hidden" name="back" value=(visitor.path());
+                @for (value, word) in THEMES {
+                    button name="theme" value=(value) aria-pressed=(chosen(visitor, value)) { (word) }
+                }
+            }
+            a href="/keys" data-key=(keys::HELP) aria-current=[current(visitor, "/keys", &[])] { "Keys" }
+            form.leave method="post" action="/logout" {
+                (token(visitor))
+                span { (visitor.actor().name()) }
+                button type="submit" { "Log out" }
+            }
+        }
+    }
+}
+
+/// Whether somebody is at a place, or at a page below it.
+fn current(visitor: &Visitor, place: &str, also: &[&str]) -> Option<&'static str> {
+    let path = visitor.path().split('?').next().unwrap_or_default();
+    if path == place {
+        return Some("page");
+    }
+    let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'));
+    (below(place) || also.iter().any(|place| below(place))).then_some("true")
+}
+
+fn chosen(visitor: &Visitor, value: &str) -> &'static str {
+    if visitor.theme().unwrap_or(Theme::NONE) == value { "true" } else { "false" }
+}

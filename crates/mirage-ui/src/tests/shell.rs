@@ -1,0 +1,120 @@
+//! What is around every page: the navigation, the theme, the keyboard, the way to jump.
+
+use http::{Method, StatusCode};
+
+use super::app::TestApp;
+use super::html::Document;
+use crate::keys::{MAP, spoken};
+
+#[tokio::test]
+async fn the_navigation_says_where_one_is() {
+    let app = TestApp::new().await;
+    let deployment = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let at = |page: &Document| {
+        let marked = page.all("a").filter(|link| link.within.contains(&"header".into()));
+        let marked =
+            marked.filter_map(|link| Some((link.text.clone(), link.get("aria-current")?.to_owned())));
+        marked.collect::<Vec<_>>()
+    };
+    for (path, name, how) in [
+        ("/projects", "Projects", "page"),
+        ("/projects/default/production/web", "Projects", "true"),
+        (&format!("/deployments/{}", deployment.id), "Projects", "true"),
+        ("/events", "Events", "page"),
+        ("/keys", "Keys", "page"),
+        ("/jump?q=web", "Jump to", "page"),
+    ] {
+        assert_eq!(at(&app.page(path).await), [(name.to_owned(), how.to_owned())], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_theme_is_chosen_by_a_button_and_kept() {
+    let app = TestApp::new().await;
+    let cookie = app.log_in().await;
+    let page = app.page("/events").await;
+    let buttons = |page: &Document| {
+        let all = page.all("button").filter(|button| button.get("name") == Some("theme"));
+        all.map(|it| format!("{} {}", it.text, it.get("aria-pressed").unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(buttons(&page), ["Auto true", "Light false", "Dark false"]);
+    assert_eq!(page.all("html").next().unwrap().get("data-theme"), None);
+
+    let token = app.form_token(&cookie).await;
+    let answer =
+        app.post("/theme", &cookie, &format!("form={token}&theme=dark&back=%2Fevents%3Fbefore%3D9")).await;
+    assert_eq!(answer.leads_to(), "/events?before=9");
+    let theme = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let dark = app.send(Method::GET, "/events", &[("cookie", &format!("{cookie}; {theme}"))], "").await;
+    let dark = Document::parse(&dark.text);
+    assert_eq!(dark.all("html").next().unwrap().get("data-theme"), Some("dark"));
+    assert_eq!(buttons(&dark), ["Auto false", "Light false", "Dark true"]);
+
+    let back =
+        app.post("/theme", &cookie, &format!("form={token}&theme=system&back=https%3A%2F%2Fevil.test")).await;
+    assert_eq!(back.leads_to(), "/", "to pages of this platform only");
+    assert!(back.header("set-cookie").starts_with("mirage_theme=; Path=/; Max-Age=0"));
+    let forged = app.post("/theme", &cookie, "theme=dark&back=%2Fevents").await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_has_the_navigation_of_whoever_is_logged_in() {
+    let app = TestApp::new().await;
+    app.deploy("production", "payments", "registry.test/acme/web:1").await;
+    let answer = app.get("/projects/default/production/payment").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let page = Document::parse(&answer.text);
+    assert_eq!(page.faults(), Vec::<String>::new());
+    assert_eq!(page.link("Events"), "/events");
+    assert!(page.only("main").contains("Did you mean payments"), "{}", page.text());
+    assert_eq!(page.link("payments"), "/projects/default/production/payments");
+
+    let stranger = app.send(Method::GET, "/projcts", &[], "").await;
+    let stranger = Document::parse(&stranger.text);
+    assert!(!stranger.text().contains("Events") && !stranger.text().contains("payments"));
+}
+
+#[tokio::test]
+async fn a_few_characters_lead_to_services_projects_deployments_and_pages() {
+    let app = TestApp::new().await;
+    let deployment = app.deploy("production", "payments", "registry.test/acme/web:1").await;
+    app.deploy("staging", "payments", "registry.test/acme/web:1").await;
+    let page = app.page("/jump?q=PAY").await;
+    assert_eq!(page.only("h1"), "Jump to");
+    let found = |page: &Document| {
+        let rows = page.all("li").filter(|row| row.within.contains(&"main".into()));
+        rows.map(|row| row.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&page),
+        ["payments service in default/production", "payments service in default/staging"]
+    );
+    let page = app.page(&format!("/jump?q={}", deployment.id)).await;
+    assert_eq!(page.link(&deployment.id.to_string()), format!("/deployments/{}", deployment.id));
+    assert_eq!(found(&app.page("/jump?q=defau").await)[0], "default project");
+    assert_eq!(found(&app.page("/jump?q=event").await), ["Events page"]);
+    assert!(app.page("/jump?q=nothing").await.only("main").contains("Nothing is called so."));
+
+    let cookie = app.log_in().await;
+    let headers = [("cookie", cookie.as_str()), ("hx-request", "true")];
+    let part = app.send(Method::GET, "/jump?q=pay", &headers, "").await;
+    assert!(part.text.starts_with("<ul class=\"list\"><li><a href=\"/projects/"), "{}", part.text);
+    let stranger = app.send(Method::GET, "/jump?q=pay", &[("hx-request", "true")], "").await;
+    assert_eq!((stranger.status, stranger.text.as_str()), (StatusCode::UNAUTHORIZED, ""));
+}
+
+#[tokio::test]
+async fn every_key_is_on_the_map_and_the_map_is_complete() {
+    let app = TestApp::new().await;
+    let page = app.page("/keys").await;
+    for key in MAP.iter().flat_map(|group| group.keys) {
+        assert!(page.text().contains(&format!("{} {}", spoken(key.keys), key.does)), "{}", key.keys);
+    }
+    assert!(page.text().contains("g then e go to events"));
+    let pressed = page.elements.iter().filter_map(|element| element.get("data-key"));
+    for keys in pressed {
+        let known = MAP.iter().flat_map(|group| group.keys).any(|key| key.keys == keys);
+        assert!(known || keys.starts_with("g "), "`{keys}` is on the map");
+    }
+}
