@@ -13,6 +13,7 @@ mod guard;
 mod link;
 mod live;
 mod page;
+mod registry;
 mod shell;
 mod visitor;
 mod when;
@@ -40,9 +41,9 @@ pub fn router(control: Control) -> Router {
         .route("/logout", post(page::login::end))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
-        .route("/projects/{project}/{environment}", get(page::services::of_environment))
+        .merge(page::services::routes())
         .merge(page::service::routes())
-        .route("/deployments/{deployment}", get(page::deployment::one))
+        .merge(page::deployment::routes())
         .route("/events", get(page::events::list))
         .route("/assets/{file}", get(asset::serve))
         .method_not_allowed_fallback(fault::wrong_method)
