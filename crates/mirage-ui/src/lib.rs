@@ -4,6 +4,7 @@
 //! A page is a function from what `Control` answered to markup; [`shell`] puts it into its frame. Text from outside
 //! (names, references, log lines, errors) gets into markup by maud's escaping alone.
 
+mod ansi;
 mod asset;
 mod badge;
 mod fault;
@@ -42,6 +43,9 @@ pub fn router(control: Control) -> Router {
         .route("/projects/{project}", get(page::services::of_project))
         .route("/projects/{project}/{environment}", get(page::services::of_environment))
         .route("/projects/{project}/{environment}/{service}", get(page::service::one))
+        .route("/projects/{project}/{environment}/{service}/logs", get(page::logs::page))
+        .route("/projects/{project}/{environment}/{service}/logs/download", get(page::logs::download))
+        .route("/live/projects/{project}/{environment}/{service}/logs", get(page::logs::follow))
         .route("/deployments/{deployment}", get(page::deployment::one))
         .route("/events", get(page::events::list))
         .route("/assets/{file}", get(asset::serve))

@@ -22,14 +22,15 @@ use crate::visitor::Visitor;
 /// Pages that may be followed at once.
 const STREAMS_MAX: usize = 256;
 /// How long one stream lasts. A browser opens the next one, with its cookie, which may be over by then.
-const STREAM_LASTS: Duration = Duration::from_secs(600);
+pub(crate) const STREAM_LASTS: Duration = Duration::from_secs(600);
 /// How long is waited for more events before the pieces are made anew.
 const SETTLE: Duration = Duration::from_millis(30);
 /// How often is looked where something is on its way that tells nobody of each step.
 const MOVING: Duration = Duration::from_millis(500);
 /// How often is looked where nothing is told.
 const RESTING: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a silent stream says that it is still there.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 static STREAMS: std::sync::LazyLock<std::sync::Arc<Semaphore>> =
     std::sync::LazyLock::new(|| std::sync::Arc::new(Semaphore::new(STREAMS_MAX)));
@@ -58,6 +59,17 @@ pub(crate) fn live_row(id: &str, cells: &Markup) -> Markup {
     html! { tr id=(id) sse-swap=(id) { (cells) } }
 }
 
+/// Leave to follow one more page, for as long as it is held.
+///
+/// # Errors
+/// `TARGET_UNAVAILABLE` where too many are followed.
+pub(crate) fn permit() -> Result<OwnedSemaphorePermit> {
+    STREAMS.clone().try_acquire_owned().map_err(|_| {
+        Error::new(Code::TargetUnavailable, format!("{STREAMS_MAX} pages are followed already"))
+            .hint("close some of them; every page shows how things are when it is loaded")
+    })
+}
+
 /// The stream of a page: `render` makes its pieces, at once and whenever an event of `search` came.
 pub(crate) async fn follow<F, R>(
     control: &Control,
@@ -69,11 +81,7 @@ where
     R: Fn() -> F + Send + 'static,
     F: Future<Output = Result<Pieces>> + Send,
 {
-    let Ok(permit) = STREAMS.clone().try_acquire_owned() else {
-        return Err(Error::new(Code::TargetUnavailable, format!("{STREAMS_MAX} pages are followed already"))
-            .hint("close some of them; every page shows how things are when it is loaded")
-            .into());
-    };
+    let permit = permit()?;
     let feed = control.events(visitor.actor(), search, None).await?;
     let follower = Follower {
         feed,

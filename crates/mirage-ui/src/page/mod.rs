@@ -3,9 +3,11 @@
 pub(crate) mod deployment;
 pub(crate) mod events;
 pub(crate) mod login;
+pub(crate) mod logs;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
+mod within;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};

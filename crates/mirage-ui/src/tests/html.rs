@@ -5,7 +5,7 @@ use std::collections::HashSet;
 /// Elements without an end.
 const VOID: [&str; 5] = ["meta", "link", "input", "br", "img"];
 /// Elements that stand within a line.
-const INLINE: [&str; 6] = ["a", "span", "strong", "code", "time", "button"];
+const INLINE: [&str; 9] = ["a", "span", "strong", "code", "time", "button", "mark", "b", "i"];
 
 /// An element with where its text is.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ fn attributes(inside: &str) -> (String, Vec<(String, String)>) {
             None => ("", after),
         };
         assert!(
-            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
             "`{name}` is an attribute"
         );
         found.push((name.to_owned(), unescaped(value)));
