@@ -7,6 +7,7 @@
 mod ansi;
 mod asset;
 mod badge;
+mod chart;
 mod fault;
 mod field;
 mod form;
@@ -46,6 +47,8 @@ pub fn router(control: Control) -> Router {
         .route("/projects/{project}/{environment}/{service}/logs", get(page::logs::page))
         .route("/projects/{project}/{environment}/{service}/logs/download", get(page::logs::download))
         .route("/live/projects/{project}/{environment}/{service}/logs", get(page::logs::follow))
+        .route("/projects/{project}/{environment}/{service}/metrics", get(page::metrics::page))
+        .route("/live/projects/{project}/{environment}/{service}/metrics", get(page::metrics::stream))
         .route("/deployments/{deployment}", get(page::deployment::one))
         .route("/events", get(page::events::list))
         .route("/assets/{file}", get(asset::serve))

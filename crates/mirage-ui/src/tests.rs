@@ -9,6 +9,7 @@ mod large;
 mod logbook;
 mod login;
 mod logs;
+mod metrics;
 mod pages;
 mod walker;
 mod world;

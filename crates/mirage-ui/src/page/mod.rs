@@ -4,6 +4,7 @@ pub(crate) mod deployment;
 pub(crate) mod events;
 pub(crate) mod login;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
