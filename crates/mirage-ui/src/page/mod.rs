@@ -5,6 +5,8 @@ pub(crate) mod events;
 pub(crate) mod jump;
 pub(crate) mod keys;
 pub(crate) mod login;
+pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;

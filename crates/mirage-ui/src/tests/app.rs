@@ -112,6 +112,19 @@ impl TestApp {
         input.unwrap().get("value").unwrap().to_owned()
     }
 
+    /// Listens to the stream at an address, logged in; after a place, where one is named.
+    pub(super) async fn listen(&self, path: &str, after: Option<&str>) -> Listener {
+        let cookie = self.log_in().await;
+        let mut request = Request::builder().uri(path).header("cookie", cookie);
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Listener { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
     /// Sends a form.
     pub(super) async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
@@ -176,6 +189,12 @@ pub(super) struct Followed {
     text: String,
 }
 
+/// Somebody at the other end of a stream.
+pub(super) struct Listener {
+    body: BodyDataStream,
+    text: String,
+}
+
 impl Followed {
     /// The next piece: its id, and what is in it. Nothing at the end.
     pub(super) async fn next(&mut self) -> Option<(String, String)> {
@@ -206,6 +225,46 @@ impl Followed {
             }
             before.push(next);
         }
+    }
+}
+
+/// A server-sent event.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) data: String,
+}
+
+impl Listener {
+    /// The next event that carries something.
+    pub(super) async fn next(&mut self) -> Heard {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let heard = Heard::read(event);
+                self.text = rest.to_owned();
+                if !heard.name.is_empty() {
+                    return heard;
+                }
+            }
+            let bytes = self.body.next().await.expect("the stream goes on").unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+impl Heard {
+    fn read(event: &str) -> Self {
+        let mut heard = Self::default();
+        for line in event.lines() {
+            match line.split_once(": ") {
+                Some(("event", name)) => heard.name = name.to_owned(),
+                Some(("id", id)) => heard.id = id.to_owned(),
+                Some(("data", data)) => heard.data.push_str(data),
+                _ => {}
+            }
+        }
+        heard
     }
 }
 
