@@ -20,8 +20,9 @@ pub(crate) struct Place {
 }
 
 /// All of them.
-pub(crate) const PLACES: [Place; 2] = [
+pub(crate) const PLACES: [Place; 3] = [
     Place { path: "/projects", name: "Projects", key: 'p', also: &["/deployments"] },
+    Place { path: "/credentials", name: "Credentials", key: 'c', also: &[] },
     Place { path: "/events", name: "Events", key: 'e', also: &[] },
 ];
 

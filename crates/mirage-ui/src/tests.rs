@@ -3,6 +3,8 @@
 mod app;
 mod assets;
 mod colours;
+mod credentials;
+mod events;
 mod hostile;
 mod html;
 mod large;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::access::AdminToken;
 use mirage_control::{Actor, Control, CreateService, EventSearch, Ports, Settings};
@@ -84,6 +85,13 @@ impl TestApp {
         self.send(Method::POST, path, &headers, form).await
     }
 
+    /// Sends the form of a page, logged in, with the token that it carries. What is in it has to be escaped.
+    pub(super) async fn submit(&self, path: &str, fields: &str) -> Answer {
+        let cookie = self.log_in().await;
+        let token = self.form_token(&cookie).await;
+        self.post(path, &cookie, &format!("form={token}&{fields}")).await
+    }
+
     /// The cookie of somebody who has just logged in.
     pub(super) async fn log_in(&self) -> String {
         let answer = self.post("/login", "", &format!("token={TOKEN}")).await;
@@ -103,6 +111,20 @@ impl TestApp {
     pub(super) async fn get(&self, path: &str) -> Answer {
         let cookie = self.log_in().await;
         self.send(Method::GET, path, &[("cookie", &cookie)], "").await
+    }
+
+    /// Follows a page, logged in, until its stream has said this; answers with all that it said.
+    pub(super) async fn follow_until(&self, path: &str, wanted: &str) -> String {
+        let cookie = self.log_in().await;
+        let request = Request::get(path).header("cookie", cookie).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let (mut stream, mut said) = (response.into_body().into_data_stream(), String::new());
+        while !said.contains(wanted) {
+            let piece = stream.next().await.expect("the stream goes on").unwrap();
+            said.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        said
     }
 
     /// The page itself, which has to be there.

@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
     pub(super) why: Mutex<String>,
+    /// Why registries refuse every login, if they do.
+    pub(super) refusal: Mutex<Option<Error>>,
 }
 
 impl World {
@@ -48,6 +50,7 @@ impl World {
             last: Mutex::default(),
             said: Mutex::default(),
             why: Mutex::default(),
+            refusal: Mutex::default(),
         })
     }
 }
@@ -97,7 +100,7 @@ impl Registry for World {
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
-        Ok(LoginCheck::Accepted)
+        self.refusal.lock().unwrap().clone().map_or(Ok(LoginCheck::Accepted), Err)
     }
 
     async fn inspect(
