@@ -10,6 +10,7 @@ mod html;
 mod large;
 mod login;
 mod pages;
+mod settings;
 mod shell;
 mod walker;
 mod world;

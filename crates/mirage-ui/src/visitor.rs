@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use mirage_control::{Actor, Control, SESSION_LASTS, Session};
-use mirage_core::Secret;
+use mirage_core::{RegistryHost, Secret};
 
 use crate::link;
 
@@ -19,6 +19,8 @@ pub(crate) struct Visitor {
     session: Session,
     theme: Option<Theme>,
     path: String,
+    /// The host that they asked.
+    host: String,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -34,7 +36,9 @@ impl Visitor {
     /// The session that a request shows, if it has one.
     pub(crate) fn of(headers: &HeaderMap, control: &Control) -> Option<Self> {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
-        Some(Self { session, theme: cookie(headers, THEME).and_then(Theme::of), path: String::new() })
+        let theme = cookie(headers, THEME).and_then(Theme::of);
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        Some(Self { session, theme, path: String::new(), host: host.to_owned() })
     }
 
     /// The same, who looks at this address.
@@ -48,6 +52,12 @@ impl Visitor {
     /// Where they are.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The name under which they reach the built-in registry, which is where the pages are: the one by which they came,
+    /// else the first.
+    pub(crate) fn registry<'a>(&self, names: &'a [RegistryHost]) -> Option<&'a RegistryHost> {
+        names.iter().find(|name| name.as_str() == self.host).or(names.first())
     }
 
     pub(crate) fn actor(&self) -> &Actor {

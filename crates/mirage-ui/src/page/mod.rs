@@ -10,6 +10,7 @@ pub(crate) mod login;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod settings;
 pub(crate) mod theme;
 
 use axum::extract::rejection::QueryRejection;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::access::AdminToken;
-use mirage_control::{Actor, Control, CreateService, EventSearch, Ports, Settings};
+use mirage_control::{Actor, Backup, Control, CreateService, EventSearch, Pack, Ports, Settings, Setup};
 use mirage_core::{Deployment, DeploymentId, EventKind, Phase, Platform, ServiceSpec};
 use mirage_store::{KeySource, Store, Vault};
 use tower::ServiceExt;
@@ -37,8 +37,19 @@ impl TestApp {
             authority: world.clone(),
             clock: world.clone(),
             random: world.clone(),
-            machine: Arc::new(Vec::new),
-            pack: mirage_control::Pack::nothing(),
+            machine: {
+                let world = world.clone();
+                Arc::new(move || world.findings.lock().unwrap().clone())
+            },
+            pack: Pack::new(|wish, alone| {
+                let all = [b"an archive".to_vec(), format!(" of {} images", wish.images.len()).into_bytes()];
+                // The turn is over with the last byte.
+                let bytes = stream::iter(all).map(Ok).chain(stream::once(async {
+                    drop(alone);
+                    Ok(Vec::new())
+                }));
+                Box::pin(async { Ok(Backup { key: Some("0badcafe".into()), bytes: bytes.boxed() }) })
+            }),
             traces: None,
         };
         let settings = Settings {
@@ -48,6 +59,11 @@ impl TestApp {
             proxy_tls_port: None,
             admin_token: AdminToken::new(TOKEN),
             registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+            setup: Setup {
+                data: "/srv/mirage".into(),
+                mirrors: vec![("docker.io".parse().unwrap(), "mirror.test/hub".into())],
+                plain_http: vec!["registry.test".parse().unwrap()],
+            },
         };
         let store = Store::in_memory().await.unwrap();
         let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };

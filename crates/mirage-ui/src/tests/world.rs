@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use mirage_control::Finding;
 use mirage_core::port::{
     Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
     InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
@@ -37,6 +38,8 @@ pub(super) struct World {
     pub(super) why: Mutex<String>,
     /// Why registries refuse every login, if they do.
     pub(super) refusal: Mutex<Option<Error>>,
+    /// What stands in the way on this machine.
+    pub(super) findings: Mutex<Vec<Finding>>,
 }
 
 impl World {
@@ -51,6 +54,7 @@ impl World {
             said: Mutex::default(),
             why: Mutex::default(),
             refusal: Mutex::default(),
+            findings: Mutex::default(),
         })
     }
 }
