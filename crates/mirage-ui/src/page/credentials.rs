@@ -210,7 +210,7 @@ fn adding(visitor: &Visitor, typed: &Fields, error: Option<&Error>) -> Markup {
     form(
         visitor,
         "/credentials",
-        "stacked",
+        "stacked pairs",
         html! {
             @if let Some(error) = elsewhere { (explained(error)) }
             (Field { required: true, ..field("registry", "Registry", "ghcr.io", "Its host, with the port where it has one.") }.text())
