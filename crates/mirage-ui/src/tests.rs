@@ -3,7 +3,9 @@
 mod app;
 mod assets;
 mod colours;
+mod credentials;
 mod deployment;
+mod events;
 mod hostile;
 mod html;
 mod large;
@@ -13,6 +15,7 @@ mod login;
 mod logs;
 mod metrics;
 mod pages;
+mod settings;
 mod shell;
 mod walker;
 mod world;

@@ -5,7 +5,7 @@ use mirage_core::{Event, EventKind};
 use super::app::TestApp;
 use super::html::Document;
 
-const ATTACKS: [&str; 4] = [
+pub(super) const ATTACKS: [&str; 4] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "' onmouseover='alert(1)",
@@ -103,7 +103,7 @@ async fn what_events_quote_is_shown_as_text() {
 async fn what_stands_in_an_address_is_shown_as_text() {
     let app = TestApp::new().await;
     for attack in ATTACKS {
-        let path: String = attack.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let path = escaped(attack);
         for place in ["/", "/projects/", "/deployments/", "/assets/", "/projects/default/", "/login?next="] {
             let answer = app.get(&format!("{place}{path}")).await;
             if answer.status.is_redirection() {
@@ -114,4 +114,9 @@ async fn what_stands_in_an_address_is_shown_as_text() {
             assert_eq!(page.faults(), Vec::<String>::new(), "{place}{attack}");
         }
     }
+}
+
+/// Text as it is sent in an address or a form.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

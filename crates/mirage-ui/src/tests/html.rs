@@ -139,10 +139,10 @@ impl Document {
         }
         for element in &self.elements {
             for name in ["aria-labelledby", "aria-describedby", "for"] {
-                if let Some(id) = element.get(name)
-                    && !ids.contains(id)
-                {
-                    faults.push(format!("`{name}` names `{id}`, which is not there"));
+                for id in element.get(name).unwrap_or_default().split_whitespace() {
+                    if !ids.contains(id) {
+                        faults.push(format!("`{name}` names `{id}`, which is not there"));
+                    }
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use mirage_control::Finding;
 use mirage_core::port::{
     Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
     InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
@@ -41,6 +42,10 @@ pub(super) struct World {
     pub(super) why: Mutex<String>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
+    /// Why registries refuse every login, if they do.
+    pub(super) refusal: Mutex<Option<Error>>,
+    /// What stands in the way on this machine.
+    pub(super) findings: Mutex<Vec<Finding>>,
 }
 
 impl World {
@@ -56,6 +61,8 @@ impl World {
             said: Mutex::default(),
             why: Mutex::default(),
             sick: AtomicBool::new(false),
+            refusal: Mutex::default(),
+            findings: Mutex::default(),
         })
     }
 }
@@ -109,7 +116,7 @@ impl Registry for World {
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
-        Ok(LoginCheck::Accepted)
+        self.refusal.lock().unwrap().clone().map_or(Ok(LoginCheck::Accepted), Err)
     }
 
     async fn inspect(
