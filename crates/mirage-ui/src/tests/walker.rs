@@ -15,7 +15,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     app.deploy("production", "broken", "registry.test/acme/web:broken").await;
     app.deploy("staging", "web", "nginx").await;
     let gone = app.deploy("staging", "gone", "nginx").await;
-    app.control.remove(&app.admin, &"gone".parse().unwrap()).await.unwrap();
+    app.control.remove(&app.admin, &"default/staging/gone".parse().unwrap()).await.unwrap();
     while app.control.deployment(&app.admin, gone.id).await.is_ok() {
         tokio::task::yield_now().await;
     }
