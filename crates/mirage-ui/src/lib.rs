@@ -16,6 +16,7 @@ mod link;
 mod live;
 mod navigation;
 mod page;
+mod prose;
 mod shell;
 mod visitor;
 mod when;

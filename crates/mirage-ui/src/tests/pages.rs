@@ -107,7 +107,7 @@ async fn a_deployment_shows_its_steps_and_the_digest_before_and_after() {
         .map(|it| it.text.as_str())
         .collect();
     assert!(steps[0].starts_with("● done resolve registry.test/acme/web:2"), "{steps:?}");
-    assert!(steps[0].ends_with(" s"), "how long it took: {steps:?}");
+    assert!(steps[0].ends_with("s"), "how long it took: {steps:?}");
     assert!(page.text().contains(&format!("Digest sha256:{}", "32".repeat(32))));
     assert!(page.text().contains(&format!("Before sha256:{}", "31".repeat(32))));
     assert_eq!(page.link(&first.id.to_string()), format!("/deployments/{}", first.id));
@@ -123,7 +123,7 @@ async fn a_failed_deployment_is_open_with_its_last_lines_and_what_to_do() {
     let page = app.page(&format!("/deployments/{}", failed.id)).await;
     for told in [
         "✕ failed",
-        "Why it failed `web` could not be started: no such program",
+        "Why it failed web could not be started: no such program",
         "check the image's entrypoint and command",
         "START_FAILED",
         "The last lines it wrote starting cannot open the database",

@@ -11,6 +11,7 @@ use crate::badge;
 use crate::fault::Fault;
 use crate::link;
 use crate::page::At;
+use crate::prose::prose;
 use crate::shell::Page;
 use crate::visitor::Visitor;
 use crate::when::{cut, exact, took};
@@ -74,7 +75,7 @@ fn one_step(step: &StepRecord, now: Timestamp) -> Markup {
     html! {
         (badge::of_step(step).badge(now))
         " " strong { (step.kind.as_str()) }
-        " " span { (cut(&step.summary, LINE)) }
+        " " span { (prose(&cut(&step.summary, LINE))) }
         " " span.quiet.number { (took(step.started_at, step.finished_at.unwrap_or(now))) }
     }
 }
@@ -84,8 +85,8 @@ fn why(failure: &Failure) -> Markup {
     html! {
         section.notice.bad aria-labelledby="why" {
             h2 #why { "Why it failed" }
-            p { strong { (failure.message) } }
-            @if let Some(hint) = &failure.hint { p { (hint) } }
+            p { strong { (prose(&failure.message)) } }
+            @if let Some(hint) = &failure.hint { p { (prose(hint)) } }
             p.code { (failure.code) }
             @if !failure.log_tail.is_empty() {
                 h3 #tail { "The last lines it wrote" }
