@@ -17,6 +17,7 @@ mod live;
 mod navigation;
 mod page;
 mod prose;
+mod registry;
 mod shell;
 mod visitor;
 mod when;
@@ -44,9 +45,9 @@ pub fn router(control: Control) -> Router {
         .route("/logout", post(page::login::end))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
-        .route("/projects/{project}/{environment}", get(page::services::of_environment))
+        .merge(page::services::routes())
         .merge(page::service::routes())
-        .route("/deployments/{deployment}", get(page::deployment::one))
+        .merge(page::deployment::routes())
         .route("/events", get(page::events::list))
         .route("/theme", post(page::theme::choose))
         .route("/jump", get(page::jump::find))

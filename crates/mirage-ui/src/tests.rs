@@ -3,9 +3,11 @@
 mod app;
 mod assets;
 mod colours;
+mod deployment;
 mod hostile;
 mod html;
 mod large;
+mod live;
 mod login;
 mod pages;
 mod shell;

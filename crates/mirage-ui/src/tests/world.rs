@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
     pub(super) why: Mutex<String>,
+    /// Whether nobody answers a probe.
+    pub(super) sick: AtomicBool,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
             last: Mutex::default(),
             said: Mutex::default(),
             why: Mutex::default(),
+            sick: AtomicBool::new(false),
         })
     }
 }
@@ -242,7 +245,10 @@ impl Router for World {
     }
 
     async fn probe(&self, _: SocketAddr, _: Option<&HttpCheck>, _: Duration) -> Result<(), ProbeFailure> {
-        Ok(())
+        match self.sick.load(Ordering::Relaxed) {
+            true => Err(ProbeFailure::Refused),
+            false => Ok(()),
+        }
     }
 }
 
