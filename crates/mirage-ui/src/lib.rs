@@ -46,6 +46,7 @@ pub fn router(control: Control) -> Router {
         .route("/projects/{project}/{environment}", get(page::services::of_environment))
         .merge(page::service::routes())
         .route("/deployments/{deployment}", get(page::deployment::one))
+        .merge(page::wizard::routes())
         .route("/events", get(page::events::list))
         .route("/theme", post(page::theme::choose))
         .route("/jump", get(page::jump::find))

@@ -3,6 +3,7 @@
 mod app;
 mod assets;
 mod colours;
+mod hand;
 mod hostile;
 mod html;
 mod large;
@@ -10,4 +11,5 @@ mod login;
 mod pages;
 mod shell;
 mod walker;
+mod wizard;
 mod world;

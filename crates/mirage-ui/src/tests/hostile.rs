@@ -4,7 +4,7 @@ use mirage_core::{Event, EventKind};
 
 use super::app::TestApp;
 
-const ATTACKS: [&str; 4] = [
+pub(super) const ATTACKS: [&str; 4] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "' onmouseover='alert(1)",
