@@ -64,7 +64,8 @@ pub use inspect::{InspectImage, Inspection};
 pub use listing::Listing;
 pub use logs::{LOG_SERVICES_MAX, LogCursor, LogLevel, LogLines, LogMarker, LogSearch, ServiceLine};
 pub use metrics::{
-    FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, Totals,
+    FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, ServiceUsage,
+    Totals,
 };
 pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFilter, ServicePath};
 pub use parts::{Ports, Settings};

@@ -192,7 +192,8 @@ impl Control {
         self.is_own(reference) && reference.repository() == repository && wanted == tag.as_str()
     }
 
-    fn is_own(&self, reference: &Reference) -> bool {
+    /// Whether an image is in the built-in registry, by the name of its host.
+    pub fn is_own(&self, reference: &Reference) -> bool {
         self.parts.settings.registry_hosts.contains(reference.host())
     }
 

@@ -16,6 +16,8 @@ mod link;
 mod live;
 mod navigation;
 mod page;
+mod prose;
+mod registry;
 mod shell;
 mod visitor;
 mod when;
@@ -43,10 +45,10 @@ pub fn router(control: Control) -> Router {
         .route("/logout", post(page::login::end))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
-        .route("/projects/{project}/{environment}", get(page::services::of_environment))
+        .merge(page::services::routes())
         .merge(page::service::routes())
-        .route("/deployments/{deployment}", get(page::deployment::one))
         .merge(page::wizard::routes())
+        .merge(page::deployment::routes())
         .route("/events", get(page::events::list))
         .route("/theme", post(page::theme::choose))
         .route("/jump", get(page::jump::find))

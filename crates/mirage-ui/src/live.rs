@@ -2,8 +2,8 @@
 //! it that look different now, by the id of their element. What a piece is like is asked anew each time, so
 //! whoever lost the connection has everything again with the first answer after it.
 //!
-//! How long ago something was ([`crate::when::since`]) is no reason to send a piece: such times are brought up to date
-//! once a minute. What lasts ([`crate::when::lasting`]) is.
+//! How long ago something was ([`crate::when::since`]) is no reason to send a piece, nor is what stands in a `data` element:
+//! a figure that is never the same. They are brought up to date once a minute. What lasts ([`crate::when::lasting`]) is.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -41,11 +41,25 @@ const RETRY: Duration = Duration::from_secs(1);
 
 static STREAMS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(STREAMS_MAX)));
 
+/// A piece with others in it. It is sent where other ones are in it than before; they are not sent beside it then.
+pub(crate) struct Around {
+    /// The id of its element.
+    pub(crate) id: String,
+    /// Says which pieces are in it.
+    pub(crate) key: String,
+    /// The key of what the page showed that is followed.
+    pub(crate) shown: String,
+    /// What is in it.
+    pub(crate) markup: Markup,
+}
+
 /// What of a page may change, and whether it is about to.
 #[derive(Default)]
 pub(crate) struct Pieces {
     /// Each by the id of its element.
     pub(crate) pieces: Vec<(String, Markup)>,
+    /// The piece that others are in, where which of them there are may change.
+    pub(crate) around: Option<Around>,
     /// Whether something moves that no event tells of: a pull, a step that takes its time.
     pub(crate) moving: bool,
 }
@@ -133,22 +147,34 @@ where
             }
             // What can no longer be shown (it was removed, the token was taken away) ends the stream; the page
             // then says that it is not live, and loading it says why.
-            let Pieces { pieces, moving } = (self.render)().await.ok()?;
+            let Pieces { pieces, around, moving } = (self.render)().await.ok()?;
             self.moving = moving;
             let ages_count = self.aged.elapsed() >= AGING;
             if ages_count {
                 self.aged = Instant::now();
             }
+            let whole = around.filter(|around| {
+                self.known.insert(around.id.clone(), around.key.clone()).as_ref().unwrap_or(&around.shown)
+                    != &around.key
+            });
             for (id, markup) in pieces.into_iter().rev() {
                 let text = markup.into_string();
                 let is_known = self.known.get(&id).is_some_and(|known| match ages_count {
                     true => *known == text,
                     false => ageless(known) == ageless(&text),
                 });
-                if !is_known {
-                    self.ready.push(Event::default().event(&id).data(&text));
+                let is_within = whole.as_ref().is_some_and(|whole| whole.holds(&id));
+                if is_within {
+                    self.known.insert(id, text);
+                } else if !is_known {
+                    // A browser passes over what is empty, and the piece would stay as it was.
+                    let data = if text.is_empty() { " " } else { &text };
+                    self.ready.push(Event::default().event(&id).data(data));
                     self.known.insert(id, text);
                 }
+            }
+            if let Some(Around { id, markup, .. }) = whole {
+                self.ready.push(Event::default().event(id).data(markup.into_string()));
             }
             if is_first {
                 self.ready.push(Event::default().retry(RETRY));
@@ -172,6 +198,12 @@ where
     }
 }
 
+impl Around {
+    fn holds(&self, id: &str) -> bool {
+        self.markup.0.contains(&format!(" id=\"{id}\""))
+    }
+}
+
 /// A place among those that may follow at once.
 fn place(streams: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     Arc::clone(streams).try_acquire_owned().map_err(|_| {
@@ -180,15 +212,22 @@ fn place(streams: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     })
 }
 
-/// A piece without what stands in its `time` elements. Text from outside has no `<` in it.
+/// A piece without what stands in its `time` elements, and without its `data` elements. Text from outside has no `<`
+/// in it.
 fn ageless(piece: &str) -> String {
     let mut kept = String::with_capacity(piece.len());
     let mut rest = piece;
-    while let Some((before, time)) = rest.split_once("<time ") {
+    while let Some((before, after)) = rest.split_once('<') {
         kept.push_str(before);
-        let (tag, after) = time.split_once('>').unwrap_or((time, ""));
-        kept.push_str(tag);
-        rest = after.split_once("</time>").map_or("", |(_, after)| after);
+        kept.push('<');
+        rest = after;
+        if let Some(time) = after.strip_prefix("time ") {
+            let (tag, inside) = time.split_once('>').unwrap_or((time, ""));
+            kept.push_str(tag);
+            rest = inside.split_once("</time>").map_or("", |(_, after)| after);
+        } else if let Some(data) = after.strip_prefix("data ") {
+            rest = data.split_once("</data>").map_or("", |(_, after)| after);
+        }
     }
     kept.push_str(rest);
     kept
@@ -209,6 +248,8 @@ mod tests {
         assert_eq!(known, ageless(&piece("9:00", "4 m", ".")));
         assert_ne!(known, ageless(&piece("9:01", "3 s", ".")));
         assert_ne!(known, ageless(&piece("9:00", "3 s", "!")));
+        let used = |memory: &str| ageless(&format!("<td><data value=\"{memory}\">{memory} B</data></td>"));
+        assert_eq!(used("7"), used("8"));
         assert_eq!(ageless("<p>&lt;time x&gt;3</p>"), "<p>&lt;time x&gt;3</p>");
     }
 

@@ -3,10 +3,12 @@
 mod app;
 mod assets;
 mod colours;
+mod deployment;
 mod hand;
 mod hostile;
 mod html;
 mod large;
+mod live;
 mod login;
 mod pages;
 mod shell;

@@ -14,11 +14,15 @@ const COOKIE: &str = "mirage_session";
 /// The name of the cookie that says whether somebody wants it light or dark.
 const THEME: &str = "mirage_theme";
 
+/// The name of the cookie of those who want services as cards.
+const CARDS: &str = "mirage_cards";
+
 /// Somebody who is logged in. Every page that takes one leads everybody else to the log-in.
 pub(crate) struct Visitor {
     session: Session,
     theme: Option<Theme>,
     path: String,
+    cards: bool,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -34,7 +38,9 @@ impl Visitor {
     /// The session that a request shows, if it has one.
     pub(crate) fn of(headers: &HeaderMap, control: &Control) -> Option<Self> {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
-        Some(Self { session, theme: cookie(headers, THEME).and_then(Theme::of), path: String::new() })
+        let cards = cookie(headers, CARDS) == Some("yes");
+        let theme = cookie(headers, THEME).and_then(Theme::of);
+        Some(Self { session, theme, cards, path: String::new() })
     }
 
     /// The same, who looks at this address.
@@ -57,6 +63,11 @@ impl Visitor {
     /// The look that they chose, if they did.
     pub(crate) fn theme(&self) -> Option<&'static str> {
         self.theme.map(Theme::as_str)
+    }
+
+    /// Whether they want services as cards.
+    pub(crate) fn wants_cards(&self) -> bool {
+        self.cards
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -109,6 +120,14 @@ impl FromRequestParts<Control> for Visitor {
             Redirect::to(&link::log_in(wanted)).into_response()
         })
     }
+}
+
+/// The header that keeps for a year whether somebody wants services as cards.
+pub(crate) fn cards_kept(cards: bool) -> HeaderValue {
+    HeaderValue::from_static(match cards {
+        true => "mirage_cards=yes; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict",
+        false => "mirage_cards=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict",
+    })
 }
 
 /// The header that opens a session in a browser.

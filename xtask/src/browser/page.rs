@@ -141,6 +141,24 @@ impl Page {
         Ok(links.filter_map(|link| link.as_str().map(str::to_owned)).collect())
     }
 
+    /// What is wider than the window, though nothing around it can be scrolled.
+    ///
+    /// # Errors
+    /// As [`Self::path`].
+    pub fn overhang(&self) -> Result<Vec<String>> {
+        const OVERHANG: &str = "() => {
+          const most = screen.width;
+          if (document.documentElement.scrollWidth <= most) { return []; }
+          const scrolls = it => it && it !== document.body && it !== document.documentElement
+            && (getComputedStyle(it).overflowX !== 'visible' || scrolls(it.parentElement));
+          const wide = [...document.body.querySelectorAll('*')].filter(it => it.getBoundingClientRect().right > most + 1 && !scrolls(it));
+          return wide.slice(0, 5).map(it => `${Math.round(it.getBoundingClientRect().right)} of ${most} pixels: ${it.outerHTML.slice(0, 160)}`);
+        }";
+        let wide = self.call(OVERHANG, &[])?;
+        let wide = wide.as_array().into_iter().flatten();
+        Ok(wide.filter_map(|what| what.as_str().map(str::to_owned)).collect())
+    }
+
     /// Whether there is such an element now.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) refusal: Mutex<Option<Error>>,
     /// Who asked registries for an image: host, user name, password.
     pub(super) logins: Mutex<Vec<(String, String, String)>>,
+    /// Whether nobody answers a probe.
+    pub(super) sick: AtomicBool,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             config: Mutex::default(),
             refusal: Mutex::default(),
             logins: Mutex::default(),
+            sick: AtomicBool::new(false),
         })
     }
 }
@@ -280,7 +283,10 @@ impl Router for World {
     }
 
     async fn probe(&self, _: SocketAddr, _: Option<&HttpCheck>, _: Duration) -> Result<(), ProbeFailure> {
-        Ok(())
+        match self.sick.load(Ordering::Relaxed) {
+            true => Err(ProbeFailure::Refused),
+            false => Ok(()),
+        }
     }
 }
 

@@ -1,126 +1,167 @@
-//! `/deployments/{id}`: one attempt to make a revision live.
+//! `/deployments/{id}`: one attempt to make a revision live, while it is under way and afterwards.
 
-use axum::extract::State;
-use axum::response::Html;
-use jiff::Timestamp;
+mod act;
+mod compare;
+mod part;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::StatusCode;
 use maud::{Markup, html};
-use mirage_control::{Control, DeploymentView, ServiceRef};
-use mirage_core::{DeploymentId, Failure, StepRecord, human_bytes};
+use mirage_control::{Comparison, Control, DeploymentView, EventSearch, ServiceRef, ServiceView};
+use mirage_core::{DeploymentId, Error, Result};
+use serde::Deserialize;
 
-use crate::badge;
-use crate::fault::Fault;
+use super::At;
+use crate::fault::{Fault, explained, unreadable};
 use crate::link;
-use crate::page::At;
+use crate::live::{Pieces, follow, followed, live, told};
 use crate::shell::Page;
 use crate::visitor::Visitor;
-use crate::when::{cut, exact, took};
 
-/// Lines of a log that are shown, and characters of each.
-const LINES: usize = 100;
-const LINE: usize = 500;
+pub(crate) use compare::rows as changes;
+
+/// The pages of deployments, and what is posted below them.
+pub(crate) fn routes() -> Router<Control> {
+    Router::new()
+        .route("/deployments/{deployment}", get(one))
+        .route("/live/deployments/{deployment}", get(stream))
+        .route("/deployments/{deployment}/redeploy", post(act::redeploy))
+        .route("/deployments/{deployment}/rollback", post(act::rollback))
+        .route("/deployments/{deployment}/cancel", post(act::cancel))
+}
+
+/// A deployment with what is shown beside it.
+struct Shown {
+    view: DeploymentView,
+    of: ServiceView,
+    /// Whether one can roll back to it, else why not.
+    rollback: Result<u32>,
+}
+
+/// What it is to be compared with.
+#[derive(Deserialize)]
+pub(crate) struct With {
+    with: Option<String>,
+}
 
 /// `GET /deployments/{deployment}`
-pub(crate) async fn one(
+async fn one(
     State(control): State<Control>,
     visitor: Visitor,
     At(id): At<String>,
-) -> Result<Html<String>, Fault> {
-    let view = control.deployment(visitor.actor(), id.parse::<DeploymentId>()?).await?;
-    let of = control.service(visitor.actor(), &ServiceRef::Id(view.deployment.service)).await?;
-    let (now, state) = (control.now(), badge::of_deployment(&view.deployment));
-    let title = format!("{} #{}", of.service.name, view.deployment.revision);
-    let body = html! {
-        div class=(format!("banner {}", badge::class(state.meaning))) {
-            h1 { (title) }
-            (state.badge(now))
-        }
-        @if let Some(failure) = &view.deployment.failure { (why(failure)) }
-        section aria-labelledby="steps" {
-            h2 #steps { "Steps" }
-            (steps(&view, now))
-        }
-        section aria-labelledby="properties" {
-            h2 #properties { "Properties" }
-            (properties(&view))
+    asked: Result<Query<With>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Fault> {
+    let Query(With { with }) = asked.map_err(|_| unreadable("what follows `?` in the address"))?;
+    let id = id.parse::<DeploymentId>()?;
+    let compared = match with.as_deref().filter(|with| !with.is_empty()) {
+        Some(with) => Some(control.compare(visitor.actor(), id, with.parse()?).await?),
+        None => None,
+    };
+    page(&control, &visitor, id, compared.as_ref(), None).await
+}
+
+/// `GET /live/deployments/{deployment}`
+async fn stream(
+    State(control): State<Control>,
+    visitor: Visitor,
+    At(id): At<String>,
+) -> Result<Response, Fault> {
+    let id = id.parse::<DeploymentId>()?;
+    let service = control.deployment(visitor.actor(), id).await?.deployment.service;
+    let search = EventSearch { service: Some(ServiceRef::Id(service)), ..EventSearch::default() };
+    let (asked, visitor) = (control.clone(), Arc::new(visitor));
+    let looking = Arc::clone(&visitor);
+    let render = move || {
+        let (control, visitor) = (asked.clone(), Arc::clone(&looking));
+        async move {
+            let shown = Shown::of(&control, &visitor, id).await?;
+            Ok(shown.pieces(&control, &visitor))
         }
     };
+    follow(&control, &visitor, &search, render).await
+}
+
+/// The page; with an `error` it says what could not be done.
+async fn page(
+    control: &Control,
+    visitor: &Visitor,
+    id: DeploymentId,
+    compared: Option<&Comparison>,
+    error: Option<&Error>,
+) -> Result<Response, Fault> {
+    let shown = Shown::of(control, visitor, id).await?;
+    let of = &shown.of;
+    let others =
+        control.deployments(visitor.actor(), &ServiceRef::Id(of.service.id), None, compare::MOST).await?;
+    let mut pieces = shown.pieces(control, visitor).pieces.into_iter();
+    // In the order in which they are made.
+    let mut next = || pieces.next().map(|(id, markup)| live(&id, &markup)).unwrap_or_default();
+    let body = html! {
+        (next())
+        (next())
+        @if let Some(error) = error { (explained(error)) }
+        (next())
+        (next())
+        (compare::section(&shown.view, &others.items, compared))
+        (told("deployment-told", &part::told(&shown)))
+    };
+    let title = shown.title();
+    let spoken = link::spoken(of);
+    let mut twin = vec![format!("mirage deployments {spoken}")];
+    if shown.view.deployment.phase.is_moving() {
+        twin.push(format!("mirage cancel {spoken}"));
+    } else if shown.rollback.is_ok() && !shown.runs() {
+        twin.push(format!("mirage rollback {spoken} {}", shown.view.deployment.revision));
+    }
     let (project, environment) = (of.project.name.as_str(), of.environment.name.as_str());
     let crumbs = [
         ("Projects", "/projects".to_owned()),
         (project, format!("/projects/{project}")),
         (environment, link::environment(project, environment)),
-        (of.service.name.as_str(), link::service(&of)),
+        (of.service.name.as_str(), link::service(of)),
     ];
-    let twin = [format!("mirage deployments {}", link::spoken(&of))];
-    Ok(Page { title: &title, visitor: Some(&visitor), crumbs: &crumbs, twin: &twin, body }.into_html())
+    let body = followed(&format!("/live/deployments/{id}"), body);
+    let page = Page { title: &title, visitor: Some(visitor), crumbs: &crumbs, twin: &twin, body };
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, page.into_html()).into_response())
 }
 
-fn steps(view: &DeploymentView, now: Timestamp) -> Markup {
-    let steps = &view.deployment.steps;
-    html! {
-        @if steps.is_empty() { p.quiet { "No step was taken yet." } } @else {
-            ol.steps { @for step in steps { li { (one_step(step, now)) } } }
-        }
-        @if let Some(progress) = &view.progress {
-            p {
-                (progress.layers_moved) " of " (progress.layers_total) " layers have to be moved, "
-                (human_bytes(progress.bytes_done)) " of " (human_bytes(progress.bytes_total))
-            }
-        }
+impl Shown {
+    async fn of(control: &Control, visitor: &Visitor, id: DeploymentId) -> Result<Self> {
+        let view = control.deployment(visitor.actor(), id).await?;
+        let by_id = ServiceRef::Id(view.deployment.service);
+        let of = control.service(visitor.actor(), &by_id).await?;
+        let rollback = control.rollback_target(visitor.actor(), &by_id, Some(view.deployment.revision)).await;
+        Ok(Self { view, of, rollback })
     }
-}
 
-fn one_step(step: &StepRecord, now: Timestamp) -> Markup {
-    html! {
-        (badge::of_step(step).badge(now))
-        " " strong { (step.kind.as_str()) }
-        " " span { (cut(&step.summary, LINE)) }
-        " " span.quiet.number { (took(step.started_at, step.finished_at.unwrap_or(now))) }
+    fn title(&self) -> String {
+        format!("{} #{}", self.of.service.name, self.view.deployment.revision)
     }
-}
 
-fn why(failure: &Failure) -> Markup {
-    let skipped = failure.log_tail.len().saturating_sub(LINES);
-    html! {
-        section.notice.bad aria-labelledby="why" {
-            h2 #why { "Why it failed" }
-            p { strong { (failure.message) } }
-            @if let Some(hint) = &failure.hint { p { (hint) } }
-            p.code { (failure.code) }
-            @if !failure.log_tail.is_empty() {
-                h3 #tail { "The last lines it wrote" }
-                pre role="region" aria-labelledby="tail" tabindex="0" {
-                    @for line in failure.log_tail.iter().skip(skipped) { (cut(line, LINE)) "\n" }
-                }
-            }
-        }
+    /// Whether its revision is the one that serves.
+    fn runs(&self) -> bool {
+        self.of.active.as_ref().is_some_and(|active| active.revision == self.view.deployment.revision)
     }
-}
 
-fn properties(view: &DeploymentView) -> Markup {
-    let (deployment, revision) = (&view.deployment, &view.revision);
-    html! {
-        dl.properties {
-            dt { "Why" } dd { (deployment.trigger) }
-            dt { "Revision" } dd { (revision.number) }
-            dt { "Image" } dd.mono { (revision.image.reference.familiar()) }
-            dt { "Digest" } dd.mono { (revision.image.digest) }
-            @if let Some(previous) = &view.previous {
-                dt { "Before" }
-                dd.mono {
-                    (previous.image.digest)
-                    @if previous.image.digest == revision.image.digest { span.quiet { " the same" } }
-                }
-            }
-            @if let Some(replaces) = deployment.replaces {
-                dt { "Replaces" } dd.mono { a href=(link::deployment(replaces)) { (replaces) } }
-            }
-            dt { "Asked for" } dd { (exact(deployment.created_at)) }
-            @if let Some(end) = deployment.finished_at {
-                dt { "Ended" } dd { (exact(end)) }
-                dt { "Took" } dd { (took(deployment.created_at, end)) }
-            }
-            dt { "Identity" } dd.mono { (deployment.id) }
+    fn pieces(&self, control: &Control, visitor: &Visitor) -> Pieces {
+        let now = control.now();
+        let piece = |id: &str, markup: Markup| (id.to_owned(), markup);
+        Pieces {
+            pieces: vec![
+                piece("deployment-head", part::head(self, now)),
+                piece("deployment-actions", act::actions(self, visitor)),
+                piece("deployment-steps", part::steps(&self.view, now)),
+                piece("deployment-properties", part::properties(&self.view, now)),
+                piece("deployment-told", html! { (part::told(self)) }),
+            ],
+            around: None,
+            moving: self.view.deployment.phase.is_moving(),
         }
     }
 }

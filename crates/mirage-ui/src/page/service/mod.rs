@@ -1,14 +1,18 @@
 //! `/projects/{project}/{environment}/{service}` and what is below it: one service, a tab a page.
 
-pub(crate) mod overview;
+mod act;
+mod deployments;
+mod instances;
+mod overview;
+mod properties;
 
 use axum::Router;
 use axum::response::Html;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, ServiceRef, ServiceView};
-use mirage_core::Result;
+use mirage_core::{Error, Result};
 
 use crate::badge;
 use crate::link;
@@ -21,7 +25,18 @@ pub(crate) const HEAD: &str = "service-head";
 
 /// The pages of the service tabs, and what is posted below them.
 pub(crate) fn routes() -> Router<Control> {
-    Router::new().route("/projects/{project}/{environment}/{service}", get(overview::one))
+    let at = |part: &str| format!("/projects/{{project}}/{{environment}}/{{service}}{part}");
+    let live = |part: &str| format!("/live{}", at(part));
+    Router::new()
+        .route(&at(""), get(overview::one))
+        .route(&live(""), get(overview::stream))
+        .route(&at("/deploy"), post(act::deploy))
+        .route(&at("/redeploy"), post(act::redeploy))
+        .route(&at("/rollback"), post(act::rollback))
+        .route(&at("/restart"), post(act::restart))
+        .route(&at("/scale"), post(act::scale))
+        .route(&at("/deployments"), get(deployments::list))
+        .route(&live("/deployments"), get(deployments::stream))
 }
 
 /// The pages of one service.
@@ -148,7 +163,18 @@ pub(crate) fn head(view: &ServiceView, now: Timestamp) -> Markup {
         div class=(format!("banner {}", badge::class(state.meaning))) {
             h1 { (view.service.name) }
             (state.badge(now))
+            @if let Some(url) = &view.url {
+                " " a.mono href=(url) { (url.trim_start_matches("http://")) }
+            }
         }
+    }
+}
+
+/// An error at this field, unless it is about one already.
+fn at_field(error: Error, field: &str) -> Error {
+    match error.at_field() {
+        Some(_) => error,
+        None => error.field(field),
     }
 }
 

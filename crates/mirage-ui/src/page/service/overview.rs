@@ -1,189 +1,194 @@
-//! `/projects/{project}/{environment}/{service}`: one service.
+//! `/projects/{project}/{environment}/{service}`: how a service is, and what can be done about it at once.
+
+use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Html;
-use jiff::Timestamp;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use maud::{Markup, html};
-use mirage_control::{Control, DeploymentView, InstanceView, Listing, ServiceRef, ServiceView};
-use mirage_core::{InstanceState, Revision, Source, Verdict, human_bytes};
+use mirage_control::{Control, EventSearch, ServiceRef, ServiceStatus, ServiceView};
+use mirage_core::{Error, Result, Source};
 
-use super::{Tab, named, service_frame};
-use crate::badge;
-use crate::fault::Fault;
+use super::{HEAD, Tab, deployments, head, instances, named, properties, service_frame};
+use crate::fault::{Fault, explained};
+use crate::field::Field;
+use crate::form::{button, form, refused};
 use crate::link;
-use crate::page::services::image;
-use crate::page::{Asked, At, after};
-use crate::shell::more;
+use crate::live::{Pieces, follow, live, told};
+use crate::page::At;
+use crate::page::deployment::changes;
 use crate::visitor::Visitor;
-use crate::when::{ago, cut, exact, short_digest, took};
 
-/// Deployments on a page.
-const MOST: u32 = 20;
-/// Instances, domains and volumes that are shown; a service may have more.
-const SHOWN: usize = 50;
-/// The longest reference that is shown, in characters.
-const REFERENCE: usize = 300;
+/// Deployments that are shown here; all of them have a tab.
+const RECENT: u32 = 5;
+
+/// What was typed into the forms of the page, and what is wrong with it.
+#[derive(Default)]
+pub(super) struct Typed<'a> {
+    pub(super) image: Option<&'a str>,
+    pub(super) replicas: Option<&'a str>,
+    pub(super) error: Option<&'a Error>,
+}
 
 /// `GET /projects/{project}/{environment}/{service}`
-pub(crate) async fn one(
+pub(super) async fn one(
     State(control): State<Control>,
     visitor: Visitor,
     At(place): At<(String, String, String)>,
-    asked: Asked,
-) -> Result<Html<String>, Fault> {
-    let after = after(asked, |text| text.parse().ok())?;
+) -> Result<Response, Fault> {
     let view = named(&control, &visitor, place).await?;
-    let deployments =
-        control.deployments(visitor.actor(), &ServiceRef::Id(view.service.id), after, MOST).await?;
+    page(&control, &visitor, &view, &Typed::default()).await
+}
+
+/// `GET /live/projects/{project}/{environment}/{service}`
+pub(super) async fn stream(
+    State(control): State<Control>,
+    visitor: Visitor,
+    At(place): At<(String, String, String)>,
+) -> Result<Response, Fault> {
+    let service = ServiceRef::Id(named(&control, &visitor, place).await?.service.id);
+    let search = EventSearch { service: Some(service.clone()), ..EventSearch::default() };
+    let (looking, visitor) = (control.clone(), Arc::new(visitor));
+    let who = Arc::clone(&visitor);
+    let render = move || {
+        let (control, visitor, service) = (looking.clone(), Arc::clone(&who), service.clone());
+        async move {
+            let view = control.service(visitor.actor(), &service).await?;
+            pieces(&control, &visitor, &view).await
+        }
+    };
+    follow(&control, &visitor, &search, render).await
+}
+
+/// The page; with an error it says what could not be done, and keeps what was typed.
+pub(super) async fn page(
+    control: &Control,
+    visitor: &Visitor,
+    view: &ServiceView,
+    typed: &Typed<'_>,
+) -> Result<Response, Fault> {
     let now = control.now();
+    let Pieces { pieces, .. } = pieces(control, visitor, view).await?;
+    let at = |wanted: &str| {
+        let found = pieces.iter().find(|(id, _)| id == wanted);
+        found.map(|(id, markup)| live(id, markup)).unwrap_or_default()
+    };
+    let unplaced = typed.error.filter(|error| !matches!(error.at_field(), Some("image" | "replicas")));
     let body = html! {
-        section aria-labelledby="properties" {
-            h2 #properties { "Properties" }
-            (properties(&view, now))
-        }
-        section aria-labelledby="instances" {
-            h2 #instances { "Instances" }
-            (instances(&view, now))
-        }
+        @if let Some(error) = unplaced { (explained(error)) }
+        (at("service-actions"))
+        (forms(visitor, view, typed))
+        (at("service-waiting"))
+        (at("service-properties"))
+        (at("service-instances"))
+        (at("service-recent"))
+        (told("service-told", &said(view)))
+    };
+    let spoken = link::spoken(view);
+    let twin = [format!("mirage status {spoken}"), format!("mirage deployments {spoken}")];
+    let stream = format!("/live{}", link::service(view));
+    let page = service_frame(view, visitor, Tab::Overview, now, (Some(&stream), &twin), &body);
+    let status = if typed.error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok((status, page).into_response())
+}
+
+async fn pieces(control: &Control, visitor: &Visitor, view: &ServiceView) -> Result<Pieces> {
+    let now = control.now();
+    let by_id = ServiceRef::Id(view.service.id);
+    let recent = control.deployments(visitor.actor(), &by_id, None, RECENT).await?;
+    let target = control.rollback_target(visitor.actor(), &by_id, None).await;
+    let recent = html! {
         section aria-labelledby="deployments" {
             h2 #deployments { "Deployments" }
-            (history(&view, &deployments, now))
+            (deployments::table(&recent.items, now))
+            @if recent.more { p.more { a href=(Tab::Deployments.path(view)) { "All deployments" } } }
         }
     };
-    let spoken = link::spoken(&view);
-    let twin = [format!("mirage status {spoken}"), format!("mirage deployments {spoken}")];
-    Ok(service_frame(&view, &visitor, Tab::Overview, now, (None, &twin), &body))
+    let piece = |id: &str, markup: Markup| (id.to_owned(), markup);
+    Ok(Pieces {
+        pieces: vec![
+            piece(HEAD, head(view, now)),
+            piece("service-actions", actions(visitor, view, &target)),
+            piece("service-waiting", waiting(view)?),
+            piece("service-properties", properties::section(control, view, now)),
+            piece("service-instances", instances::section(view, now)),
+            piece("service-recent", recent),
+            piece("service-told", html! { (said(view)) }),
+        ],
+        around: None,
+        moving: view.status == ServiceStatus::Deploying,
+    })
 }
 
-fn properties(view: &ServiceView, now: Timestamp) -> Markup {
-    let Source::Image(reference) = &view.service.spec.source;
-    let spec = &view.service.spec;
+/// How it is, for whoever hears the page.
+fn said(view: &ServiceView) -> String {
+    format!("{} is {}", view.service.name, view.status.as_str())
+}
+
+fn actions(visitor: &Visitor, view: &ServiceView, target: &Result<u32>) -> Markup {
+    let path = link::service(view);
     html! {
-        dl.properties {
-            dt { "Address" }
-            dd { @match &view.url {
-                Some(url) => a.mono href=(url) rel="noreferrer" { (url) },
-                None => "none: it is a worker",
-            } }
-            @if !view.domains.is_empty() {
-                dt { "Domains" }
-                dd.mono { @for domain in view.domains.iter().take(SHOWN) { (domain) " " } }
+        div.actions {
+            (button(visitor, &format!("{path}/redeploy"), "Redeploy"))
+            @match view.active {
+                Some(_) => (button(visitor, &format!("{path}/restart"), "Restart")),
+                None => (refused("no-restart", "Restart", "nothing of it runs")),
             }
-            dt { "Image" } dd { (image(view, REFERENCE)) }
-            dt { "Registry" } dd.mono { (reference.host()) }
-            @if let Some(credential) = &view.credential {
-                dt { "Pulled as" } dd { (credential.username) }
+            @match target {
+                Ok(revision) => (button(visitor, &format!("{path}/rollback"), &format!("Roll back to #{revision}"))),
+                Err(error) => (refused("no-rollback", "Roll back", error.next_step().unwrap_or(error.message()))),
             }
-            @if let Some(revision) = &view.revision { (of_revision(revision)) }
-            dt { "Replicas" } dd { (view.service.replicas) }
-            dt { "Memory" }
-            dd { @match spec.resources.memory_bytes { Some(bytes) => (human_bytes(bytes)), None => "no limit" } }
-            dt { "Processors" }
-            dd { @match spec.resources.cpu_millis { Some(millis) => { (millis) " thousandths" }, None => "no limit" } }
-            @if !spec.volumes.is_empty() {
-                dt { "Volumes" }
-                dd.mono { @for mount in spec.volumes.iter().take(SHOWN) { (mount.volume) ":" (mount.path) " " } }
-            }
-            dt { "Deploys on push" }
-            dd { @match (spec.auto_deploy, view.service.auto_deploy_paused) {
-                (false, _) => "no",
-                (true, false) => "yes",
-                (true, true) => "paused since it was rolled back",
-            } }
-            dt { "Created" } dd { (ago(view.service.created_at, now)) }
-            dt { "Identity" } dd.mono { (view.service.id) }
         }
     }
 }
 
-fn of_revision(revision: &Revision) -> Markup {
-    let ports: Vec<String> = revision.ports().iter().map(ToString::to_string).collect();
-    html! {
-        dt { "Revision" } dd { (revision.number) }
-        dt { "Digest" } dd.mono { (revision.image.digest) }
-        dt { "Size" } dd { (human_bytes(revision.image.size_bytes)) }
-        dt { "Platform" } dd { (revision.image.platform) }
-        dt { "Ports" } dd { @if ports.is_empty() { "none" } @else { (ports.join(", ")) } }
-        dt { "Health" } dd { (revision.check()) }
-    }
-}
-
-fn instances(view: &ServiceView, now: Timestamp) -> Markup {
-    let rest = view.instances.len().saturating_sub(SHOWN);
-    html! {
-        @if view.instances.is_empty() {
-            p.quiet { @if view.service.replicas == 0 { "None is wanted." } @else { "None runs." } }
-        } @else {
-            div.scroll role="region" aria-label="Instances" tabindex="0" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Place" } th scope="col" { "State" } th scope="col" { "Address" }
-                            th scope="col" { "Process" } th scope="col" { "Identity" }
-                        }
-                    }
-                    tbody { @for instance in view.instances.iter().take(SHOWN) { (instance_row(instance, now)) } }
-                }
-            }
-            @if rest > 0 { p.quiet { (rest) " more" } }
-        }
-    }
-}
-
-fn instance_row(view: &InstanceView, now: Timestamp) -> Markup {
-    let why = match (&view.state, &view.verdict) {
-        (InstanceState::Exited(exit), _) => Some(exit.to_string()),
-        (_, Verdict::Unhealthy(failure)) => Some(failure.to_string()),
-        _ => None,
+fn forms(visitor: &Visitor, view: &ServiceView, typed: &Typed<'_>) -> Markup {
+    let Source::Image(asked) = &view.service.spec.source;
+    let (image, replicas) = (asked.familiar(), view.service.replicas.to_string());
+    let image = Field {
+        name: "image",
+        label: "Image",
+        value: typed.image.unwrap_or(&image),
+        example: "ghcr.io/acme/web:1.4",
+        help: "Its tag is looked up now, and what it means is deployed as a new revision.",
+        required: true,
+        error: typed.error,
+        ..Field::default()
     };
+    let replicas = Field {
+        name: "replicas",
+        label: "Instances",
+        value: typed.replicas.unwrap_or(&replicas),
+        help: "Takes effect at once; 0 stops it.",
+        required: true,
+        error: typed.error,
+        ..Field::default()
+    };
+    let path = link::service(view);
+    let deploy = html! { (image.text()) button.primary type="submit" { "Deploy" } };
+    let scale = html! { (replicas.number(0)) button type="submit" { "Scale" } };
     html! {
-        tr {
-            td.number { (view.instance.ordinal) }
-            td {
-                (badge::of_instance(view).badge(now))
-                @if let Some(why) = why { " " (cut(&why, REFERENCE)) }
-            }
-            td.mono { @if let Some(address) = view.address { (address) } }
-            td.number { @if let Some(pid) = view.pid { (pid) } }
-            td.mono { (view.instance.id) }
+        div.forms #deploy {
+            (form(visitor, &format!("{path}/deploy"), "line grow", deploy))
+            (form(visitor, &format!("{path}/scale"), "line", scale))
         }
     }
 }
 
-fn history(view: &ServiceView, listing: &Listing<DeploymentView>, now: Timestamp) -> Markup {
-    html! {
-        @if listing.items.is_empty() { p.quiet { "Nothing was deployed yet." } } @else {
-            div.scroll role="region" aria-label="Deployments" tabindex="0" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Revision" } th scope="col" { "State" } th scope="col" { "Why" }
-                            th scope="col" { "Digest" } th scope="col" { "Took" } th scope="col" { "Asked for" }
-                        }
+/// What was changed and waits for a deployment.
+fn waiting(view: &ServiceView) -> Result<Markup> {
+    let differences = view.waiting()?;
+    Ok(html! {
+        @if !differences.is_empty() {
+            section.notice.warn aria-labelledby="waiting" {
+                h2 #waiting { "Waits for the next deploy" }
+                div.scroll role="region" aria-label="Changes" tabindex="0" {
+                    table {
+                        thead { tr { th scope="col" { "Setting" } th scope="col" { "Runs" } th scope="col" { "Asked for" } } }
+                        tbody { (changes(&differences)) }
                     }
-                    tbody { @for deployment in &listing.items { (deployment_row(deployment, now)) } }
                 }
             }
         }
-        @if let Some(last) = listing.items.last().filter(|_| listing.more) {
-            (more(&format!("{}?after={}", link::service(view), last.deployment.id), "Older deployments"))
-        }
-    }
-}
-
-fn deployment_row(view: &DeploymentView, now: Timestamp) -> Markup {
-    let deployment = &view.deployment;
-    html! {
-        tr {
-            th scope="row" { a href=(link::deployment(deployment.id)) { "#" (deployment.revision) } }
-            td {
-                (badge::of_deployment(deployment).badge(now))
-                @if let Some(failure) = &deployment.failure { " " span.quiet { (cut(&failure.message, 120)) } }
-            }
-            td { (deployment.trigger) }
-            td { (short_digest(&view.revision.image.digest)) }
-            td.number { @if let Some(end) = deployment.finished_at { (took(deployment.created_at, end)) } }
-            td { (exact(deployment.created_at)) }
-        }
-    }
+    })
 }
