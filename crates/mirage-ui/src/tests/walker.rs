@@ -19,6 +19,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     while app.control.deployment(&app.admin, gone.id).await.is_ok() {
         tokio::task::yield_now().await;
     }
+    let draft = super::wizard::checked_draft(&app).await;
     let cookie = app.log_in().await;
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut waiting = VecDeque::from(["/".to_owned()]);
@@ -43,11 +44,10 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
         assert!(page.text().contains("In a terminal: mirage "), "{path} has a twin");
         let links = page.elements.iter().filter_map(|element| element.get("href"));
         // Pages of others, which are on their way.
+        let tabs = ["/logs", "/metrics", "/variables", "/volumes", "/domains", "/settings"];
         let here = |link: &&str| {
-            link.starts_with('/')
-                && !["/logs", "/metrics", "/variables", "/volumes", "/domains", "/settings"]
-                    .iter()
-                    .any(|tab| link.ends_with(tab))
+            let is_tab = link.starts_with("/projects") && tabs.iter().any(|tab| link.ends_with(tab));
+            link.starts_with('/') && !is_tab
         };
         for link in links.filter(here) {
             waiting.push_back(link.to_owned());
@@ -58,7 +58,13 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
             assert!(link.starts_with("http://") && link.ends_with(".localhost:8080"), "{link}");
         }
     }
-    for wanted in ["/projects", "/projects/default", "/projects/default/staging/web", "/events"] {
+    for step in ["image", "settings", "review"] {
+        let path = format!("/new/{draft}/{step}");
+        assert!(seen.contains_key(&path), "{path} is reached: {seen:?}");
+    }
+    for wanted in
+        ["/new", "/new/source", "/projects", "/projects/default", "/projects/default/staging/web", "/events"]
+    {
         assert!(seen.contains_key(wanted), "{wanted} is reached: {seen:?}");
     }
     assert_eq!(seen.keys().filter(|path| path.starts_with("/deployments/")).count(), 3, "{seen:?}");

@@ -20,11 +20,18 @@ async fn at_settings<'a>(app: &'a TestApp, image: &str) -> Hand<'a> {
     hand
 }
 
+/// A draft that somebody left at its settings.
+pub(super) async fn checked_draft(app: &TestApp) -> String {
+    let hand = at_settings(app, "registry.test/acme/web:1").await;
+    hand.path.split('/').nth(2).unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn somebody_goes_from_nothing_to_a_running_service() {
     let app = TestApp::new().await;
     let mut hand = Hand::at(&app, "/projects").await;
-    hand.open("/new").await;
+    assert!(hand.page.text().contains("There are no projects yet."));
+    hand.follow("Deploy an image").await;
     let headings: Vec<_> = hand.page.all("h2").map(|it| it.text.as_str()).collect();
     assert_eq!(&headings[..2], ["Docker image", "Source repository"], "a clear pair");
     hand.press("Use a Docker image").await;
@@ -141,7 +148,7 @@ async fn a_service_that_is_refused_keeps_everything_and_says_where_to_change_it(
     app.deploy("production", "web", "registry.test/acme/other:1").await;
     hand.press("Deploy").await;
     assert_eq!(hand.status, 422);
-    assert!(hand.page.text().contains("`production` has a service `web` already"));
+    assert!(hand.page.text().contains("production has a service web already"));
     hand.follow("Change it: settings").await;
     hand.fill("Name", "web2");
     hand.press("Next: review").await;

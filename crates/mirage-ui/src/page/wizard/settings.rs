@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::field::Field;
 use crate::form::{Sent, button, form};
 use crate::page::{At, Behind};
+use crate::prose::prose;
 use crate::visitor::Visitor;
 use crate::when::cut;
 
@@ -271,7 +272,7 @@ impl<'a> Form<'a> {
                         " is gone when its instance is replaced, unless a volume is there." }
                 }
                 @if let Some(error) = wrong {
-                    p.wrong role="alert" { (error.message()) @if let Some(hint) = error.next_step() { " · " (hint) } }
+                    p.wrong role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } }
                 }
                 div.rows {
                     @for (at, name, path) in &rows { (volume(*at, name, path)) }

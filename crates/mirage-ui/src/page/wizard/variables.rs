@@ -9,6 +9,7 @@ use mirage_core::{Code, Error, Result, VariableInput, VariableName, VariableText
 
 use super::typed::VARIABLES_MAX;
 use crate::field::Field;
+use crate::prose::prose;
 
 /// The most rows that are shown; the others stay as they are.
 const ROWS: usize = 30;
@@ -122,7 +123,7 @@ pub(super) fn editor(fields: &DraftFields, error: Option<&Error>, more: usize) -
                 }
             }
             @if let Some(error) = wrong {
-                p.wrong role="alert" { (error.message()) @if let Some(hint) = error.next_step() { " · " (hint) } }
+                p.wrong role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } }
             }
             @if text {
                 (Field {

@@ -7,6 +7,7 @@ use mirage_core::{Error, Meaning, human_bytes};
 use super::image::View;
 use super::look::{Found, Outcome};
 use crate::badge::{State, class};
+use crate::prose::prose;
 use crate::when::{ago, cut};
 
 /// The longest text of a part, in characters.
@@ -50,9 +51,9 @@ fn refused(word: &'static str, error: &Error) -> Markup {
         div.notice.bad {
             p {
                 (State { meaning: Meaning::Bad, word, since: None }.badge(Timestamp::UNIX_EPOCH))
-                " " strong { (error.message()) }
+                " " strong { (prose(error.message())) }
             }
-            @if let Some(hint) = error.next_step() { p { (hint) } }
+            @if let Some(hint) = error.next_step() { p { (prose(hint)) } }
             p.code { (error.code()) }
         }
     }
@@ -68,14 +69,14 @@ fn of_found(found: &Found, at: Timestamp, now: Timestamp) -> Markup {
         div class=(format!("notice {}", class(meaning))) {
             p {
                 (State { meaning, word, since: None }.badge(now))
-                " " strong { (found.line) } " " span.quiet { "asked " (ago(at, now)) }
+                " " strong { (prose(&found.line)) } " " span.quiet { "asked " (ago(at, now)) }
             }
             @if !found.findings.is_empty() {
                 ul.findings {
                     @for (severity, message, hint) in &found.findings {
                         li {
-                            strong { (severity) } ": " (message)
-                            @if let Some(hint) = hint { span.quiet { " · " (hint) } }
+                            strong { (severity) } ": " (prose(message))
+                            @if let Some(hint) = hint { span.quiet { " · " (prose(hint)) } }
                         }
                     }
                 }

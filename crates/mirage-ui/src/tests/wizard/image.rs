@@ -42,9 +42,9 @@ async fn a_wrong_reference_is_refused_with_the_part_that_is_wrong() {
     let app = TestApp::new().await;
     let mut hand = at_image(&app).await;
     for (image, field, told) in [
-        ("nginx:-1", "tag", "the tag `-1` is not letters"),
-        ("ghcr.io/Acme/web", "name", "the repository `Acme/web` has upper-case letters"),
-        ("registry.test:0/web", "host", "the registry has the port `0`"),
+        ("nginx:-1", "tag", "the tag -1 is not letters"),
+        ("ghcr.io/Acme/web", "name", "the repository Acme/web has upper-case letters"),
+        ("registry.test:0/web", "host", "the registry has the port 0"),
         ("acme/web@sha256:12", "digest", "the digest is wrong"),
         ("https://example.com/a b", "host", "it starts like a web address"),
         ("", "image", "there is no image yet"),
@@ -70,7 +70,7 @@ async fn an_image_that_is_not_there_keeps_the_step_closed_and_says_why() {
     hand.press("Check image").await;
     assert_eq!(hand.status, StatusCode::OK);
     for told in [
-        "✕ not readable `docker.io` has no image `acme/missing:1`",
+        "✕ not readable docker.io has no image acme/missing:1",
         "check the repository and the tag",
         "IMAGE_NOT_FOUND",
         "The image could not be read.",

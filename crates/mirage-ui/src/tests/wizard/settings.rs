@@ -11,8 +11,8 @@ async fn ports_are_those_of_the_image_others_or_none() {
     let mut hand = at_settings(&app, "acme/web:1").await;
     for (ports, worker, told) in [
         ("80, 80", false, "port 80 is listed twice"),
-        ("http", false, "`http` is not a port"),
-        ("70000", false, "`70000` is not a port"),
+        ("http", false, "http is not a port"),
+        ("70000", false, "70000 is not a port"),
         ("80", true, "a worker listens on nothing, and there are ports"),
     ] {
         hand.fill("Other ports", ports);
@@ -86,7 +86,7 @@ async fn variables_are_rows_and_text_and_a_sealed_value_is_never_shown_again() {
 async fn a_variable_that_is_wrong_is_told_by_its_name_and_everything_typed_is_there() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, "acme/web:1").await;
-    for (name, told) in [("1A", "`1A` is not the name of a variable"), ("B", "`B` is given twice")] {
+    for (name, told) in [("1A", "1A is not the name of a variable"), ("B", "B is given twice")] {
         hand.fill("Name of variable 1", "B");
         hand.fill("Name of variable 2", name);
         hand.fill("Value of variable 2", "two");
