@@ -9,11 +9,13 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod amount;
 mod certificate;
 mod check;
 mod credential;
 mod deployment;
 mod domain;
+mod env_file;
 mod error;
 mod event;
 mod exec;
@@ -45,6 +47,7 @@ mod usage;
 mod variable;
 mod volume;
 
+pub use amount::{bytes_of, cores_of, thousandths_of};
 pub use certificate::{
     CertificateSet, CertificateStatus, Challenge, ChallengeMethod, ServedCertificate, Validity, retry_pause,
 };
@@ -54,6 +57,7 @@ pub use credential::{
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use domain::{CHALLENGE_PATH, CertificateSource, Domain, DomainRecord};
+pub use env_file::env_lines;
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind, SettingChange};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};

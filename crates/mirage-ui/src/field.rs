@@ -18,6 +18,8 @@ pub(crate) struct Field<'a> {
     pub(crate) help: &'a str,
     /// What the browser checks: a regular expression for the whole of it. [`Self::help`] has to say it in words.
     pub(crate) pattern: Option<&'a str>,
+    /// The key that leads to it.
+    pub(crate) key: Option<&'a str>,
     /// Whether it has to be there.
     pub(crate) required: bool,
     /// What is wrong with the form. It is shown here where it is about this field.
@@ -90,7 +92,7 @@ impl Field<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type=(kind) value=[filled(self.value)] required[self.required]
                 pattern=[self.pattern] title=[self.pattern.map(|_| self.help)] placeholder=[filled(self.example)]
-                autocomplete=(keep) spellcheck="false" autocapitalize="off"
+                autocomplete=(keep) spellcheck="false" autocapitalize="off" data-key=[self.key]
                 aria-describedby=[described.as_deref()] aria-invalid=[wrong.map(|_| "true")];
         })
     }

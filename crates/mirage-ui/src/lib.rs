@@ -6,6 +6,7 @@
 
 mod asset;
 mod badge;
+mod copy;
 mod fault;
 mod field;
 mod form;

@@ -42,11 +42,6 @@ pub(crate) fn short_digest(digest: &Digest) -> Markup {
     html! { span.mono title=(digest.to_string()) { (digest.short()) } }
 }
 
-/// Something that is copied as a whole: one click selects all of it.
-pub(crate) fn copied(text: &str) -> Markup {
-    html! { span.mono.pick { (text) } }
-}
-
 /// Text with at most so many characters.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

@@ -23,6 +23,11 @@ impl Element {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Whether what is in it is not shown: only script shows it.
+    fn is_hidden(&self) -> bool {
+        self.get("hidden").is_some() || (self.name == "dialog" && self.get("open").is_none())
+    }
+
     pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -42,8 +47,11 @@ impl Document {
         while !rest.is_empty() {
             let Some(tag) = rest.strip_prefix('<') else {
                 let end = rest.find('<').unwrap_or(rest.len());
-                for at in &open {
+                for at in open.iter().rev() {
                     elements[*at].text.push_str(&unescaped(&rest[..end]));
+                    if elements[*at].is_hidden() {
+                        break;
+                    }
                 }
                 rest = &rest[end..];
                 continue;

@@ -8,8 +8,9 @@ use mirage_core::{Failure, StepRecord, human_bytes};
 
 use super::Shown;
 use crate::badge;
+use crate::copy::copyable;
 use crate::link;
-use crate::when::{ago, copied, cut, exact, short_digest, took};
+use crate::when::{ago, cut, exact, short_digest, took};
 
 /// Lines of a log that are shown, and characters of each.
 const LINES: usize = 100;
@@ -77,11 +78,11 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                 dt { "Why" } dd { (deployment.trigger) }
                 dt { "Revision" } dd { (revision.number) }
                 dt { "Image" } dd.mono { (revision.image.reference.familiar()) }
-                dt { "Digest" } dd { (copied(&revision.image.digest.to_string())) }
+                dt { "Digest" } dd { (copyable(&revision.image.digest)) }
                 @if let Some(previous) = &view.previous {
                     dt { "Before" }
                     dd {
-                        (copied(&previous.image.digest.to_string()))
+                        (copyable(&previous.image.digest))
                         @if previous.image.digest == revision.image.digest { span.quiet { " the same" } }
                     }
                 }
@@ -94,7 +95,7 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                     dt { "Ended" } dd { (exact(end)) }
                     dt { "Took" } dd { (took(deployment.created_at, end)) }
                 }
-                dt { "Identity" } dd { (copied(&deployment.id.to_string())) }
+                dt { "Identity" } dd { (copyable(&deployment.id)) }
             }
         }
     }

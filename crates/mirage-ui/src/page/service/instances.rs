@@ -6,7 +6,8 @@ use mirage_control::{InstanceView, ServiceView};
 use mirage_core::{InstanceState, Verdict};
 
 use crate::badge;
-use crate::when::{copied, cut};
+use crate::copy::copyable;
+use crate::when::cut;
 
 /// Instances that are shown; a service may have more.
 const SHOWN: usize = 50;
@@ -54,7 +55,7 @@ fn row(view: &InstanceView, now: Timestamp) -> Markup {
             }
             td.mono { @if let Some(address) = view.address { (address) } }
             td.number { @if let Some(pid) = view.pid { (pid) } }
-            td { (copied(&view.instance.id.to_string())) }
+            td { (copyable(&view.instance.id)) }
         }
     }
 }

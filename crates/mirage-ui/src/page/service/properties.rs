@@ -7,9 +7,10 @@ use mirage_core::{Revision, Source, human_bytes};
 
 use super::Tab;
 use crate::badge;
+use crate::copy::copyable;
 use crate::link;
 use crate::page::services::{badge_of, image};
-use crate::when::{ago, copied};
+use crate::when::ago;
 
 /// Domains and volumes that are shown; each have a tab.
 const SHOWN: usize = 10;
@@ -72,7 +73,7 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
                     (true, true) => "paused since it was rolled back",
                 } }
                 dt { "Created" } dd { (ago(view.service.created_at, now)) }
-                dt { "Identity" } dd { (copied(&view.service.id.to_string())) }
+                dt { "Identity" } dd { (copyable(&view.service.id)) }
             }
         }
     }
@@ -82,7 +83,7 @@ fn of_revision(revision: &Revision) -> Markup {
     let ports: Vec<String> = revision.ports().iter().map(ToString::to_string).collect();
     html! {
         dt { "Revision" } dd { (revision.number) }
-        dt { "Digest" } dd { (copied(&revision.image.digest.to_string())) }
+        dt { "Digest" } dd { (copyable(&revision.image.digest)) }
         dt { "Size" } dd { (human_bytes(revision.image.size_bytes)) }
         dt { "Platform" } dd { (revision.image.platform) }
         dt { "Ports" } dd { @if ports.is_empty() { "none" } @else { (ports.join(", ")) } }
