@@ -73,22 +73,24 @@ impl Chart<'_> {
     pub(crate) fn picture(&self) -> Markup {
         let most = self.values().fold(0.0, f64::max);
         let scale = nice(most, self.unit);
+        let is_empty = self.values().next().is_none();
         html! {
             div.head {
                 h2 { (self.title) }
-                @for (at, line) in self.lines.iter().enumerate() {
+                @for (at, line) in self.lines.iter().enumerate().filter(|_| !is_empty) {
                     " " span class=(line.class) { (DASHES[at % DASHES.len()]) " " (line.name) }
                 }
                 @if let Some(now) = self.now() { " " span.quiet { "now " (now) } }
             }
-            @if self.values().next().is_none() { p.none { "None in this time." } } @else {
+            @if is_empty { p.none { "None in this time." } } @else {
                 svg width="100%" height=(HEIGHT) {
                     g role="img" {
                         title { (self.said(most)) }
                         @for tick in &scale {
                             @let y = ABOVE + INNER - height(*tick, &scale);
                             line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
-                            text x="2" y=(y - 3) { (self.unit.tell(*tick)) }
+                            // A line near zero would cross it.
+                            @if *tick > 0.0 { text x="2" y=(y - 3) { (self.unit.tell(*tick)) } }
                         }
                         @for (at, text) in times(self.span) {
                             text x=(self.percent(at)) y=(HEIGHT - 6) text-anchor="middle" { (text) }
@@ -116,6 +118,9 @@ impl Chart<'_> {
             let within = line.points.iter().filter(|(at, _)| (begin..begin + stretch).contains(at));
             within.map(|(_, value)| *value).filter(|value| value.is_finite()).reduce(f64::max)
         };
+        if self.values().next().is_none() {
+            return html! { p.quiet { "None in this time." } };
+        }
         let begins = (0..rows).map(|at| from + at * stretch).filter(|begin| *begin < until);
         html! {
             table {

@@ -59,7 +59,7 @@ impl Painter {
                 p.gap { "Lines are missing here: the size limit of the log took them away before they were read." }
             }
             div class=[level_class(&line.text)] {
-                time title=(format!("{:.6}, instance {}", line.time, instance.get(..8).unwrap_or(&instance))) {
+                time title=(format!("{:.6} {}", line.time, instance.get(..8).unwrap_or(&instance))) {
                     (line.time.strftime(&format!("{day}%H:%M:%S%.3f")).to_string())
                 }
                 " "
