@@ -1,4 +1,4 @@
-//! The habits of this house, one command each: `test`, `bench`, `reliability`, `chaos`, `tidy`, `docs`.
+//! The habits of this house, one command each: `test`, `bench`, `reliability`, `chaos`, `screens`, `tidy`, `docs`.
 //!
 //! The library half exists for the integration tests of the binary: they and the bench use the
 //! same [`bed`] (a registry that is somebody else's, images made here, the real `mirage`).
@@ -9,10 +9,12 @@ use std::process::ExitCode;
 
 pub mod bed;
 mod bench;
+pub mod browser;
 pub mod chaos;
 mod docs;
 pub mod load;
 pub mod reliability;
+pub mod screens;
 mod settings;
 mod test;
 pub mod tidy;
@@ -38,6 +40,9 @@ cargo xtask <command>
       --minutes M    (default 3)
       --binary PATH  tries this binary instead of building one
       --write        adds what came out to docs/RELIABILITY.md
+  screens [NAME…]  takes the pictures of docs/screens; `screens --list` names them
+      --binary PATH  shows this binary instead of building one
+      --into FOLDER  puts them elsewhere
   tidy             the rules of ARCHITECTURE.md as checks
   docs             writes docs/CLI.md, docs/ENV.md and docs/API.md from the binary
       --check        fails where they are stale instead
@@ -62,6 +67,7 @@ pub fn run(words: &[String]) -> ExitCode {
         ["bench", rest @ ..] => bench::command(rest),
         ["reliability", rest @ ..] => reliability::command(rest),
         ["chaos", rest @ ..] => chaos::command(rest),
+        ["screens", rest @ ..] => screens::command(rest),
         ["docs", rest @ ..] => docs::command(rest),
         [other, ..] => {
             eprintln!("`{other}` is no command of xtask\n\n{HELP}");

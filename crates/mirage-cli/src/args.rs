@@ -1,6 +1,6 @@
 //! Words of the command line that several verbs understand.
 
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, Error, Result, env_lines};
 
 /// `NAME=value` as its two sides.
 pub(crate) fn pair(text: &str) -> Result<(String, String)> {
@@ -11,33 +11,20 @@ pub(crate) fn pair(text: &str) -> Result<(String, String)> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// The lines `NAME=value` of a file; empty lines and those that begin with `#` are passed over, one
-/// pair of quotes around a value is taken off.
+/// The variables of a file, as [`env_lines`] reads them.
 pub(crate) fn env_file(path: &std::path::Path) -> Result<Vec<(String, String)>> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::new(Code::InvalidRequest, format!("`{}` cannot be read", path.display()))
             .hint("check the path, and who may read the file")
             .because(error)
     })?;
-    let mut pairs = Vec::new();
-    for (at, line) in text.lines().map(str::trim).enumerate() {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        // The line itself may be part of a secret, such as a key of several lines.
-        let (name, value) = pair(line.strip_prefix("export ").unwrap_or(line)).map_err(|_| {
-            let what = format!("line {} of `{}` is not a variable", at + 1, path.display());
-            Error::new(Code::InvalidRequest, what).hint(
-                "write it as `NAME=value`; a value of several lines goes in by `mirage variables set --sealed-stdin NAME`",
-            )
-        })?;
-        pairs.push((name.trim().to_owned(), unquoted(value.trim()).to_owned()));
-    }
-    Ok(pairs)
-}
-
-fn unquoted(value: &str) -> &str {
-    ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q)).unwrap_or(value)
+    // The line itself may be part of a secret, such as a key of several lines.
+    env_lines(&text).map_err(|line| {
+        let what = format!("line {line} of `{}` is not a variable", path.display());
+        Error::new(Code::InvalidRequest, what).hint(
+            "write it as `NAME=value`; a value of several lines goes in by `mirage variables set --sealed-stdin NAME`",
+        )
+    })
 }
 
 /// A span in seconds: a number of them, or with units such as `500ms`, `90s`, `2m`, `1h30m`.

@@ -148,6 +148,14 @@ pub(crate) async fn scale(args: ScaleArgs, context: Context) -> Result<()> {
     let path = format!("/api/services/{}", segment(&args.name));
     let patch = Change { replicas: Some(args.replicas), ..Change::default() };
     let changed: Service = context.api.patch(&path, &patch).await?;
+    if changed.active_deployment.is_none() && changed.candidate_deployment.is_none() {
+        let text = format!(
+            "{} to {}, from its next deployment on: none ever became active",
+            changed.name, changed.replicas
+        );
+        context.printer.step("Set", &text, Some(start.elapsed()));
+        return Ok(());
+    }
     let settled = |service: &Service| {
         service.healthy() == args.replicas && service.instances.len() == args.replicas as usize
     };

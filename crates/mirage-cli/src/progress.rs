@@ -84,24 +84,41 @@ pub(crate) async fn show_plan(plan: Plan<'_>, request: InspectImage, context: &C
         }
         Some(service) => {
             let old = service.image_digest.as_deref().map(short).unwrap_or_default();
-            let old_tag = service.image_tag.as_deref().unwrap_or("no tag");
-            let new_tag = reference.tag().map_or("no tag", mirage_core::Tag::as_str);
-            let repository = format!("{}/{}", reference.host(), reference.repository());
-            let change =
-                format!("{repository}  {old_tag} ({old}) → {new_tag} ({})", short(&found.image_digest));
-            let number = service.revision.map_or(1, |revision| revision + 1);
+            let change = change(&service.image(), reference);
+            let change = format!("{} ({old}) → {} ({})", change.0, change.1, short(&found.image_digest));
+            let newest = service.latest_deployment.as_ref().map(|newest| newest.revision);
+            let number = newest.max(service.revision).map_or(1, |revision| revision + 1);
             printer.data(&format!("~ service {name} ({environment})"));
             printer.data(&format!("    image     {change}"));
             printer.data(&format!("    replicas  {}", service.replicas));
             let changes = changes(&service.volumes, volumes.as_deref());
             changes.iter().chain(&domains).for_each(|line| printer.data(line));
-            let old_number = service.revision.unwrap_or(0);
-            printer.data(&format!(
-                "  + {pull}start #{number} · probe · route · drain #{old_number} · stop #{old_number}"
-            ));
+            let mounts = volumes.as_deref().unwrap_or(&service.volumes);
+            let old = service.active_deployment.as_ref().map(|active| active.revision);
+            printer.data(&format!("  + {pull}{}", steps(number, old, !mounts.is_empty())));
         }
     }
     Ok(())
+}
+
+/// The image that runs and the one that would, the second one by its tag alone where it is of the same repository.
+fn change(old: &str, new: &Reference) -> (String, String) {
+    let Ok(old) = old.parse::<Reference>() else { return (old.to_owned(), new.familiar()) };
+    let tag = |image: &Reference| image.tag().map_or("no tag", mirage_core::Tag::as_str).to_owned();
+    let repository = format!("{}/{}", old.host(), old.repository());
+    match (old.host(), old.repository()) == (new.host(), new.repository()) {
+        true => (format!("{repository}  {}", tag(&old)), tag(new)),
+        false => (format!("{repository}  {}", tag(&old)), new.familiar()),
+    }
+}
+
+/// What a deploy does, in its order. Two instances never have one volume, so there the old one goes first.
+fn steps(new: u32, old: Option<u32>, has_volume: bool) -> String {
+    match (old, has_volume) {
+        (None, _) => format!("start #{new} · probe · route"),
+        (Some(old), false) => format!("start #{new} · probe · route · drain #{old} · stop #{old}"),
+        (Some(old), true) => format!("stop #{old} · start #{new} · probe · route"),
+    }
 }
 
 /// A line for each volume that is mounted now or no more.
@@ -119,6 +136,21 @@ fn changes(before: &[Mount], after: Option<&[Mount]>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_tells_the_steps_in_their_order() {
+        assert_eq!(steps(1, None, true), "start #1 · probe · route");
+        assert_eq!(steps(3, Some(1), false), "start #3 · probe · route · drain #1 · stop #1");
+        assert_eq!(steps(3, Some(1), true), "stop #1 · start #3 · probe · route");
+    }
+
+    #[test]
+    fn a_plan_names_the_image_that_runs_and_the_one_that_would() {
+        let change = |new: &str| change("docker.io/library/nginx:1.27", &new.parse().unwrap());
+        let old = "docker.io/library/nginx  1.27".to_owned();
+        assert_eq!(change("nginx:1.28"), (old.clone(), "1.28".to_owned()));
+        assert_eq!(change("ghcr.io/acme/web:2"), (old, "ghcr.io/acme/web:2".to_owned()));
+    }
 
     #[test]
     fn a_plan_names_each_volume_that_is_mounted_or_not_any_more() {

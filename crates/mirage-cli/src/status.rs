@@ -38,6 +38,7 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
         ("address", service.url.clone().unwrap_or_default()),
         ("domains", service.domains.join(" ")),
         ("image", service.image()),
+        ("asked for", asked(&service)),
         ("digest", service.image_digest.clone().unwrap_or_default()),
         ("login", service.registry_username.clone().unwrap_or_default()),
         ("revision", service.revision.map(|number| format!("#{number}")).unwrap_or_default()),
@@ -60,6 +61,14 @@ pub(crate) async fn run(args: StatusArgs, context: Context) -> Result<()> {
     }
     show_failure(&service, &context);
     Ok(())
+}
+
+/// The image that was asked for last, where it is not what runs.
+fn asked(service: &Service) -> String {
+    match service.asked() {
+        asked if asked == service.image() => String::new(),
+        asked => format!("{asked}, which is not what runs"),
+    }
 }
 
 /// What a push of the service's tag sets off.

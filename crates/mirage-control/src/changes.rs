@@ -47,6 +47,45 @@ pub(crate) fn between(
     Ok((changes, variables))
 }
 
+/// The same, with a change of its own for each part of a setting that has parts: `rollout.drainSeconds`.
+pub(crate) fn in_parts(
+    before: &ServiceSpec,
+    after: &ServiceSpec,
+) -> Result<(Vec<SettingChange>, Vec<String>)> {
+    let json = |spec| serde_json::to_value(spec).map_err(|error| Error::internal("compare settings", error));
+    let (old, new) = (json(before)?, json(after)?);
+    let (whole, variables) = between(before, after)?;
+    let mut changes = Vec::with_capacity(whole.len());
+    for change in whole {
+        let stored = NAMES.iter().find(|(_, shown)| *shown == change.field).map(|(stored, _)| *stored);
+        let at = stored.unwrap_or(&change.field);
+        match (old.get(at).and_then(Value::as_object), new.get(at).and_then(Value::as_object)) {
+            (Some(old), Some(new)) if new.len() > 1 => {
+                let different = new.iter().filter(|(name, value)| old.get(name.as_str()) != Some(*value));
+                changes.extend(different.map(|(name, value)| SettingChange {
+                    field: format!("{}.{}", camel(&change.field), camel(name)),
+                    before: old.get(name.as_str()).and_then(shown),
+                    after: shown(value),
+                }));
+            }
+            _ => changes.push(SettingChange { field: camel(&change.field), ..change }),
+        }
+    }
+    Ok((changes, variables))
+}
+
+/// A stored name as requests have it: `drain_seconds` is `drainSeconds`.
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut told, part| {
+        let mut letters = part.chars();
+        told.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        told.push_str(letters.as_str());
+        told
+    })
+}
+
 fn shown(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,

@@ -221,7 +221,8 @@ impl Control {
         let id = DeploymentId::from_random(self.parts.random.bytes16());
         let replaces = tx.active_deployment(service).await?;
         let created_at = self.parts.clock.now();
-        let new = NewDeployment { id, service, revision, trigger, replaces, created_at };
+        let requested_by = actor.name().to_owned();
+        let new = NewDeployment { id, service, revision, trigger, requested_by, replaces, created_at };
         for superseded in tx.insert_deployment(&new).await? {
             let kind = EventKind::PhaseChanged { phase: Phase::Superseded };
             tx.append(Actor::platform().event_of(created_at, (service, superseded), kind)).await?;

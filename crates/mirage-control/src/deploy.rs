@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mirage_core::{
     Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, EventKind,
-    Login, Reference, ResolvedImage, Result, Service, Source, Trigger, check_rollback, human_bytes,
+    Login, Reference, ResolvedImage, Result, Revision, Service, Source, Trigger, check_rollback, human_bytes,
 };
 use mirage_store::Tx;
 
@@ -112,22 +112,8 @@ impl Control {
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let service = self.find(wanted).await?;
-        let revision = match revision {
-            Some(number) => number,
-            None => self.previous_revision(&service).await?,
-        };
-        let Some(old) = self.parts.store.revision(service.id, revision).await? else {
-            return Err(Error::new(Code::NotFound, format!("`{}` has no revision {revision}", service.name))
-                .field("revision")
-                .hint(format!("`mirage deployments {}` lists them", service.name)));
-        };
-        if !self.parts.store.was_active(service.id, revision).await? {
-            let message = format!("revision {revision} of `{}` has never been active", service.name);
-            return Err(Error::new(Code::Conflict, message).field("revision").hint(format!(
-                "roll back to one that was, `mirage deployments {}` lists them; `mirage deploy` tries an image again",
-                service.name
-            )));
-        }
+        let old = self.good_revision(&service, revision).await?;
+        let revision = old.number;
         let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
         let image = &old.image.reference;
         // A revision that needed no login needs none now, whatever is stored for another registry.
@@ -152,6 +138,24 @@ impl Control {
         }
         self.pause_auto_deploy(&mut tx, actor, &mut service, revision).await?;
         self.queue_again(tx, actor, &service, revision, Trigger::Rollback).await
+    }
+
+    /// The revision that [`Self::rollback`] would deploy, with the credential that is stored.
+    ///
+    /// # Errors
+    /// Why it would be refused now.
+    pub async fn rollback_target(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        revision: Option<u32>,
+    ) -> Result<u32> {
+        self.allow(actor, Action::Deploy)?;
+        let service = self.find(wanted).await?;
+        let old = self.good_revision(&service, revision).await?;
+        let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
+        check_rollback(stored.as_ref(), old.credential.as_ref())?;
+        Ok(old.number)
     }
 
     /// Deploys the revision that an earlier deployment had.
@@ -248,6 +252,27 @@ impl Control {
             Err(error) if error.code() == Code::RegistryAuthError => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// A revision that was active; without a number, the one before the active one.
+    async fn good_revision(&self, service: &Service, revision: Option<u32>) -> Result<Revision> {
+        let revision = match revision {
+            Some(number) => number,
+            None => self.previous_revision(service).await?,
+        };
+        let Some(old) = self.parts.store.revision(service.id, revision).await? else {
+            return Err(Error::new(Code::NotFound, format!("`{}` has no revision {revision}", service.name))
+                .field("revision")
+                .hint(format!("`mirage deployments {}` lists them", service.name)));
+        };
+        if !self.parts.store.was_active(service.id, revision).await? {
+            let message = format!("revision {revision} of `{}` has never been active", service.name);
+            return Err(Error::new(Code::Conflict, message).field("revision").hint(format!(
+                "roll back to one that was, `mirage deployments {}` lists them; `mirage deploy` tries an image again",
+                service.name
+            )));
+        }
+        Ok(old)
     }
 
     /// The revision of the newest deployment that was active before the one that is.

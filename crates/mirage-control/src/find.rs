@@ -6,6 +6,7 @@ use mirage_core::{Code, Error, Name, Result, Service, ServiceId};
 use mirage_store::{Page, ServiceFilter};
 
 use crate::Control;
+use crate::create::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
 
 /// How a request names a service: by id, by `project/environment/name`, or by name alone where only
 /// one service has it.
@@ -73,6 +74,23 @@ impl Control {
                 found.ok_or_else(|| not_found(&format!("{project}/{environment}/{name}")))
             }
         }
+    }
+
+    /// The same for whoever is about to destroy it: a name alone is never one of another project.
+    pub(crate) async fn find_in_default(&self, wanted: &ServiceRef) -> Result<Service> {
+        let ServiceRef::Name(name) = wanted else { return self.find(wanted).await };
+        let (project, environment) = (DEFAULT_PROJECT.parse()?, DEFAULT_ENVIRONMENT.parse()?);
+        let path = ServiceRef::Path { project, environment, name: name.clone() };
+        let refusal = match self.find(&path).await {
+            Ok(service) => return Ok(service),
+            Err(refusal) if refusal.code() == Code::NotFound => refusal,
+            Err(other) => return Err(other),
+        };
+        let elsewhere = self.services_named(name).await?;
+        let Some(first) = elsewhere.first() else { return Err(not_found(name.as_str())) };
+        let paths = self.parts.store.service_paths().await?;
+        let Some(path) = paths.iter().find(|path| path.id == first.id) else { return Err(refusal) };
+        Err(refusal.hint(format!("did you mean `{}/{}/{name}`?", path.project, path.environment)))
     }
 
     async fn services_named(&self, name: &Name) -> Result<Vec<Service>> {

@@ -25,10 +25,10 @@ impl Control {
     }
 
     /// Takes a service away: no more requests, then no more instances, then no more record of it but
-    /// its events. Done already counts as done.
+    /// its events. Done already counts as done. A name alone means one in the default place, as it does for a deploy.
     pub async fn remove(&self, actor: &Actor, wanted: &ServiceRef) -> Result<ServiceView> {
         self.allow(actor, Action::Remove)?;
-        let found = self.find(wanted).await?;
+        let found = self.find_in_default(wanted).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.ok_or_else(|| gone(&found))?;
         if !service.removed {

@@ -91,6 +91,12 @@ impl Control {
         }
     }
 
+    /// Whether a service of this image could follow pushes of its tag.
+    pub fn hears_of_pushes(&self, reference: &Reference) -> bool {
+        let spec = ServiceSpec { auto_deploy: true, ..ServiceSpec::image(reference.clone()) };
+        self.check_auto_deploy(&spec).is_ok()
+    }
+
     /// Refuses to wait for pushes that nobody will hear of.
     pub(crate) fn check_auto_deploy(&self, spec: &ServiceSpec) -> Result<()> {
         let Source::Image(reference) = &spec.source;
@@ -186,7 +192,8 @@ impl Control {
         self.is_own(reference) && reference.repository() == repository && wanted == tag.as_str()
     }
 
-    fn is_own(&self, reference: &Reference) -> bool {
+    /// Whether an image is in the built-in registry, by the name of its host.
+    pub fn is_own(&self, reference: &Reference) -> bool {
         self.parts.settings.registry_hosts.contains(reference.host())
     }
 

@@ -21,6 +21,8 @@ pub struct Deployment {
     pub phase: Phase,
     /// Why it was started.
     pub trigger: Trigger,
+    /// Who asked for it; empty where that is not remembered.
+    pub requested_by: String,
     /// What it replaces when it becomes active.
     pub replaces: Option<DeploymentId>,
     /// The steps taken, oldest first.

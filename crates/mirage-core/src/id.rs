@@ -74,4 +74,6 @@ ids! {
     VolumeId "volume";
     /// Names one running (or once running) container of a deployment.
     InstanceId "instance";
+    /// Names what somebody typed so far for a service that is not made yet.
+    DraftId "draft";
 }

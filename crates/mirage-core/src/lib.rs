@@ -9,11 +9,13 @@
 //!
 //! This crate does no IO, has no async runtime, and never reads the clock.
 
+mod amount;
 mod certificate;
 mod check;
 mod credential;
 mod deployment;
 mod domain;
+mod env_file;
 mod error;
 mod event;
 mod exec;
@@ -45,6 +47,7 @@ mod usage;
 mod variable;
 mod volume;
 
+pub use amount::{bytes_of, cores_of, thousandths_of};
 pub use certificate::{
     CertificateSet, CertificateStatus, Challenge, ChallengeMethod, ServedCertificate, Validity, retry_pause,
 };
@@ -54,22 +57,25 @@ pub use credential::{
 };
 pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use domain::{CHALLENGE_PATH, CertificateSource, Domain, DomainRecord};
+pub use env_file::env_lines;
 pub use error::{Code, Error, Result};
 pub use event::{Event, EventKind, SettingChange};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;
 pub use id::{
-    CredentialId, DeploymentId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId, VolumeId,
+    CredentialId, DeploymentId, DraftId, EnvironmentId, InstanceId, ProjectId, ServiceId, TokenId, VolumeId,
 };
 pub use image::attachments::{Attachments, Presence};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::judge::{Circumstances, judge};
+pub use image::parts::{ReferenceParts, unwrapped};
 pub use image::platform::Platform;
 pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
 pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
+pub use image::tags::TagListing;
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
 pub use log::{LineTest, LogLine, LogPosition, LogQuery, LogStream};

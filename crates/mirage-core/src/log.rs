@@ -52,6 +52,8 @@ pub struct LogPosition {
 pub struct LogQuery {
     /// Only instances of this deployment.
     pub deployment: Option<DeploymentId>,
+    /// Only this instance.
+    pub instance: Option<InstanceId>,
     /// Only lines read at or after this time.
     pub since: Option<Timestamp>,
     /// Only lines read before this time.

@@ -22,6 +22,8 @@ pub struct NewDeployment {
     pub revision: u32,
     /// Why.
     pub trigger: Trigger,
+    /// Who asked for it.
+    pub requested_by: String,
     /// What serves now.
     pub replaces: Option<DeploymentId>,
     /// When.
@@ -154,13 +156,14 @@ impl Tx {
         .await
         .map_err(|error| failed("supersede a deployment", error))?;
         sqlx::query(
-            "INSERT INTO deployment (id, service_id, revision, phase, reason, replaces, created_at)
-             VALUES (?, ?, ?, 'queued', ?, ?, ?)",
+            "INSERT INTO deployment (id, service_id, revision, phase, reason, requested_by, replaces, created_at)
+             VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
         )
         .bind(text(new.id))
         .bind(text(new.service))
         .bind(new.revision)
         .bind(to_word(&new.trigger)?)
+        .bind(&new.requested_by)
         .bind(new.replaces.map(text))
         .bind(micros(new.created_at))
         .execute(&mut *self.inner)
@@ -320,6 +323,7 @@ pub(crate) fn deployment(row: &SqliteRow) -> Result<Deployment> {
         revision: row.number("revision")?,
         phase: row.word("phase")?,
         trigger: row.word::<Trigger>("reason")?,
+        requested_by: row.raw("requested_by")?,
         replaces: row.maybe_parsed("replaces")?,
         steps: Vec::new(),
         failure: row.maybe_json("failure")?,

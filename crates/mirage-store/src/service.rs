@@ -13,6 +13,8 @@ pub struct ServiceFilter {
     pub environment: Option<EnvironmentId>,
     /// Only of this name.
     pub name: Option<Name>,
+    /// Only those whose name has this in it.
+    pub part: Option<String>,
 }
 
 /// Which part of a list is wanted. Lists are ordered by name, then id.
@@ -65,11 +67,13 @@ impl Store {
         };
         let rows = sqlx::query(
             "SELECT * FROM service
-             WHERE (?1 IS NULL OR environment_id = ?1) AND (?2 IS NULL OR name = ?2) AND (name, id) > (?3, ?4)
-             ORDER BY name, id LIMIT ?5",
+             WHERE (?1 IS NULL OR environment_id = ?1) AND (?2 IS NULL OR name = ?2)
+                 AND (?3 IS NULL OR instr(name, ?3) > 0) AND (name, id) > (?4, ?5)
+             ORDER BY name, id LIMIT ?6",
         )
         .bind(filter.environment.map(text))
         .bind(filter.name.as_ref().map(|name| name.as_str().to_owned()))
+        .bind(filter.part.clone())
         .bind(after_name)
         .bind(after_id)
         .bind(page.limit)

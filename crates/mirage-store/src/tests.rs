@@ -101,6 +101,7 @@ async fn a_newer_deployment_supersedes_a_waiting_one_but_not_a_running_one() {
     tx.insert_service(&web).await.unwrap();
     for n in 1..=3 {
         let new = NewDeployment {
+            requested_by: "admin".into(),
             id: id(n),
             service: web.id,
             revision: 1,
@@ -138,6 +139,7 @@ async fn a_deleted_service_takes_its_records_along_but_not_its_events() {
     tx.append(created).await.unwrap();
     let deployment = DeploymentId::from_random([9; 16]);
     tx.insert_deployment(&NewDeployment {
+        requested_by: "admin".into(),
         id: deployment,
         service: web.id,
         revision: 1,
@@ -218,6 +220,7 @@ async fn the_last_instance_at_each_place_is_remembered_as_long_as_its_deployment
     let mut tx = store.begin().await.unwrap();
     tx.insert_service(&web).await.unwrap();
     tx.insert_deployment(&NewDeployment {
+        requested_by: "admin".into(),
         id: deployment,
         service: web.id,
         revision: 1,

@@ -22,7 +22,12 @@ impl State {
             span class=(format!("badge {}", class(self.meaning))) {
                 span.glyph aria-hidden="true" { (self.meaning.glyph()) }
                 " " (self.word)
-                @if let Some(since) = self.since { " " (when::since(since, now)) }
+                @if let Some(since) = self.since {
+                    " " @match self.meaning {
+                        Meaning::Busy => (when::lasting(since, now)),
+                        _ => (when::since(since, now)),
+                    }
+                }
             }
         }
     }

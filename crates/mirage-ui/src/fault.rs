@@ -9,6 +9,7 @@ use mirage_control::Control;
 use mirage_core::{Code, Error};
 
 use crate::page::jump::{Hit, near};
+use crate::prose::prose;
 use crate::shell::Page;
 use crate::visitor::Visitor;
 
@@ -83,8 +84,8 @@ pub(crate) async fn framed(State(control): State<Control>, request: Request, nex
 pub(crate) fn explained(error: &Error) -> maud::Markup {
     html! {
         div.notice.bad role="alert" {
-            p { strong { (error.message()) } }
-            @if let Some(hint) = error.next_step() { p { (hint) } }
+            p { strong { (prose(error.message())) } }
+            @if let Some(hint) = error.next_step() { p { (prose(hint)) } }
             p.code { (error.code()) }
         }
     }

@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 use mirage_core::Error;
 
+use crate::prose::prose;
+
 /// A line of text to be typed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Field<'a> {
@@ -111,11 +113,11 @@ impl Field<'_> {
         html! {
             @if let Some(error) = self.wrong() {
                 p.wrong id=(format!("{}-wrong", self.name)) role="alert" {
-                    (error.message())
-                    @if let Some(hint) = error.next_step() { " · " (hint) }
+                    (prose(error.message()))
+                    @if let Some(hint) = error.next_step() { " · " (prose(hint)) }
                 }
             }
-            @if !self.help.is_empty() { p.help id=(format!("{}-help", self.name)) { (self.help) } }
+            @if !self.help.is_empty() { p.help id=(format!("{}-help", self.name)) { (prose(self.help)) } }
         }
     }
 

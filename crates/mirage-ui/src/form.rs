@@ -35,6 +35,16 @@ pub(crate) fn button(visitor: &Visitor, action: &str, words: &str) -> Markup {
     form(visitor, action, "one", html! { button type="submit" { (words) } })
 }
 
+/// The same where it cannot be done now, with why; `id` is that of the reason.
+pub(crate) fn refused(id: &str, words: &str, why: &str) -> Markup {
+    html! {
+        span.one.refused {
+            button type="button" disabled aria-describedby=(id) { (words) }
+            " " span.quiet id=(id) { (why) }
+        }
+    }
+}
+
 /// What somebody sent who is logged in and was shown the form.
 pub(crate) struct Sent {
     /// Who.

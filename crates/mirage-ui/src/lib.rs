@@ -16,6 +16,8 @@ mod link;
 mod live;
 mod navigation;
 mod page;
+mod prose;
+mod registry;
 mod shell;
 mod visitor;
 mod when;
@@ -44,9 +46,9 @@ pub fn router(control: Control) -> Router {
         .route("/logout", post(page::login::end))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project}", get(page::services::of_project))
-        .route("/projects/{project}/{environment}", get(page::services::of_environment))
-        .route("/projects/{project}/{environment}/{service}", get(page::service::one))
-        .route("/deployments/{deployment}", get(page::deployment::one))
+        .merge(page::services::routes())
+        .merge(page::service::routes())
+        .merge(page::deployment::routes())
         .route("/events", get(page::events::list))
         .route("/live/events", get(page::events::stream))
         .route("/credentials", get(page::credentials::list).post(page::credentials::set))

@@ -14,6 +14,9 @@ const COOKIE: &str = "mirage_session";
 /// The name of the cookie that says whether somebody wants it light or dark.
 const THEME: &str = "mirage_theme";
 
+/// The name of the cookie of those who want services as cards.
+const CARDS: &str = "mirage_cards";
+
 /// Somebody who is logged in. Every page that takes one leads everybody else to the log-in.
 pub(crate) struct Visitor {
     session: Session,
@@ -21,6 +24,7 @@ pub(crate) struct Visitor {
     path: String,
     /// The host that they asked.
     host: String,
+    cards: bool,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -38,7 +42,8 @@ impl Visitor {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
         let theme = cookie(headers, THEME).and_then(Theme::of);
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        Some(Self { session, theme, path: String::new(), host: host.to_owned() })
+        let cards = cookie(headers, CARDS) == Some("yes");
+        Some(Self { session, theme, cards, path: String::new(), host: host.to_owned() })
     }
 
     /// The same, who looks at this address.
@@ -67,6 +72,11 @@ impl Visitor {
     /// The look that they chose, if they did.
     pub(crate) fn theme(&self) -> Option<&'static str> {
         self.theme.map(Theme::as_str)
+    }
+
+    /// Whether they want services as cards.
+    pub(crate) fn wants_cards(&self) -> bool {
+        self.cards
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -119,6 +129,14 @@ impl FromRequestParts<Control> for Visitor {
             Redirect::to(&link::log_in(wanted)).into_response()
         })
     }
+}
+
+/// The header that keeps for a year whether somebody wants services as cards.
+pub(crate) fn cards_kept(cards: bool) -> HeaderValue {
+    HeaderValue::from_static(match cards {
+        true => "mirage_cards=yes; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict",
+        false => "mirage_cards=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict",
+    })
 }
 
 /// The header that opens a session in a browser.

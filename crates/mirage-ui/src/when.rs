@@ -16,17 +16,25 @@ pub(crate) fn since(then: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(exact) title=(exact) { (span(seconds)) } }
 }
 
+/// How long something lasts that is not over: it counts on while somebody looks.
+pub(crate) fn lasting(from: Timestamp, now: Timestamp) -> Markup {
+    let seconds = now.duration_since(from).as_secs().max(0).unsigned_abs();
+    html! { span title=(format!("since {from:.0}")) { (span(seconds)) } }
+}
+
 /// A moment, to the second.
 pub(crate) fn exact(then: Timestamp) -> Markup {
     let text = format!("{then:.0}");
-    html! { time.mono datetime=(text) { (text) } }
+    // In the platform's time, UTC, which the `title` says.
+    html! { time.mono datetime=(text) title=(text) { (then.strftime("%Y-%m-%d %H:%M:%S")) } }
 }
 
 /// A duration that something took.
 pub(crate) fn took(from: Timestamp, until: Timestamp) -> String {
     let millis = until.duration_since(from).as_millis().max(0);
     match millis {
-        0..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         _ => format!("{} m {:02} s", millis / 60_000, millis / 1000 % 60),
     }
 }
@@ -64,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_told_to_a_tenth_and_never_below_nothing() {
+    fn durations_are_told_as_closely_as_they_matter_and_never_below_nothing() {
         let start: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
         let after = |millis: i64| took(start, start + jiff::SignedDuration::from_millis(millis));
         assert_eq!(
             [0, 640, 59_999, 60_000, 125_000].map(after),
-            ["0.0 s", "0.6 s", "59.9 s", "1 m 00 s", "2 m 05 s"]
+            ["0 ms", "640 ms", "59.9 s", "1 m 00 s", "2 m 05 s"]
         );
-        assert_eq!(took(start + jiff::SignedDuration::from_secs(5), start), "0.0 s");
+        assert_eq!(took(start + jiff::SignedDuration::from_secs(5), start), "0 ms");
     }
 
     #[test]

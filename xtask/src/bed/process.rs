@@ -31,6 +31,14 @@ impl Process {
         Self::spawn(command.stdin(Stdio::null()).stdout(stdout), folder, name)
     }
 
+    /// Starts the command with input and output as they were set, and what it says to stderr in `<folder>/<name>.err`.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start_piped(command: &mut Command, folder: &Path, name: &str) -> Result<Self> {
+        Self::spawn(command, folder, name)
+    }
+
     /// Starts the command with two or three open files, from 3 on, that were meant for it before it began (`LISTEN_FDS`);
     /// a third one is named as what it is for.
     ///

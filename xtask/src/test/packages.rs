@@ -7,7 +7,7 @@ use nix::unistd::geteuid;
 
 use crate::bed::is_installed;
 
-/// A program the tests start, and the Debian package that has it.
+/// A program the tests start, or another file they need, and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
@@ -19,6 +19,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("fsck.erofs", "erofs-utils"),
+    ("chromium", "chromium"),
+    // Without a font there is no text on its pages.
+    ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
 ];
 
 /// Installs what is missing where this is root on Debian; elsewhere says what is missing.

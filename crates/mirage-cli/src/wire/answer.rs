@@ -33,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) image_registry: String,
     pub(crate) image_name: String,
     pub(crate) image_tag: Option<String>,
+    #[serde(default)]
+    pub(crate) revision_image: Option<String>,
     pub(crate) image_digest: Option<String>,
     pub(crate) registry_username: Option<String>,
     pub(crate) environment_variables: BTreeMap<String, String>,
@@ -92,8 +94,13 @@ impl Service {
         u32::try_from(self.instances.iter().filter(good).count()).unwrap_or(u32::MAX)
     }
 
-    /// The image without its registry's digest: `ghcr.io/acme/web:2`.
+    /// The image that runs, or that was asked for where none does: `ghcr.io/acme/web:2`.
     pub(crate) fn image(&self) -> String {
+        self.revision_image.clone().unwrap_or_else(|| self.asked())
+    }
+
+    /// The image that was asked for last.
+    pub(crate) fn asked(&self) -> String {
         let tag = self.image_tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
         format!("{}/{}{tag}", self.image_registry, self.image_name)
     }

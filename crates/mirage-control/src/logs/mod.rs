@@ -1,5 +1,6 @@
 //! What services wrote.
 
+mod cursor;
 mod level;
 mod merge;
 mod pattern;
@@ -8,7 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use mirage_core::{Code, Error, LineTest, LogLine, LogQuery, Name, Result, Service};
 
+pub use cursor::LogCursor;
 pub use level::LogLevel;
+pub use pattern::LogMarker;
 
 use crate::Control;
 use crate::access::{Action, Actor};
@@ -117,11 +120,7 @@ impl Control {
             return Err(refuse(&format!("more than {LOG_SERVICES_MAX} services are named"))
                 .hint("read the logs of fewer services at once"));
         }
-        if search.query.grep.as_ref().is_some_and(|text| text.len() > GREP_MAX) {
-            return Err(Error::new(Code::InvalidRequest, format!("`grep` is longer than {GREP_MAX} bytes"))
-                .field("grep")
-                .hint("look for a shorter text"));
-        }
+        search.query.grep.as_deref().map_or(Ok(()), check_grep)?;
         let mut services: Vec<Service> = Vec::with_capacity(wanted.len());
         for one in wanted {
             let service = self.find(one).await?;
@@ -133,6 +132,15 @@ impl Control {
         let after_is_shared = services.len() > 1;
         Ok((services, LogQuery { test, after_is_shared, ..search.query.clone() }))
     }
+}
+
+fn check_grep(text: &str) -> Result<()> {
+    if text.len() <= GREP_MAX {
+        return Ok(());
+    }
+    Err(Error::new(Code::InvalidRequest, format!("`grep` is longer than {GREP_MAX} bytes"))
+        .field("grep")
+        .hint("look for a shorter text"))
 }
 
 /// Pattern and level as one question.

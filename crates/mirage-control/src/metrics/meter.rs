@@ -159,6 +159,12 @@ impl Meter {
         Unwritten { begin, points }
     }
 
+    /// What was seen of services at the newest look, of those that something is known of.
+    pub(super) fn newest(&self, services: &[ServiceId]) -> HashMap<ServiceId, Sample> {
+        let state = self.lock();
+        services.iter().filter_map(|id| Some((*id, state.recent.newest(*id)?))).collect()
+    }
+
     /// The sums of everything, as `of` puts them together.
     pub(super) fn totals(
         &self,

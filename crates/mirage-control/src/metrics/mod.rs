@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use mirage_core::{Code, Error, MetricPoint, Phase, Result, ServiceId, TrafficCounts};
-use mirage_store::ServicePath;
+use mirage_store::{Sample, ServicePath};
 
 pub(crate) use meter::Meter;
 
@@ -87,6 +87,25 @@ pub struct ServiceTotals {
     pub totals: Totals,
 }
 
+/// What the instances of a service use, together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceUsage {
+    /// Processor time in thousandths of a core.
+    pub cpu_millis: u64,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+impl ServiceUsage {
+    fn of(sample: &Sample) -> Self {
+        let seconds = u64::from(sample.seconds.max(1));
+        Self {
+            cpu_millis: sample.figures.cpu_micros / seconds / 1_000,
+            memory_bytes: sample.figures.memory_bytes,
+        }
+    }
+}
+
 /// Sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -127,6 +146,17 @@ impl Control {
             step_seconds: step,
             points: fold(&points, i64::from(step)),
         })
+    }
+
+    /// What services use now, of those that something is known of. It is in memory, so asking for many costs little.
+    pub async fn usage(
+        &self,
+        actor: &Actor,
+        services: &[ServiceId],
+    ) -> Result<HashMap<ServiceId, ServiceUsage>> {
+        self.allow(actor, Action::Read)?;
+        let found = self.meter.newest(services).into_iter();
+        Ok(found.map(|(id, sample)| (id, ServiceUsage::of(&sample))).collect())
     }
 
     /// Everything at once, for monitoring systems.

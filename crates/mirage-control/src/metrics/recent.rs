@@ -66,6 +66,11 @@ impl Recent {
         points.filter_map(point).collect()
     }
 
+    /// What was seen of a service at the newest look.
+    pub(super) fn newest(&self, service: ServiceId) -> Option<Sample> {
+        Sample::unpack(self.looks.back()?.find(service)?).ok()
+    }
+
     fn forget_newest(&mut self) {
         if let Some(gone) = self.looks.pop_back() {
             self.bytes -= gone.data.len();

@@ -93,6 +93,7 @@ impl Reconciler {
         this.spawn(Arc::clone(&this).collect_images());
         this.spawn(Arc::clone(&this).resolve_doubts());
         this.spawn(crate::volume::purge_forever(Arc::clone(&this.parts)));
+        this.spawn(crate::draft::forget_forever(Arc::clone(&this.parts)));
         Ok(this)
     }
 

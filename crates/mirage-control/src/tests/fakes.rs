@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use mirage_core::port::{
-    Clock, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Registry, Router,
-    TraceSink,
+    Clock, HeldRepository, HeldTag, ImageStore, InstanceEngine, LogReader, LoginCheck, Progress,
+    PullProgress, Registry, Router, TraceSink,
 };
 use mirage_core::*;
 use tokio::sync::Notify;
@@ -217,6 +217,36 @@ impl Registry for World {
             layers: 1,
             config: self.configs.lock().unwrap().get(found).cloned().unwrap_or_else(web_config),
         })
+    }
+
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing> {
+        self.knock(reference.host(), login)?;
+        let repository = format!("{}/{}:", reference.host(), reference.repository());
+        let tags = self.tags.lock().unwrap();
+        let of_it = tags.keys().filter_map(|name| name.strip_prefix(&repository)?.parse().ok());
+        Ok(TagListing::new(of_it.collect(), false))
+    }
+
+    /// The registry that this world calls its own.
+    async fn held(
+        &self,
+        _: &Platform,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<HeldRepository>> {
+        let tags = self.tags.lock().unwrap();
+        let references =
+            tags.iter().filter_map(|(name, digest)| Some((name.parse::<Reference>().ok()?, digest)));
+        let mut held: Vec<HeldRepository> = Vec::new();
+        for (reference, digest) in references.filter(|(it, _)| it.host().as_str() == "127.0.0.1:7070") {
+            let tag = reference.tag().unwrap().clone();
+            let tags = vec![HeldTag { tag, digest: digest.clone(), size_bytes: Some(1000) }];
+            held.push(HeldRepository { repository: reference.repository().clone(), tags, tag_count: 1 });
+        }
+        held.sort_by(|one, other| one.repository.cmp(&other.repository));
+        held.retain(|it| after.is_none_or(|after| it.repository > *after));
+        held.truncate(limit);
+        Ok(held)
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck> {

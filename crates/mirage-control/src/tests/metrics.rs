@@ -60,6 +60,10 @@ async fn what_a_service_does_is_seen_within_seconds_and_kept_by_the_minute() {
     let stored = stage.store.metrics(service, 0, i64::MAX).await.unwrap();
     assert!((4..=6).contains(&stored.len()), "{stored:?}");
 
+    let unknown = ServiceId::from_random([9; 16]);
+    let usage = stage.control.usage(&stage.actor, &[service, unknown]).await.unwrap();
+    assert_eq!((usage.len(), usage[&service].memory_bytes), (1, 10 << 20));
+
     let totals = stage.control.platform_metrics(&stage.actor).await.unwrap();
     let [web] = &totals.services[..] else { panic!("{totals:?}") };
     assert_eq!((web.service.name.as_str(), web.instances), ("web", 1));

@@ -5,6 +5,7 @@ mod clock;
 mod commands;
 mod credentials;
 mod domains;
+mod drafts;
 mod events;
 mod fakes;
 mod metrics;
@@ -462,4 +463,21 @@ async fn settings_out_of_range_are_refused_with_their_field() {
     let patch = ServicePatch { replicas: Some(10_000), ..ServicePatch::default() };
     let error = stage.control.update(&stage.actor, &web(), patch).await.unwrap_err();
     assert_eq!((error.code(), error.at_field()), (Code::InvalidRequest, Some("replicas")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_alone_removes_nothing_of_another_project() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    let request = CreateService {
+        name: Some("web".parse().unwrap()),
+        project: Some("shop".parse().unwrap()),
+        ..CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()))
+    };
+    stage.control.create_service(&stage.actor, request).await.unwrap();
+    let error = stage.control.remove(&stage.actor, &web()).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+    assert_eq!(error.next_step(), Some("did you mean `shop/production/web`?"));
+    let there = "shop/production/web".parse().unwrap();
+    assert_eq!(stage.control.remove(&stage.actor, &there).await.unwrap().status, ServiceStatus::Removing);
 }

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use mirage_core::{Code, ImageConfig, Phase, Severity, StepKind};
+use mirage_core::{Code, CredentialChange, ImageConfig, Phase, Severity, StepKind};
 
 use super::Stage;
 use super::web;
-use crate::{InspectImage, ServicePatch};
+use crate::{InspectImage, RepositoryView, ServicePatch, TagQuery};
 
 const IMAGE: &str = "docker.io/acme/web:1";
 
@@ -82,4 +82,50 @@ async fn somebody_who_only_looks_is_told_everything() {
     let elsewhere = InspectImage { platform: "linux/arm64".parse().ok(), ..wanted() };
     let found = stage.control.inspect(&stage.actor, elsewhere).await.unwrap();
     assert_eq!(found.verdict.line(), "runs on linux/arm64, 2 warnings", "another machine has another disk");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tags_of_a_repository_are_offered_to_whoever_may_look() {
+    let stage = Stage::new().await;
+    for (tag, n) in [("1", 1), ("2", 2), ("latest", 2)] {
+        stage.world.publish_config(&format!("docker.io/acme/web:{tag}"), n, |_| {});
+    }
+    stage.world.publish_config("docker.io/acme/website:3", 3, |_| {});
+    let query = || TagQuery {
+        reference: "acme/web".parse().unwrap(),
+        credentials: CredentialChange::default(),
+        project: None,
+        environment: None,
+    };
+    let found = stage.control.tags(&stage.actor, query()).await.unwrap();
+    assert_eq!(found.tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["latest", "2", "1"]);
+    let half = CredentialChange { username: Some("eve".into()), ..CredentialChange::default() };
+    let query = TagQuery { credentials: half, ..query() };
+    let error = stage.control.tags(&stage.actor, query).await.unwrap_err();
+    assert_eq!(error.code(), Code::CredentialIncomplete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_remembers_who_asked_for_it() {
+    let stage = Stage::new().await;
+    stage.world.publish_config(IMAGE, 1, |_| {});
+    let first = stage.create("acme/web:1").await;
+    assert_eq!(first.requested_by, "admin");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repository_of_the_built_in_registry_shows_who_uses_it() {
+    let stage = Stage::new().await;
+    stage.world.publish_config("127.0.0.1:7070/acme/web:1", 1, |_| {});
+    stage.world.publish_config("127.0.0.1:7070/acme/idle:1", 1, |_| {});
+    stage.world.publish_config(IMAGE, 1, |_| {});
+    stage.create_as("mine", "127.0.0.1:7070/acme/web:1").await.unwrap();
+    stage.create_as("theirs", "acme/web:1").await.unwrap();
+    let found = stage.control.repositories(&stage.actor, None, 1).await.unwrap();
+    let users = |view: &RepositoryView| view.used_by.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+    assert_eq!((found.items[0].repository.as_str(), found.more), ("acme/idle", true));
+    assert!(users(&found.items[0]).is_empty());
+    let after = Some(&found.items[0].repository);
+    let rest = stage.control.repositories(&stage.actor, after, 10).await.unwrap();
+    assert_eq!((users(&rest.items[0]), rest.items.len(), rest.more), (vec!["mine".to_owned()], 1, false));
 }

@@ -310,3 +310,60 @@ async fn an_instance_that_stays_ill_is_replaced() {
     let view = stage.control.service(&stage.actor, &web()).await.unwrap();
     assert!(matches!(view.instances[0].state, InstanceState::Running { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_rollback_would_deploy_is_known_before_and_so_is_why_not() {
+    let stage = Stage::new().await;
+    let target = async |revision| stage.control.rollback_target(&stage.actor, &web(), revision).await;
+    stage.one_good_one_bad().await;
+    assert_eq!(target(Some(1)).await.unwrap(), 1);
+    let refused = target(Some(2)).await.unwrap_err();
+    assert_eq!(refused.message(), stage.roll_back(2).await.unwrap_err().message());
+    assert!(target(None).await.unwrap_err().message().contains("nothing to roll back to"));
+    stage.world.publish_image("docker.io/acme/web:3", 3, Behaviour::Serves);
+    stage.ended(stage.deploy("acme/web:3").await.id).await;
+    assert_eq!(target(None).await.unwrap(), 1, "the failed one is passed over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_deployments_are_compared_without_a_value_of_a_variable() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.world.publish_image("docker.io/acme/web:2", 2, Behaviour::Serves);
+    let first = stage.ended(stage.create("acme/web:1").await.id).await;
+    let text = mirage_core::VariableText::from("hush");
+    let input = mirage_core::VariableInput { text, seal: false };
+    let patch = ServicePatch {
+        image: Some("acme/web:2".parse().unwrap()),
+        variables: [("KEY".parse().unwrap(), Some(input))].into(),
+        rollout: Some(Rollout { drain_seconds: 7, ..Rollout::default() }),
+        command: Some(Some(vec!["serve".into(), "--password=hush".into()])),
+        ..ServicePatch::default()
+    };
+    let second = stage.control.deploy(&stage.actor, &web(), patch).await.unwrap();
+    let second = stage.ended(second.id).await;
+    for (one, with) in [(first.id, second.id), (second.id, first.id)] {
+        let told = stage.control.compare(&stage.actor, one, with).await.unwrap();
+        assert_eq!((told.older.deployment.id, told.newer.deployment.id), (first.id, second.id));
+        let changes: Vec<_> = told
+            .differences
+            .settings
+            .iter()
+            .map(|it| {
+                (it.field.as_str(), it.before.as_deref().unwrap_or(""), it.after.as_deref().unwrap_or(""))
+            })
+            .collect();
+        let expected =
+            [("rollout.drainSeconds", "30", "7"), ("image", "docker.io/acme/web:1", "docker.io/acme/web:2")];
+        assert_eq!(changes.len(), 2, "{changes:?}");
+        assert!(expected.iter().all(|change| changes.contains(change)), "{changes:?}");
+        assert_eq!(told.differences.variables, ["KEY"]);
+        assert!(told.differences.command);
+        assert!(!format!("{:?}", told.differences).contains("hush"));
+    }
+    let view = stage.control.service(&stage.actor, &web()).await.unwrap();
+    assert!(view.waiting().unwrap().is_empty());
+    let patch = ServicePatch { stop_grace_seconds: Some(3), ..ServicePatch::default() };
+    let view = stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+    assert_eq!(view.waiting().unwrap().settings[0].field, "stopGraceSeconds");
+}

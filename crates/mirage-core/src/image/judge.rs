@@ -193,24 +193,12 @@ fn no_port(config: &ImageConfig, spec: Option<&ServiceSpec>) -> Option<ImageFind
 fn healthcheck(config: &ImageConfig, spec: Option<&ServiceSpec>) -> Option<ImageFinding> {
     let asked = spec.is_some_and(|spec| spec.probe.path.is_some());
     config.health_arguments().filter(|_| !asked).map(|_| {
-        let hint = health_path(&config.health_command).map(|path| {
+        let hint = config.health_path().map(|path| {
             format!("to ask the same from outside, as its visitors do, deploy with `--health-path {path}`")
         });
         let message = "it counts as healthy when its HEALTHCHECK ends well, which is run in it";
         note(FindingCode::HealthcheckRun, message.to_owned(), hint)
     })
-}
-
-/// The path that a health command asks this very container for.
-fn health_path(command: &[String]) -> Option<String> {
-    let line = command.join(" ");
-    let (_, rest) = line.split_once("http://")?;
-    let rest =
-        ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"].iter().find_map(|host| rest.strip_prefix(host))?;
-    let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
-    let fine = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-    let path = &rest[..rest.find(|c| !fine(c)).unwrap_or(rest.len())];
-    (path.len() > 1 && path.len() <= 100 && path.starts_with('/')).then(|| path.to_owned())
 }
 
 fn old(config: &ImageConfig, now: Timestamp) -> Option<ImageFinding> {

@@ -177,7 +177,7 @@ impl FromStr for Reference {
 }
 
 /// Splits `name` at the first slash if what stands before it can only be a registry.
-fn split_host(name: &str) -> (&str, &str) {
+pub(super) fn split_host(name: &str) -> (&str, &str) {
     let (host, path) = match name.split_once('/') {
         Some((first, rest))
             if first.contains(['.', ':', '[']) || first == "localhost" || first.to_lowercase() != first =>

@@ -93,4 +93,17 @@ impl ImageConfig {
             _ => None,
         }
     }
+
+    /// The path that its HEALTHCHECK asks this very container for, where it is an HTTP request: the same can be asked
+    /// from outside.
+    pub fn health_path(&self) -> Option<String> {
+        let line = self.health_command.join(" ");
+        let (_, rest) = line.split_once("http://")?;
+        let rest =
+            ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"].iter().find_map(|host| rest.strip_prefix(host))?;
+        let rest = rest.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+        let fine = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        let path = &rest[..rest.find(|c| !fine(c)).unwrap_or(rest.len())];
+        (path.len() > 1 && path.len() <= 100 && path.starts_with('/')).then(|| path.to_owned())
+    }
 }

@@ -12,9 +12,10 @@ use crate::image::attachments::Attachments;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::quota::Quota;
-use crate::image::reference::Reference;
+use crate::image::reference::{Reference, Repository, Tag};
 use crate::image::resolved::ResolvedImage;
 use crate::image::stock::Stock;
+use crate::image::tags::TagListing;
 
 /// Registries: what a reference means right now.
 #[async_trait]
@@ -40,11 +41,47 @@ pub trait Registry: Send + Sync {
         Ok(Sighting { image, attachments: Attachments::default(), quota: None })
     }
 
+    /// The tags of the image's repository, as far as they can be read quickly.
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing>;
+
+    /// What the built-in registry holds: the repositories that follow `after`, by name, at most `limit`, with sizes of
+    /// their images for `platform`. Without a built-in registry there are none.
+    async fn held(
+        &self,
+        _platform: &Platform,
+        _after: Option<&Repository>,
+        _limit: usize,
+    ) -> Result<Vec<HeldRepository>> {
+        Ok(Vec::new())
+    }
+
     /// Shows a login to its registry.
     ///
     /// # Errors
     /// `REGISTRY_AUTH_ERROR` where it is not accepted.
     async fn check_login(&self, login: &Login) -> Result<LoginCheck>;
+}
+
+/// A repository of the built-in registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRepository {
+    /// Its name.
+    pub repository: Repository,
+    /// Its first tags, in the order of [`TagListing`].
+    pub tags: Vec<HeldTag>,
+    /// How many it has.
+    pub tag_count: usize,
+}
+
+/// A tag of the built-in registry, and what it means now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldTag {
+    /// The tag.
+    pub tag: Tag,
+    /// The manifest or index.
+    pub digest: Digest,
+    /// Bytes of its layers as they are transferred; `None` where the image is not for the platform, or is none.
+    pub size_bytes: Option<u64>,
 }
 
 /// What a registry says to a login.

@@ -12,7 +12,9 @@ mod volumes;
 pub use certificates::{AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage};
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
-pub use images::{ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting};
+pub use images::{
+    HeldRepository, HeldTag, ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting,
+};
 pub use router::Router;
 pub use traces::TraceSink;
 pub use volumes::{Archive, VolumeSize, VolumeStore};

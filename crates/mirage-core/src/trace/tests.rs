@@ -16,6 +16,7 @@ fn step(kind: StepKind, summary: &str, from: i64, to: Option<i64>) -> StepRecord
 
 fn deployment(phase: Phase, steps: Vec<StepRecord>) -> Deployment {
     Deployment {
+        requested_by: "admin".into(),
         id: DeploymentId::from_random([0xff; 16]),
         service: ServiceId::from_random([2; 16]),
         revision: 3,

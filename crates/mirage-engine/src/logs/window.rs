@@ -55,6 +55,7 @@ pub(crate) fn read(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8
 /// The part of a query that is asked of each line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
+    instance: Option<InstanceId>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     grep: Option<String>,
@@ -67,6 +68,7 @@ pub(crate) struct Filter {
 impl Filter {
     pub(crate) fn new(query: &LogQuery) -> Self {
         Self {
+            instance: query.instance,
             since: query.since,
             until: query.until,
             grep: query.grep.clone(),
@@ -77,7 +79,8 @@ impl Filter {
     }
 
     pub(crate) fn wants(&self, line: &LogLine) -> bool {
-        self.since.is_none_or(|since| line.time >= since)
+        self.instance.is_none_or(|only| line.instance == only)
+            && self.since.is_none_or(|since| line.time >= since)
             && self.until.is_none_or(|until| line.time < until)
             && self.others_after.is_none_or(|time| line.time > time || self.named.contains(&line.instance))
             && self.grep.as_deref().is_none_or(|text| line.text.contains(text))

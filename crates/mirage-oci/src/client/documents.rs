@@ -368,7 +368,7 @@ fn verify(expected: &Digest, bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// What a registry would say about an image it does not have.
-fn missing() -> Fault {
+pub(super) fn missing() -> Fault {
     Fault::Refused(Refusal {
         status: reqwest::StatusCode::NOT_FOUND,
         code: Some("MANIFEST_UNKNOWN".into()),

@@ -10,6 +10,7 @@ mod choice;
 mod config;
 mod documents;
 mod fault;
+mod held;
 mod link;
 mod local;
 mod login;
@@ -26,6 +27,7 @@ mod resolve;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod script;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod together;

@@ -76,6 +76,8 @@ impl Default for RetryOptions {
 
 /// Largest manifest or index, in bytes (the distribution project's own limit).
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+/// The longest page of a list of tags, in bytes.
+pub(crate) const MAX_TAGS_BYTES: u64 = 2 << 20;
 /// Largest image configuration, in bytes.
 pub(crate) const MAX_CONFIG_BYTES: u64 = 8 << 20;
 /// Most entries of an index.

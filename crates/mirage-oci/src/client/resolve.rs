@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use mirage_core::port::{Clock, LoginCheck, Registry, Sighting};
-use mirage_core::{Digest, Error, Login, Platform, Reference, ResolvedImage, Result};
+use mirage_core::port::{Clock, HeldRepository, LoginCheck, Registry, Sighting};
+use mirage_core::{Digest, Error, Login, Platform, Reference, Repository, ResolvedImage, Result, TagListing};
+use tokio::task::spawn_blocking;
 
 use super::config::ConfigDocument;
 use super::documents::Documents;
 use super::fault::Fault;
+use super::held;
 use super::link::Link;
 use super::local::OwnRegistry;
 use super::login;
@@ -197,6 +199,28 @@ impl Registry for RegistryClient {
         let ask =
             |client: Self, wanted: Wanted| async move { client.find(wanted.image(), &wanted.platform).await };
         self.once(&self.resolving, Wanted::new(reference, platform, login), ask).await
+    }
+
+    async fn tags(&self, reference: &Reference, login: Option<&Login>) -> Result<TagListing, Error> {
+        let image = RemoteImage { reference, login };
+        self.list(image).await.map_err(|fault| self.link().report(fault, image))
+    }
+
+    async fn held(
+        &self,
+        platform: &Platform,
+        after: Option<&Repository>,
+        limit: usize,
+    ) -> Result<Vec<HeldRepository>, Error> {
+        let documents = self.documents();
+        let (Some(own), Some(store)) = (documents.own.clone(), documents.store.clone()) else {
+            return Ok(Vec::new());
+        };
+        let (platform, after) = (platform.clone(), after.cloned());
+        let read = spawn_blocking(move || held::held(&own, &store, &platform, after.as_ref(), limit)).await;
+        read.unwrap_or_else(|cause| {
+            Err(Error::internal("look at the images of the built-in registry", cause))
+        })
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck, Error> {

@@ -86,6 +86,7 @@ async fn a_volume_is_in_use_as_long_as_anything_runs_that_was_deployed_with_it()
     tx.insert_revision(&revision(&owner, 1)).await.unwrap();
     let id = DeploymentId::from_random([6; 16]);
     let queued = NewDeployment {
+        requested_by: "admin".into(),
         id,
         service: owner.id,
         revision: 1,

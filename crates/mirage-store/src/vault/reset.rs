@@ -45,6 +45,11 @@ impl Vault {
             Err(reason) => return Err(reason.into_error(&self.inner.source)),
         };
         tx.writes.add("give_up_secrets");
+        // Nobody can open them any more, and nobody misses more than what they typed.
+        sqlx::query("DELETE FROM draft")
+            .execute(&mut *tx.inner)
+            .await
+            .map_err(|error| failed("remove the drafts", error))?;
         let given_up = GivenUp {
             credentials: credentials(&mut tx).await?,
             variables: variables(&mut tx).await?,

@@ -13,6 +13,7 @@ use super::{SETTING, State, Vault};
 use crate::certificate::CertificateRecord;
 use crate::column::{Columns, to_json};
 use crate::credential::credential;
+use crate::draft::DraftRecord;
 use crate::store::{Store, Tx, failed};
 
 impl Vault {
@@ -87,7 +88,8 @@ impl Vault {
     async fn seal_anew(&self, tx: &mut Tx) -> Result<usize> {
         tx.writes.add("seal_anew");
         let variables = self.specs(tx).await? + self.shared(tx).await?;
-        Ok(variables + self.credentials(tx).await? + self.certificates(tx).await?)
+        let drafts = self.drafts(tx).await?;
+        Ok(variables + drafts + self.credentials(tx).await? + self.certificates(tx).await?)
     }
 
     async fn credentials(&self, tx: &mut Tx) -> Result<usize> {
@@ -175,6 +177,17 @@ impl Vault {
         for (directory, account) in tx.acme_accounts().await? {
             let account = self.again(&CertificateRecord::account_binding(&directory), &account)?;
             tx.reseal_acme_account(&directory, &account).await?;
+            records += 1;
+        }
+        Ok(records)
+    }
+
+    /// What people typed for services that are not made yet.
+    async fn drafts(&self, tx: &mut Tx) -> Result<usize> {
+        let mut records = 0;
+        for mut one in tx.drafts().await? {
+            one.fields = self.again(&DraftRecord::binding(one.id, &one.actor), &one.fields)?;
+            tx.set_draft(&one).await?;
             records += 1;
         }
         Ok(records)

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use jiff::Timestamp;
 use mirage_core::{
     CertificateSource, Credential, CredentialId, CredentialOwner, CredentialScope, Domain, DomainRecord,
-    Environment, EnvironmentId, Project, ProjectId, Revision, Service, ServiceId, ServiceSpec,
+    DraftId, Environment, EnvironmentId, Project, ProjectId, Revision, Service, ServiceId, ServiceSpec,
     SharedVariable,
 };
 
 use super::*;
-use crate::CertificateRecord;
+use crate::{CertificateRecord, DraftRecord};
 
 /// Other bytes with each call.
 #[derive(Default)]
@@ -181,6 +181,29 @@ async fn after_a_rotation_the_old_key_opens_nothing_and_the_new_one_everything()
         after.unseal(&credential.binding(), &before).is_err(),
         "the old record is worth nothing any more"
     );
+}
+
+#[tokio::test]
+async fn a_draft_follows_a_rotation_and_goes_where_the_key_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = KeySource::File(folder.path().join("vault.key"));
+    let store = Store::in_memory().await.unwrap();
+    let vault = open(&store, &source).await;
+    let (id, changed_at) = (DraftId::from_random([7; 16]), Timestamp::from_second(1_790_000_000).unwrap());
+    let owner = DraftRecord::binding(id, "admin");
+    let fields = vault.seal(&owner, "sesame").unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.set_draft(&DraftRecord { id, actor: "admin".into(), fields, changed_at }).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(vault.rotate(&store).await.unwrap(), 1);
+    let after = open(&store, &source).await;
+    let kept = store.draft(id).await.unwrap().unwrap();
+    assert_eq!(after.unseal(&owner, &kept.fields).unwrap().reveal(), "sesame");
+
+    fs::remove_file(folder.path().join("vault.key")).unwrap();
+    let locked = open(&store, &source).await;
+    locked.reset(&store, changed_at).await.unwrap();
+    assert!(store.draft(id).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::access::AdminToken;
@@ -95,6 +95,39 @@ impl TestApp {
         }
     }
 
+    /// Follows a page.
+    pub(super) async fn follow(&self, path: &str) -> Followed {
+        let cookie = self.log_in().await;
+        let request = Request::builder().uri(path).header("cookie", cookie).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream", "{path}");
+        Followed { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    /// Fills in a form of a page and sends it; `fields` is what is typed, the token is that of the page.
+    pub(super) async fn submit(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
+        let cookie = self.log_in().await;
+        let shown = self.send(Method::GET, page, &[("cookie", &cookie)], "").await;
+        let shown = Document::parse(&shown.text);
+        let known = shown.all("form").any(|form| form.get("action") == Some(to));
+        assert!(known, "{page} has a form for {to}");
+        let token = shown.all("input").find(|input| input.get("name") == Some("form")).unwrap();
+        let mut form = format!("form={}", token.get("value").unwrap());
+        for (name, value) in fields {
+            let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            form.push_str(&format!("&{name}={value}"));
+        }
+        self.post(to, &cookie, &form).await
+    }
+
+    /// The token of the forms of a session.
+    pub(super) async fn token(&self, cookie: &str) -> String {
+        let page = Document::parse(&self.send(Method::GET, "/events", &[("cookie", cookie)], "").await.text);
+        let input = page.all("input").find(|input| input.get("name") == Some("form"));
+        input.unwrap().get("value").unwrap().to_owned()
+    }
+
     /// Sends a form.
     pub(super) async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
@@ -102,9 +135,9 @@ impl TestApp {
     }
 
     /// Sends the form of a page, logged in, with the token that it carries. What is in it has to be escaped.
-    pub(super) async fn submit(&self, path: &str, fields: &str) -> Answer {
+    pub(super) async fn send_form(&self, path: &str, fields: &str) -> Answer {
         let cookie = self.log_in().await;
-        let token = self.form_token(&cookie).await;
+        let token = self.token(&cookie).await;
         self.post(path, &cookie, &format!("form={token}&{fields}")).await
     }
 
@@ -115,14 +148,6 @@ impl TestApp {
         answer.header("set-cookie").split(';').next().unwrap().to_owned()
     }
 
-    /// The token that the forms of this session carry.
-    pub(super) async fn form_token(&self, cookie: &str) -> String {
-        let page = self.send(Method::GET, "/projects", &[("cookie", cookie)], "").await;
-        let page = Document::parse(&page.text);
-        let token = page.all("input").find(|input| input.get("name") == Some("form"));
-        token.unwrap().get("value").unwrap().to_owned()
-    }
-
     /// Looks at a page, logged in.
     pub(super) async fn get(&self, path: &str) -> Answer {
         let cookie = self.log_in().await;
@@ -131,14 +156,10 @@ impl TestApp {
 
     /// Follows a page, logged in, until its stream has said this; answers with all that it said.
     pub(super) async fn follow_until(&self, path: &str, wanted: &str) -> String {
-        let cookie = self.log_in().await;
-        let request = Request::get(path).header("cookie", cookie).body(Body::empty()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let (mut stream, mut said) = (response.into_body().into_data_stream(), String::new());
+        let (mut followed, mut said) = (self.follow(path).await, String::new());
         while !said.contains(wanted) {
-            let piece = stream.next().await.expect("the stream goes on").unwrap();
-            said.push_str(std::str::from_utf8(&piece).unwrap());
+            let (id, data) = followed.next().await.expect("the stream goes on");
+            said.push_str(&format!("{id}: {data}\n"));
         }
         said
     }
@@ -170,6 +191,45 @@ impl TestApp {
             if matches!(event.kind, EventKind::PhaseChanged { phase: Phase::Active | Phase::Failed }) {
                 return self.control.deployment(&self.admin, id).await.unwrap().deployment;
             }
+        }
+    }
+}
+
+/// A page that is followed.
+pub(super) struct Followed {
+    body: BodyDataStream,
+    text: String,
+}
+
+impl Followed {
+    /// The next piece: its id, and what is in it. Nothing at the end.
+    pub(super) async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let lines = |field: &str| -> Vec<&str> {
+                    event.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(": ")).collect()
+                };
+                let (id, data) = (lines("event").concat(), lines("data").join("\n"));
+                self.text = rest.to_owned();
+                if !id.is_empty() {
+                    return Some((id, data));
+                }
+                continue;
+            }
+            self.text.push_str(std::str::from_utf8(&self.body.next().await?.unwrap()).unwrap());
+        }
+    }
+
+    /// Pieces up to the first that is `id` and has `words` in it: the ids of those before it, and what is in it.
+    pub(super) async fn until(&mut self, id: &str, words: &str) -> (Vec<String>, String) {
+        let mut before = Vec::new();
+        loop {
+            let (next, data) =
+                self.next().await.unwrap_or_else(|| panic!("`{id}` with `{words}`: {before:?}"));
+            if next == id && data.contains(words) {
+                return (before, data);
+            }
+            before.push(next);
         }
     }
 }

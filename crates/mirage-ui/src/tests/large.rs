@@ -44,6 +44,7 @@ async fn multiply(app: &TestApp) {
         let mut revision = revision.clone();
         revision.service = service.id;
         let new = NewDeployment {
+            requested_by: "admin".into(),
             id: DeploymentId::from_random((0x8000 + number).to_be_bytes()),
             service: service.id,
             revision: revision.number,

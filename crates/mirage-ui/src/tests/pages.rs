@@ -36,10 +36,10 @@ async fn a_project_shows_its_environments_as_tabs_and_their_services() {
         .collect();
     assert_eq!(tabs, [("production", Some("page")), ("staging", None)]);
     let rows = page.table("Services");
-    assert_eq!(rows[0], "Service State Image Replicas Address Last deploy");
+    assert_eq!(rows[0], "Service State Image Replicas Uses Address Last deploy");
     let digest = "31".repeat(6);
     let expected = format!(
-        "web ● active 0 s registry.test/acme/web:1 {digest} 1/1 web-production.localhost:8080 deploy active 0 s ago"
+        "web ● active 0 s Image of a registry registry.test/acme/web:1 {digest} 1/1 web-production.localhost:8080 deploy active 0 s ago"
     );
     assert_eq!(without_ages(rows[1]), without_ages(&expected));
     assert!(page.text().ends_with("In a terminal: mirage services"), "{}", page.text());
@@ -72,7 +72,7 @@ async fn a_service_shows_what_runs_and_how_it_came_to_be() {
     for told in [
         "● active",
         "Address http://web-production.localhost:8080",
-        "Image registry.test/acme/web:1",
+        "Image Image of a registry registry.test/acme/web:1",
         "Registry registry.test",
         &format!("Digest sha256:{}", "31".repeat(32)),
         "Size 2.0 MiB",
@@ -107,7 +107,7 @@ async fn a_deployment_shows_its_steps_and_the_digest_before_and_after() {
         .map(|it| it.text.as_str())
         .collect();
     assert!(steps[0].starts_with("● done resolve registry.test/acme/web:2"), "{steps:?}");
-    assert!(steps[0].ends_with(" s"), "how long it took: {steps:?}");
+    assert!(steps[0].ends_with("s"), "how long it took: {steps:?}");
     assert!(page.text().contains(&format!("Digest sha256:{}", "32".repeat(32))));
     assert!(page.text().contains(&format!("Before sha256:{}", "31".repeat(32))));
     assert_eq!(page.link(&first.id.to_string()), format!("/deployments/{}", first.id));
@@ -123,7 +123,7 @@ async fn a_failed_deployment_is_open_with_its_last_lines_and_what_to_do() {
     let page = app.page(&format!("/deployments/{}", failed.id)).await;
     for told in [
         "✕ failed",
-        "Why it failed `web` could not be started: no such program",
+        "Why it failed web could not be started: no such program",
         "check the image's entrypoint and command",
         "START_FAILED",
         "The last lines it wrote starting cannot open the database",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ use mirage_core::port::{
 use mirage_core::{
     Attachments, Code, Digest, Domain, Error, Exit, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
-    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, Validity, VolumeId,
+    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, TagListing,
+    Validity, VolumeId,
 };
 use tokio::sync::Notify;
 
@@ -40,6 +41,8 @@ pub(super) struct World {
     pub(super) refusal: Mutex<Option<Error>>,
     /// What stands in the way on this machine.
     pub(super) findings: Mutex<Vec<Finding>>,
+    /// Whether nobody answers a probe.
+    pub(super) sick: AtomicBool,
 }
 
 impl World {
@@ -55,6 +58,7 @@ impl World {
             why: Mutex::default(),
             refusal: Mutex::default(),
             findings: Mutex::default(),
+            sick: AtomicBool::new(false),
         })
     }
 }
@@ -101,6 +105,10 @@ impl Registry for World {
             layers: 1,
             config,
         })
+    }
+
+    async fn tags(&self, _: &Reference, _: Option<&Login>) -> Result<TagListing> {
+        Ok(TagListing::new(["1", "2", "latest"].map(|tag| tag.parse().unwrap()).into(), false))
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
@@ -244,7 +252,10 @@ impl Router for World {
     }
 
     async fn probe(&self, _: SocketAddr, _: Option<&HttpCheck>, _: Duration) -> Result<(), ProbeFailure> {
-        Ok(())
+        match self.sick.load(Ordering::Relaxed) {
+            true => Err(ProbeFailure::Refused),
+            false => Ok(()),
+        }
     }
 }
 

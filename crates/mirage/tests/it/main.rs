@@ -9,6 +9,7 @@ mod adoption;
 mod archives;
 mod backup;
 mod bad_input;
+mod browser;
 mod canary;
 mod chaos;
 mod credential_table;

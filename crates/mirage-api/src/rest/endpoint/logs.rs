@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use mirage_control::{Actor, Control, LogSearch, ServiceLine, ServiceRef};
+use mirage_control::{Actor, Control, LogCursor, LogSearch, ServiceLine, ServiceRef};
 use mirage_core::{Code, Error, LogQuery, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,7 @@ use crate::rest::auth::Caller;
 use crate::rest::error::Problem;
 use crate::rest::input::{Filter, Repeated, Wanted, flag, time};
 use crate::rest::stream::{Item, NDJSON, accepts, lines, server_sent};
-use crate::rest::wire::log::{LogCursor, LogLine};
+use crate::rest::wire::log::LogLine;
 
 /// Which lines.
 #[derive(Deserialize, IntoParams)]

@@ -31,6 +31,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
         "finishedAt": "[time]",
         "id": "[id]",
         "phase": "active",
+        "requestedBy": "admin",
         "revision": 1,
         "service": "[id]",
         "steps": [
@@ -122,6 +123,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
         "finishedAt": "[time]",
         "id": "[id]",
         "phase": "active",
+        "requestedBy": "admin",
         "revision": 1,
         "service": "[id]",
         "steps": [
@@ -174,6 +176,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       },
       "restartPolicy": "ALWAYS",
       "revision": 1,
+      "revisionImage": "registry.test/acme/web:1",
       "rollout": {
         "drainSeconds": 30,
         "overlapSeconds": 0,

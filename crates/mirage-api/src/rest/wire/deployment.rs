@@ -21,6 +21,9 @@ pub(crate) struct Deployment {
     phase: Phase,
     /// Why it was started.
     trigger: Trigger,
+    /// Who asked for it; absent where that is not remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_by: Option<String>,
     /// What it replaces when it becomes active.
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<String>,
@@ -194,6 +197,7 @@ impl From<&core::Deployment> for Deployment {
             revision: deployment.revision,
             phase: deployment.phase.into(),
             trigger: deployment.trigger.into(),
+            requested_by: Some(deployment.requested_by.clone()).filter(|name| !name.is_empty()),
             replaces: deployment.replaces.map(|id| id.to_string()),
             steps: deployment.steps.iter().map(Step::from).collect(),
             error: deployment.failure.as_ref().map(Failure::from),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mirage_core::{bytes_of, cores_of, thousandths_of};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,48 +20,6 @@ pub(crate) struct Seconds(pub(crate) u64);
 
 /// The longest duration that is taken.
 const DAY_MILLIS: u64 = 86_400_000;
-
-impl Memory {
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let shift = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 0,
-            "k" | "kb" | "ki" | "kib" => 10,
-            "m" | "mb" | "mi" | "mib" => 20,
-            "g" | "gb" | "gi" | "gib" => 30,
-            "t" | "tb" | "ti" | "tib" => 40,
-            _ => return None,
-        };
-        let thousandths = thousandths(number)?;
-        let bytes = (u128::from(thousandths) << shift) / 1000;
-        u64::try_from(bytes).ok().filter(|bytes| *bytes <= i64::MAX as u64).map(Self)
-    }
-}
-
-impl Cores {
-    fn parse(text: &str) -> Option<Self> {
-        let thousandths = match text.strip_suffix('m') {
-            Some(thousandths) if thousandths.bytes().all(|b| b.is_ascii_digit()) => {
-                thousandths.parse().ok()?
-            }
-            Some(_) => return None,
-            None => thousandths(text)?,
-        };
-        u32::try_from(thousandths).ok().map(Self)
-    }
-}
-
-/// A decimal number, times a thousand; further decimals are cut off.
-fn thousandths(text: &str) -> Option<u64> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(decimals) {
-        return None;
-    }
-    let decimals: u64 = format!("{decimals:0<3}")[..3].parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(decimals)
-}
 
 /// Reads a number or a text by the same rule.
 struct Read<T> {
@@ -90,19 +49,25 @@ impl<T> Visitor<'_> for Read<T> {
 
 impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(Read { expected: "an amount of memory such as `256MiB`", parse: Self::parse })
+        json.deserialize_any(Read {
+            expected: "an amount of memory such as `256MiB`",
+            parse: |text| bytes_of(text).map(Self),
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Cores {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(Read { expected: "a number of cores such as `0.5`", parse: Self::parse })
+        json.deserialize_any(Read {
+            expected: "a number of cores such as `0.5`",
+            parse: |text| cores_of(text).map(Self),
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        let millis = json.deserialize_any(Read { expected: "a number of seconds", parse: thousandths })?;
+        let millis = json.deserialize_any(Read { expected: "a number of seconds", parse: thousandths_of })?;
         match millis {
             1..=DAY_MILLIS => Ok(Self(millis)),
             _ => Err(D::Error::custom("a number of seconds must be above 0 and at most 86400")),

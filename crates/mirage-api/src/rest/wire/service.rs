@@ -35,7 +35,9 @@ pub(crate) struct Service {
     image_name: String,
     /// Its tag, where one was asked for.
     image_tag: Option<String>,
-    /// What the image turned out to be in the revision below.
+    /// The image of the revision below: another one than was asked for last after a failed deploy or a rollback.
+    revision_image: Option<String>,
+    /// What that image turned out to be.
     image_digest: Option<String>,
     /// Whether the registry is asked with a credential of this service.
     image_auth_required: bool,
@@ -209,6 +211,7 @@ impl From<ServiceView> for Service {
             image_registry: reference.host().to_string(),
             image_name: reference.repository().to_string(),
             image_tag: reference.tag().map(ToString::to_string),
+            revision_image: revision.as_ref().map(|revision| revision.image.reference.to_string()),
             image_digest: digest(reference, revision.as_ref()),
             image_auth_required: credential.is_some(),
             registry_username: credential.map(|owner| owner.username),

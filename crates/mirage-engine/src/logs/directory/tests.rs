@@ -113,7 +113,7 @@ async fn a_service_that_never_wrote_has_no_lines() {
 #[tokio::test]
 async fn a_query_picks_lines() {
     let world = World::new();
-    let (_, mut a) = world.instance(1, 1);
+    let (first, mut a) = world.instance(1, 1);
     let (_, mut b) = world.instance(2, 2);
     for number in 0..10 {
         let log = if number % 2 == 0 { &mut a } else { &mut b };
@@ -125,6 +125,7 @@ async fn a_query_picks_lines() {
         (LogQuery { grep: Some("7".into()), ..LogQuery::default() }, vec!["line 7"]),
         (LogQuery { limit: Some(2), ..LogQuery::default() }, vec!["line 8", "line 9"]),
         (LogQuery { limit: Some(0), ..LogQuery::default() }, vec![]),
+        (LogQuery { instance: Some(first), limit: Some(2), ..LogQuery::default() }, vec!["line 6", "line 8"]),
         (
             LogQuery {
                 deployment: Some(world.deployment(2)),

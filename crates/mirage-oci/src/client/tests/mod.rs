@@ -6,3 +6,4 @@ mod debian;
 mod logins;
 mod mirrors;
 mod resolving;
+mod tags;

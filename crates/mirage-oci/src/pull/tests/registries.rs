@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use jiff::Timestamp;
-use mirage_core::port::{Clock, ImageStore, Randomness, Registry};
+use mirage_core::port::{Clock, HeldRepository, ImageStore, Randomness, Registry};
 use mirage_core::{Attachments, Code, Presence, Reference, RegistryHost};
 use serde_json::json;
 use tower::ServiceExt;
@@ -90,6 +90,15 @@ async fn an_image_in_the_built_in_registry_is_read_from_the_store() {
         let error = machine.client.resolve(&reference, &amd64(), None).await.unwrap_err();
         assert_eq!(error.code(), Code::ImageNotFound, "{rest}");
     }
+    // Whoever looks at the registry sees it, with its size for this platform.
+    let held = machine.client.held(&amd64(), None, 10).await.unwrap();
+    let HeldRepository { repository, tags, tag_count } = &held[0];
+    assert_eq!((held.len(), repository.as_str(), *tag_count), (1, "acme/web", 1));
+    let shown = (tags[0].tag.as_str(), &tags[0].digest, tags[0].size_bytes);
+    assert_eq!(shown, ("1", &resolved.digest, Some(resolved.size_bytes)));
+    assert!(machine.client.held(&amd64(), Some(repository), 10).await.unwrap().is_empty());
+    let listed = machine.client.tags(&tagged, None).await.unwrap();
+    assert_eq!(listed.tags, [tagged.tag().unwrap().clone()]);
     // Nothing runs it any more, but it is still in the registry.
     machine.images.collect(&[].into()).await.unwrap();
     assert_eq!(machine.kept_layers(), 0);

@@ -1,0 +1,233 @@
+//! Drafts: what somebody at a browser typed so far for a service that is not made yet.
+//!
+//! A draft belongs to the name of whoever opened it. Its fields are sealed as a whole, because a password may be among
+//! them; they mean something to the face that wrote them alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use mirage_core::{Code, DraftId, Error, Result, Secret};
+use mirage_store::DraftRecord;
+use tracing::error;
+
+use crate::Control;
+use crate::access::{Action, Actor};
+use crate::parts::Parts;
+
+/// The most bytes of a draft, names and texts together.
+pub const DRAFT_BYTES_MAX: usize = 256 << 10;
+/// The most fields of one.
+pub const DRAFT_FIELDS_MAX: usize = 2_000;
+/// The longest name of a field, in bytes.
+const NAME_MAX: usize = 100;
+/// The most drafts of one name; the oldest goes for a new one.
+const DRAFTS_MAX: u32 = 50;
+/// How long a draft is kept that nobody changes.
+const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Old drafts are looked for this often.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// The fields of a draft. None can be printed, as each may be a password.
+#[derive(Clone, Default)]
+pub struct DraftFields(BTreeMap<String, Secret>);
+
+/// What somebody typed.
+#[derive(Clone)]
+pub struct Draft {
+    /// Identity.
+    pub id: DraftId,
+    /// When it was last changed.
+    pub changed_at: Timestamp,
+    /// What was typed.
+    pub fields: DraftFields,
+}
+
+impl DraftFields {
+    /// The text of a field; empty where there is none.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", Secret::reveal)
+    }
+
+    /// Whether there is a field of this name, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Writes a field over what was there.
+    pub fn set(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        self.0.insert(name.into(), Secret::from(text.into()));
+    }
+
+    /// Takes a field away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// The names of all fields, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    fn check(&self) -> Result<()> {
+        let bytes: usize = self.0.iter().map(|(name, text)| name.len() + text.reveal().len()).sum();
+        let refuse = |what: String| {
+            Err(Error::new(Code::InvalidRequest, what).hint("type less, or use the command line"))
+        };
+        if bytes > DRAFT_BYTES_MAX {
+            return refuse(format!("the draft has {bytes} bytes, at most {DRAFT_BYTES_MAX} are kept"));
+        }
+        if self.0.len() > DRAFT_FIELDS_MAX {
+            let fields = self.0.len();
+            return refuse(format!("the draft has {fields} fields, at most {DRAFT_FIELDS_MAX} are kept"));
+        }
+        if self.0.keys().any(|name| name.len() > NAME_MAX) {
+            return refuse(format!("a field of the draft has a name of more than {NAME_MAX} bytes"));
+        }
+        Ok(())
+    }
+
+    /// As it is sealed: JSON.
+    fn written(&self) -> Result<Secret> {
+        let fields: BTreeMap<&str, &str> =
+            self.0.iter().map(|(name, text)| (name.as_str(), text.reveal())).collect();
+        let text = serde_json::to_string(&fields).map_err(|error| Error::internal("write a draft", error))?;
+        Ok(Secret::from(text))
+    }
+
+    fn read(text: &Secret) -> Result<Self> {
+        let fields = serde_json::from_str(text.reveal());
+        // What serde says of it may quote it.
+        fields.map(Self).map_err(|_| Error::internal("read a draft", anyhow::anyhow!("it is no JSON")))
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let pairs = |fields: &Self| -> Vec<(String, String)> {
+            fields.0.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned())).collect()
+        };
+        self.0.len() == other.0.len() && pairs(self) == pairs(other)
+    }
+}
+
+impl Control {
+    /// Keeps what somebody typed first. Of their drafts, the newest 50 are kept.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` where it is too large, `TARGET_UNAVAILABLE` while the vault is locked.
+    pub async fn open_draft(&self, actor: &Actor, fields: DraftFields) -> Result<DraftId> {
+        self.allow(actor, Action::Deploy)?;
+        fields.check()?;
+        let id = DraftId::from_random(self.parts.random.bytes16());
+        let now = self.parts.clock.now();
+        let mut tx = self.parts.store.begin().await?;
+        tx.forget_drafts(actor.name(), DRAFTS_MAX - 1, kept_from(now)).await?;
+        tx.set_draft(&self.parts.sealed_draft(actor, id, now, &fields)?).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// A draft.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is none of this name's, or it was forgotten.
+    pub async fn draft(&self, actor: &Actor, id: DraftId) -> Result<Draft> {
+        self.allow(actor, Action::Deploy)?;
+        let record = self.parts.store.draft(id).await?;
+        self.parts.opened_draft(actor, id, record)
+    }
+
+    /// The newest drafts of somebody, at most so many. One that cannot be opened is left out.
+    pub async fn drafts(&self, actor: &Actor, limit: u32) -> Result<Vec<Draft>> {
+        self.allow(actor, Action::Deploy)?;
+        let records = self.parts.store.drafts(actor.name(), limit.min(DRAFTS_MAX)).await?;
+        let open = |record: DraftRecord| self.parts.opened_draft(actor, record.id, Some(record)).ok();
+        Ok(records.into_iter().filter_map(open).collect())
+    }
+
+    /// Changes a draft, and answers with it. Changes of several pages follow each other; none is lost.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` as [`Self::draft`], and what `change` or the limits refuse; then nothing is kept.
+    pub async fn keep_draft<F>(&self, actor: &Actor, id: DraftId, change: F) -> Result<Draft>
+    where
+        F: FnOnce(&mut DraftFields) -> Result<()> + Send,
+    {
+        self.allow(actor, Action::Deploy)?;
+        let mut tx = self.parts.store.begin().await?;
+        let record = tx.draft(id).await?;
+        let mut draft = self.parts.opened_draft(actor, id, record)?;
+        let before = draft.fields.clone();
+        change(&mut draft.fields)?;
+        if !draft.fields.is_same(&before) {
+            draft.fields.check()?;
+            draft.changed_at = self.parts.clock.now();
+            tx.set_draft(&self.parts.sealed_draft(actor, id, draft.changed_at, &draft.fields)?).await?;
+            tx.commit().await?;
+        }
+        Ok(draft)
+    }
+
+    /// Forgets a draft. That there is none any more is as good.
+    pub async fn drop_draft(&self, actor: &Actor, id: DraftId) -> Result<()> {
+        self.allow(actor, Action::Deploy)?;
+        let mut tx = self.parts.store.begin().await?;
+        if tx.draft(id).await?.is_some_and(|record| record.actor == actor.name()) {
+            tx.remove_draft(id).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    fn sealed_draft(
+        &self,
+        actor: &Actor,
+        id: DraftId,
+        changed_at: Timestamp,
+        fields: &DraftFields,
+    ) -> Result<DraftRecord> {
+        let fields = self.vault.seal(&DraftRecord::binding(id, actor.name()), fields.written()?.reveal())?;
+        Ok(DraftRecord { id, actor: actor.name().to_owned(), fields, changed_at })
+    }
+
+    fn opened_draft(&self, actor: &Actor, id: DraftId, record: Option<DraftRecord>) -> Result<Draft> {
+        let oldest = kept_from(self.clock.now());
+        let own = record.filter(|record| record.actor == actor.name() && record.changed_at >= oldest);
+        let record = own.ok_or_else(|| {
+            Error::new(
+                Code::NotFound,
+                "there is no such draft: it was deployed, or nobody touched it for a week",
+            )
+            .hint("begin anew at `/new`")
+        })?;
+        let text = self.vault.unseal(&DraftRecord::binding(id, actor.name()), &record.fields)?;
+        Ok(Draft { id, changed_at: record.changed_at, fields: DraftFields::read(&text)? })
+    }
+
+    pub(crate) async fn forget_old_drafts(&self) -> Result<()> {
+        let oldest = kept_from(self.clock.now());
+        if !self.store.has_drafts_before(oldest).await? {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        tx.forget_drafts_before(oldest).await?;
+        tx.commit().await.map(drop)
+    }
+}
+
+/// Forgets drafts that nobody touched for a week, for as long as it is let.
+pub(crate) async fn forget_forever(parts: Arc<Parts>) {
+    loop {
+        if let Err(error) = parts.forget_old_drafts().await {
+            error!(?error, "old drafts could not be forgotten");
+        }
+        tokio::time::sleep(FORGET_EVERY).await;
+    }
+}
+
+/// The oldest change of a draft that is kept at this time.
+fn kept_from(now: Timestamp) -> Timestamp {
+    now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,135 @@
+//! What somebody typed for a service that is not made yet.
+
+use mirage_core::DraftId;
+
+use super::*;
+use crate::{DRAFT_BYTES_MAX, Draft, DraftFields, NewToken};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+fn fields(pairs: &[(&str, &str)]) -> DraftFields {
+    let mut fields = DraftFields::default();
+    pairs.iter().for_each(|(name, text)| fields.set(*name, *text));
+    fields
+}
+
+fn refused<T>(result: Result<T, Error>) -> Error {
+    result.err().expect("a refusal")
+}
+
+impl Stage {
+    async fn open(&self, pairs: &[(&str, &str)]) -> DraftId {
+        self.control.open_draft(&self.actor, fields(pairs)).await.unwrap()
+    }
+
+    async fn read(&self, id: DraftId) -> Result<Draft, Error> {
+        self.control.draft(&self.actor, id).await
+    }
+
+    async fn type_in(&self, id: DraftId, name: &str, text: &str) -> Result<Draft, Error> {
+        let change = |fields: &mut DraftFields| {
+            fields.set(name, text);
+            Ok(())
+        };
+        self.control.keep_draft(&self.actor, id, change).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_typed_is_there_after_a_restart_and_in_the_database_nobody_can_read_it() {
+    let mut stage = Stage::new().await;
+    let id = stage.open(&[("image", "acme/web:1"), ("password", "sesame")]).await;
+    stage.type_in(id, "name", "web").await.unwrap();
+    stage.restart_control().await;
+    let draft = stage.read(id).await.unwrap();
+    let all: Vec<_> = draft.fields.names().map(|name| (name, draft.fields.get(name))).collect();
+    assert_eq!(all, [("image", "acme/web:1"), ("name", "web"), ("password", "sesame")]);
+    let kept = stage.store.draft(id).await.unwrap().unwrap();
+    assert!(!String::from_utf8_lossy(kept.fields.record()).contains("web"));
+    stage.control.drop_draft(&stage.actor, id).await.unwrap();
+    stage.control.drop_draft(&stage.actor, id).await.unwrap();
+    assert_eq!(refused(stage.read(id).await).code(), Code::NotFound);
+    assert_eq!(refused(stage.type_in(id, "a", "b").await).code(), Code::NotFound, "it does not come back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draft_is_seen_by_nobody_else() {
+    let stage = Stage::new().await;
+    let id = stage.open(&[("image", "acme/web:1")]).await;
+    let new = NewToken { name: "ci".parse().unwrap(), project: None, push: true };
+    let (_, token) = stage.control.create_token(&stage.actor, new).await.unwrap();
+    let other = stage.control.authenticate(token.reveal()).unwrap();
+    assert_eq!(refused(stage.control.draft(&other, id).await).code(), Code::Forbidden);
+    assert_eq!(refused(stage.control.open_draft(&other, fields(&[])).await).code(), Code::Forbidden);
+    let platform = Actor::platform();
+    assert_eq!(refused(stage.control.draft(&platform, id).await).code(), Code::NotFound);
+    stage.control.drop_draft(&platform, id).await.unwrap();
+    assert!(stage.read(id).await.is_ok(), "only its owner drops it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_fifty_drafts_of_a_week_are_kept() {
+    let stage = Stage::new().await;
+    let first = stage.open(&[]).await;
+    stage.clock.set_ahead(Duration::from_secs(1));
+    let second = stage.open(&[]).await;
+    for number in 0..48 {
+        stage.clock.set_ahead(Duration::from_secs(1));
+        stage.open(&[("number", &number.to_string())]).await;
+    }
+    assert!(stage.read(first).await.is_ok());
+    stage.clock.set_ahead(Duration::from_secs(1));
+    stage.type_in(first, "image", "nginx").await.unwrap();
+    stage.clock.set_ahead(Duration::from_secs(1));
+    let newest = stage.open(&[]).await;
+    assert!(stage.read(first).await.is_ok(), "it was just typed in");
+    assert_eq!(refused(stage.read(second).await).code(), Code::NotFound);
+    let listed = stage.control.drafts(&stage.actor, 100).await.unwrap();
+    assert_eq!((listed.len(), listed[0].id, listed[1].id), (50, newest, first));
+
+    stage.clock.set_ahead(WEEK - Duration::from_secs(60));
+    assert!(stage.read(newest).await.is_ok());
+    stage.clock.set_ahead(Duration::from_secs(120));
+    assert_eq!(refused(stage.read(newest).await).code(), Code::NotFound);
+    assert!(stage.store.draft(newest).await.unwrap().is_some(), "until somebody looks");
+    stage.control.parts.forget_old_drafts().await.unwrap();
+    assert!(stage.store.draft(newest).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draft_has_limits_and_what_they_refuse_changes_nothing() {
+    let stage = Stage::new().await;
+    let id = stage.open(&[("a", "1")]).await;
+    let large = "x".repeat(DRAFT_BYTES_MAX);
+    let error = refused(stage.type_in(id, "b", &large).await);
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(!error.message().contains("xxx"));
+    assert!(refused(stage.type_in(id, &"n".repeat(101), "").await).message().contains("a name of more than"));
+    let many = stage.control.keep_draft(&stage.actor, id, |fields| {
+        (0..2_001).for_each(|number| fields.set(format!("f{number}"), ""));
+        Ok(())
+    });
+    assert!(refused(many.await).message().contains("at most 2000"));
+    let draft = stage.read(id).await.unwrap();
+    assert_eq!(draft.fields.names().collect::<Vec<_>>(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_pages_that_are_typed_into_at_once_lose_nothing() {
+    let stage = Stage::new().await;
+    let id = stage.open(&[]).await;
+    let writes = (0..10).map(|number| {
+        let (control, actor) = (stage.control.clone(), stage.actor.clone());
+        tokio::spawn(async move {
+            let change = move |fields: &mut DraftFields| {
+                fields.set(format!("f{number}"), "x");
+                Ok(())
+            };
+            control.keep_draft(&actor, id, change).await.map(drop)
+        })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap().unwrap();
+    }
+    assert_eq!(stage.read(id).await.unwrap().fields.names().count(), 10);
+}

@@ -1,0 +1,93 @@
+//! Files of variables, as `.env` is written.
+
+/// The variables of a text: lines `NAME=value`, with `export` before it or not. Empty lines and those that begin with
+/// `#` are passed over, one pair of quotes around a value is taken off, and a value in quotes may have several lines.
+///
+/// # Errors
+/// The number of the first line that is none of these, from 1. What stands in it may be part of a secret.
+pub fn env_lines(text: &str) -> Result<Vec<(String, String)>, usize> {
+    let mut pairs = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        let (line, number) = (line.trim(), at + 1);
+        at += 1;
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=').ok_or(number)?;
+        let (name, value) = (name.trim(), value.trim());
+        if name.is_empty() {
+            return Err(number);
+        }
+        let rest = lines.get(at..).unwrap_or_default();
+        let value = match several(value, rest) {
+            Some((whole, more)) => {
+                at += more;
+                whole
+            }
+            None => unquoted(value).to_owned(),
+        };
+        pairs.push((name.to_owned(), value));
+    }
+    Ok(pairs)
+}
+
+/// A value whose quote ends on a later line, and how many lines that takes.
+fn several(value: &str, rest: &[&str]) -> Option<(String, usize)> {
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let begun = &value[1..];
+    if begun.contains(quote) {
+        return None;
+    }
+    let mut whole = begun.to_owned();
+    for (at, line) in rest.iter().enumerate() {
+        whole.push('\n');
+        if let Some(last) = line.trim_end().strip_suffix(quote) {
+            whole.push_str(last);
+            return Some((whole, at + 1));
+        }
+        if line.contains(quote) {
+            return None;
+        }
+        whole.push_str(line);
+    }
+    None
+}
+
+fn unquoted(value: &str) -> &str {
+    ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q)).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<(String, String)>, usize> {
+        env_lines(text)
+    }
+
+    fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn comments_exports_and_quotes_are_understood() {
+        let text = "# one\n\nexport A='x y'\r\n B = \"=\"\nC=\nD=a#b\n";
+        assert_eq!(read(text).unwrap(), pairs(&[("A", "x y"), ("B", "="), ("C", ""), ("D", "a#b")]));
+    }
+
+    #[test]
+    fn a_quoted_value_may_have_several_lines() {
+        let text = "KEY=\"-----BEGIN\nabc\n-----END\"\nNEXT=1";
+        assert_eq!(read(text).unwrap(), pairs(&[("KEY", "-----BEGIN\nabc\n-----END"), ("NEXT", "1")]));
+        assert_eq!(read("A=\"open\nB=2").unwrap(), pairs(&[("A", "\"open"), ("B", "2")]), "it never ends");
+        assert_eq!(read("A=it's\nB='x'").unwrap(), pairs(&[("A", "it's"), ("B", "x")]));
+    }
+
+    #[test]
+    fn a_line_that_is_no_variable_is_told_by_its_number() {
+        assert_eq!(read("A=1\n\nhunter2\n"), Err(3));
+        assert_eq!(read("=1"), Err(1));
+    }
+}

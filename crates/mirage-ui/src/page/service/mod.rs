@@ -1,0 +1,191 @@
+//! `/projects/{project}/{environment}/{service}` and what is below it: one service, a tab a page.
+
+mod act;
+mod deployments;
+mod instances;
+mod overview;
+mod properties;
+
+use axum::Router;
+use axum::response::Html;
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use mirage_control::{Control, ServiceRef, ServiceView};
+use mirage_core::{Error, Result};
+
+use crate::badge;
+use crate::link;
+use crate::live::{followed, live};
+use crate::shell::Page;
+use crate::visitor::Visitor;
+
+/// The id of the piece that [`head`] makes.
+pub(crate) const HEAD: &str = "service-head";
+
+/// The pages of the service tabs, and what is posted below them.
+pub(crate) fn routes() -> Router<Control> {
+    let at = |part: &str| format!("/projects/{{project}}/{{environment}}/{{service}}{part}");
+    let live = |part: &str| format!("/live{}", at(part));
+    Router::new()
+        .route(&at(""), get(overview::one))
+        .route(&live(""), get(overview::stream))
+        .route(&at("/deploy"), post(act::deploy))
+        .route(&at("/redeploy"), post(act::redeploy))
+        .route(&at("/rollback"), post(act::rollback))
+        .route(&at("/restart"), post(act::restart))
+        .route(&at("/scale"), post(act::scale))
+        .route(&at("/deployments"), get(deployments::list))
+        .route(&live("/deployments"), get(deployments::stream))
+}
+
+/// The pages of one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tab {
+    /// How it is.
+    Overview,
+    /// What was deployed.
+    Deployments,
+    /// What it wrote.
+    Logs,
+    /// What it did and used.
+    Metrics,
+    /// Its variables.
+    Variables,
+    /// Its data.
+    Volumes,
+    /// Its names.
+    Domains,
+    /// Everything else.
+    Settings,
+}
+
+impl Tab {
+    const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Deployments,
+        Self::Logs,
+        Self::Metrics,
+        Self::Variables,
+        Self::Volumes,
+        Self::Domains,
+        Self::Settings,
+    ];
+
+    /// Its last part of the address; empty for the first.
+    fn part(self) -> &'static str {
+        match self {
+            Self::Overview => "",
+            Self::Deployments => "/deployments",
+            Self::Logs => "/logs",
+            Self::Metrics => "/metrics",
+            Self::Variables => "/variables",
+            Self::Volumes => "/volumes",
+            Self::Domains => "/domains",
+            Self::Settings => "/settings",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Deployments => "Deployments",
+            Self::Logs => "Logs",
+            Self::Metrics => "Metrics",
+            Self::Variables => "Variables",
+            Self::Volumes => "Volumes",
+            Self::Domains => "Domains",
+            Self::Settings => "Settings",
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(self, view: &ServiceView) -> String {
+        format!("{}{}", link::service(view), self.part())
+    }
+}
+
+/// The service that an address names by project, environment and name.
+pub(crate) async fn named(
+    control: &Control,
+    visitor: &Visitor,
+    (project, environment, name): (String, String, String),
+) -> Result<ServiceView> {
+    let wanted = ServiceRef::Path {
+        project: project.parse()?,
+        environment: environment.parse()?,
+        name: name.parse()?,
+    };
+    control.service(visitor.actor(), &wanted).await
+}
+
+/// A page of a service: its name and state, its tabs, and below them `body`, whose headings begin at `h2`. `twin` are the
+/// commands that say or do the same. With a `stream` the page is followed there; a stream may carry the piece [`HEAD`]
+/// too.
+pub(crate) fn service_frame(
+    view: &ServiceView,
+    visitor: &Visitor,
+    tab: Tab,
+    now: Timestamp,
+    (stream, twin): (Option<&str>, &[String]),
+    body: &Markup,
+) -> Html<String> {
+    let name = view.service.name.as_str();
+    let inside = html! {
+        (live(HEAD, &head(view, now)))
+        (tabs(view, tab))
+        (body)
+    };
+    let body = match stream {
+        Some(path) => followed(path, inside),
+        None => inside,
+    };
+    let (project, environment) = (view.project.name.as_str(), view.environment.name.as_str());
+    let mut crumbs = vec![
+        ("Projects", "/projects".to_owned()),
+        (project, format!("/projects/{project}")),
+        (environment, link::environment(project, environment)),
+    ];
+    let title = match tab {
+        Tab::Overview => name.to_owned(),
+        _ => {
+            crumbs.push((name, link::service(view)));
+            format!("{} of {name}", tab.words())
+        }
+    };
+    Page { title: &title, visitor: Some(visitor), crumbs: &crumbs, twin, body }.into_html()
+}
+
+/// What stands at the top of every page of a service.
+pub(crate) fn head(view: &ServiceView, now: Timestamp) -> Markup {
+    let state = badge::of_service(view);
+    html! {
+        div class=(format!("banner {}", badge::class(state.meaning))) {
+            h1 { (view.service.name) }
+            (state.badge(now))
+            @if let Some(url) = &view.url {
+                " " a.mono href=(url) { (url.trim_start_matches("http://")) }
+            }
+        }
+    }
+}
+
+/// An error at this field, unless it is about one already.
+fn at_field(error: Error, field: &str) -> Error {
+    match error.at_field() {
+        Some(_) => error,
+        None => error.field(field),
+    }
+}
+
+fn tabs(view: &ServiceView, shown: Tab) -> Markup {
+    html! {
+        nav.tabs aria-label="Service" {
+            ul {
+                @for tab in Tab::ALL {
+                    li { a href=(tab.path(view)) aria-current=[(tab == shown).then_some("page")] { (tab.words()) } }
+                }
+            }
+        }
+    }
+}

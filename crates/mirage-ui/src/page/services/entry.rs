@@ -1,0 +1,125 @@
+//! One service among others.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use mirage_control::{Control, ServiceUsage, ServiceView};
+use mirage_core::{Source, human_bytes};
+
+use crate::badge;
+use crate::link;
+use crate::registry::Registry;
+use crate::when::{ago, cut};
+
+/// The longest reference and address that is shown, in characters.
+const REFERENCE: usize = 60;
+
+/// The id of its element.
+pub(super) fn id(view: &ServiceView) -> String {
+    // A page has the services of one environment, in which each name is there once.
+    format!("s-{}", view.service.name)
+}
+
+/// The row of a table.
+pub(super) fn cells(
+    view: &ServiceView,
+    control: &Control,
+    usage: Option<&ServiceUsage>,
+    now: Timestamp,
+) -> Markup {
+    html! {
+        th scope="row" { a href=(link::service(view)) { (view.service.name) } }
+        td { (badge::of_service(view).badge(now)) }
+        td { (badge_of(view, control)) " " (image(view, REFERENCE)) }
+        td.number { (replicas(view)) }
+        td.number { (used(usage)) }
+        td { (address(view)) }
+        td { (last(view, now)) }
+    }
+}
+
+/// A card.
+pub(super) fn card(
+    view: &ServiceView,
+    control: &Control,
+    usage: Option<&ServiceUsage>,
+    now: Timestamp,
+) -> Markup {
+    html! {
+        h2 { a href=(link::service(view)) { (view.service.name) } " " (badge::of_service(view).badge(now)) }
+        p { (badge_of(view, control)) " " (image(view, REFERENCE)) }
+        p { (address(view)) }
+        p.quiet { (replicas(view)) " running " (used(usage)) }
+        p { (last(view, now)) }
+    }
+}
+
+/// The image that runs and what it turned out to be; where another one was asked for last, that too.
+pub(crate) fn image(view: &ServiceView, most: usize) -> Markup {
+    let Source::Image(asked) = &view.service.spec.source;
+    let name = |reference: &mirage_core::Reference| {
+        let familiar = reference.familiar();
+        let is_cut = familiar.chars().nth(most).is_some();
+        html! { span.mono title=[is_cut.then_some(&familiar)] { (cut(&familiar, most)) } }
+    };
+    // Without anything active the revision is of what was asked for and did not run.
+    let runs = view.revision.as_ref().filter(|_| view.active.is_some()).map(|revision| &revision.image);
+    let known =
+        runs.or(view.revision.as_ref().map(|revision| &revision.image)).filter(|it| it.reference == *asked);
+    html! {
+        @match (runs, known) {
+            (Some(image), None) => {
+                (name(&image.reference)) " " span.mono.quiet { (image.digest.short()) }
+                " " span.asked { "asked for " (name(asked)) }
+            },
+            (_, Some(image)) => { (name(asked)) " " span.mono.quiet { (image.digest.short()) } },
+            (None, None) => (name(asked)),
+        }
+    }
+}
+
+/// What kind of thing it is made of, and where that is from.
+pub(crate) fn badge_of(view: &ServiceView, control: &Control) -> Markup {
+    let Source::Image(asked) = &view.service.spec.source;
+    let runs = view.revision.as_ref().filter(|_| view.active.is_some());
+    Registry::of(control, runs.map_or(asked, |revision| &revision.image.reference)).badge()
+}
+
+fn replicas(view: &ServiceView) -> Markup {
+    html! { (view.instances.len()) span.quiet { "/" (view.service.replicas) } }
+}
+
+/// It changes with every look, which is no reason to send a row: see [`crate::live`].
+fn used(usage: Option<&ServiceUsage>) -> Markup {
+    html! {
+        @if let Some(usage) = usage {
+            data value=(usage.memory_bytes) {
+                (human_bytes(usage.memory_bytes)) span.quiet { " · " (cores(usage.cpu_millis)) }
+            }
+        }
+    }
+}
+
+fn cores(millis: u64) -> String {
+    format!("{}.{:02} cores", millis / 1000, millis % 1000 / 10)
+}
+
+fn address(view: &ServiceView) -> Markup {
+    html! {
+        @match &view.url {
+            Some(url) => a.mono href=(url) { (cut(url.trim_start_matches("http://"), REFERENCE)) },
+            None => span.quiet { "none, it is a worker" },
+        }
+    }
+}
+
+fn last(view: &ServiceView, now: Timestamp) -> Markup {
+    html! {
+        @match &view.newest {
+            Some(newest) => {
+                a href=(link::deployment(newest.id)) { (newest.trigger) " " (newest.phase) }
+                " " span.quiet { (ago(newest.created_at, now)) }
+            },
+            None => span.quiet { "never" },
+        }
+    }
+}

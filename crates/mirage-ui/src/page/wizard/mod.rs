@@ -1,0 +1,110 @@
+//! `/new`: the way from an image to a service, in steps that are addresses. What is typed is kept in a draft, so each
+//! step can be left, loaded anew and come back to; only the last one makes anything.
+
+pub(crate) mod image;
+mod login;
+mod look;
+mod parts;
+mod reading;
+mod request;
+pub(crate) mod review;
+pub(crate) mod settings;
+pub(crate) mod source;
+mod twin;
+mod typed;
+mod variables;
+mod verdict;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use maud::{Markup, html};
+use mirage_core::{DraftId, Error};
+
+use crate::fault::explained;
+use crate::shell::Page;
+use crate::visitor::Visitor;
+
+/// The steps in their order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Source,
+    Image,
+    Settings,
+    Review,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::Source, Self::Image, Self::Settings, Self::Review];
+
+    /// What people call it.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Source => "Source",
+            Self::Image => "Image",
+            Self::Settings => "Settings",
+            Self::Review => "Review",
+        }
+    }
+
+    /// Its address.
+    fn path(self, draft: DraftId) -> String {
+        match self {
+            Self::Source => "/new".to_owned(),
+            Self::Image => format!("/new/{draft}/image"),
+            Self::Settings => format!("/new/{draft}/settings"),
+            Self::Review => format!("/new/{draft}/review"),
+        }
+    }
+
+    /// The step with the field that an error is about.
+    fn of(error: &Error) -> Self {
+        let code = error.code().as_str();
+        let of_image = ["IMAGE", "REGISTRY", "CREDENTIAL", "NO_MATCHING", "INVALID_IMAGE"];
+        match error.at_field() {
+            Some(field) if field.starts_with("image") || field.starts_with("registryCredentials") => Self::Image,
+            Some(_) => Self::Settings,
+            None if of_image.iter().any(|start| code.starts_with(start)) => Self::Image,
+            None => Self::Settings,
+        }
+    }
+}
+
+/// A step as a page: `body` is what is below its name. With an error the form comes back.
+fn page(
+    visitor: &Visitor,
+    step: Step,
+    draft: Option<DraftId>,
+    twin: &[String],
+    error: Option<&Error>,
+    body: Markup,
+) -> Response {
+    let body = html! {
+        h1 { "New service" }
+        (way(step, draft))
+        // What is about a field stands there too; whoever cannot see it hears it here first.
+        @if let Some(error) = error { (explained(error)) }
+        (body)
+    };
+    let title = format!("New service: {}", step.words().to_lowercase());
+    let crumbs = [("Projects", "/projects".to_owned())];
+    let html = Page { title: &title, visitor: Some(visitor), crumbs: &crumbs, twin, body }.into_html();
+    (error.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY), html).into_response()
+}
+
+/// Where somebody is among the steps. Each that a draft has can be gone to.
+fn way(current: Step, draft: Option<DraftId>) -> Markup {
+    html! {
+        nav.way aria-label="Steps" {
+            ol {
+                @for step in Step::ALL {
+                    li {
+                        @match draft.filter(|_| step != current) {
+                            Some(draft) => a href=(step.path(draft)) { (step.words()) },
+                            None => span aria-current=[(step == current).then_some("step")] { (step.words()) },
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What of a sent form is kept in the draft, and under which names.
+
+use mirage_control::DraftFields;
+use mirage_core::{Reference, ReferenceParts, Result, unwrapped};
+
+use crate::form::Fields;
+
+/// The most rows of variables, and of volumes.
+pub(super) const VARIABLES_MAX: usize = 500;
+pub(super) const VOLUMES_MAX: usize = 16;
+
+/// Fields of the settings that are lines of text.
+const LINES: [&str; 24] = [
+    "service",
+    "project",
+    "environment",
+    "ports",
+    "replicas",
+    "variables-text",
+    "health-path",
+    "memory",
+    "cpu",
+    "domains",
+    "command",
+    "restart",
+    "stop-grace",
+    "pids",
+    "surge",
+    "overlap",
+    "drain",
+    "health-port",
+    "health-host",
+    "health-status",
+    "health-timeout",
+    "health-answer",
+    "health-interval",
+    "health-threshold",
+];
+/// Fields of the settings that are boxes to be ticked.
+const TICKS: [&str; 3] = ["worker", "follow-pushes", "privileges"];
+/// The field that says that the settings were sent once, so that nothing is suggested over them any more.
+pub(super) const SETTLED: &str = "settled";
+
+/// Who sent the form of the image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// Somebody types into the one field.
+    Whole,
+    /// Somebody types into the fields of the parts.
+    Parts,
+    /// Somebody types user name or password.
+    Login,
+    /// The page was loaded.
+    Load,
+    /// A button was pressed.
+    Button,
+}
+
+impl By {
+    /// Which one a text says.
+    pub(super) fn of(text: &str) -> Self {
+        match text {
+            "whole" => Self::Whole,
+            "parts" => Self::Parts,
+            "login" => Self::Login,
+            "load" => Self::Load,
+            _ => Self::Button,
+        }
+    }
+}
+
+/// Keeps what was sent about the image. Of the whole and its parts, that counts which was changed.
+pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
+    if !sent.has("image") {
+        return;
+    }
+    let (whole, parts) = (sent.text("image"), parts_sent(sent));
+    if whole != fields.get("image") {
+        take_whole(fields, whole);
+    } else if parts != parts_kept(fields) {
+        set_parts(fields, &parts);
+        fields.set("image", parts.joined());
+    }
+    if !sent.text("follow").is_empty() {
+        fields.set("follow", sent.text("follow"));
+    }
+    if sent.has("username") {
+        fields.set("username", sent.text("username"));
+    }
+    let host = parts_kept(fields).registry;
+    let password = sent.raw("password");
+    // Whoever types on in the name of a registry means none of those on the way to it.
+    let is_meant = matches!(by, By::Login | By::Button) || fields.get("password-for") == host;
+    if !password.is_empty() && is_meant {
+        fields.set("password", password);
+        fields.set("password-for", host);
+    } else if fields.get("password-for") != host || fields.get("username").is_empty() {
+        fields.remove("password");
+        fields.remove("password-for");
+    }
+}
+
+/// Keeps an image as somebody wrote it, and its parts, expanded where it is right.
+pub(super) fn take_whole(fields: &mut DraftFields, whole: &str) {
+    let meant = unwrapped(whole);
+    let parts = match meant.parse() {
+        Ok(reference) => ReferenceParts::of(&reference),
+        Err(_) if meant.is_empty() => ReferenceParts::default(),
+        Err(_) => ReferenceParts::split(&meant),
+    };
+    set_parts(fields, &parts);
+    fields.set("image", whole);
+    fields.set("follow", if parts.digest.is_empty() { "tag" } else { "digest" });
+}
+
+/// The parts of the image that are kept.
+pub(super) fn parts_kept(fields: &DraftFields) -> ReferenceParts {
+    let [registry, name, tag, digest] =
+        ["registry", "name", "tag", "digest"].map(|name| fields.get(name).to_owned());
+    ReferenceParts { registry, name, tag, digest }
+}
+
+fn parts_sent(sent: &Fields) -> ReferenceParts {
+    let registry = match sent.text("registry") {
+        "" => sent.text("host"),
+        known => known,
+    };
+    let [registry, name, tag, digest] =
+        [registry, sent.text("name"), sent.text("tag"), sent.text("digest")].map(str::to_owned);
+    ReferenceParts { registry, name, tag, digest }
+}
+
+fn set_parts(fields: &mut DraftFields, parts: &ReferenceParts) {
+    let ReferenceParts { registry, name, tag, digest } = parts;
+    for (field, text) in [("registry", registry), ("name", name), ("tag", tag), ("digest", digest)] {
+        fields.set(field, text.as_str());
+    }
+}
+
+/// Keeps what was sent about the settings.
+pub(super) fn take_settings(fields: &mut DraftFields, sent: &Fields) {
+    if !sent.has("service") {
+        return;
+    }
+    fields.set(SETTLED, "yes");
+    for name in LINES.into_iter().filter(|name| sent.has(name)) {
+        fields.set(name, sent.text(name));
+    }
+    for name in TICKS {
+        match sent.has(name) {
+            true => fields.set(name, "yes"),
+            false => fields.remove(name),
+        }
+    }
+    for at in 0..VARIABLES_MAX {
+        take_variable(fields, sent, at);
+    }
+    for at in 0..VOLUMES_MAX {
+        for part in ["name", "path"] {
+            let name = format!("volume-{at}-{part}");
+            keep_filled(fields, &name, sent.text(&name));
+        }
+    }
+}
+
+/// Keeps a row. The value of one that is sealed is not in the page, so an empty one leaves what was typed before; it
+/// stays sealed until another value is typed. A row without a name goes.
+fn take_variable(fields: &mut DraftFields, sent: &Fields, at: usize) {
+    let [name, value, sealed] = ["name", "value", "sealed"].map(|part| format!("variable-{at}-{part}"));
+    let (mut typed, mut text) = (sent.text(&name), sent.raw(&value));
+    let was_sealed = fields.has(&sealed);
+    if typed.is_empty() && (text.is_empty() || was_sealed) {
+        [&name, &value, &sealed].into_iter().for_each(|name| fields.remove(name));
+        return;
+    }
+    if let Some((before, after)) = typed.split_once('=').filter(|_| text.is_empty()) {
+        (typed, text) = (before, after);
+    }
+    fields.set(name, typed);
+    match (was_sealed && text.is_empty(), sent.has(&sealed)) {
+        (true, _) => {}
+        (false, seal) => {
+            fields.set(value, text);
+            match seal {
+                true => fields.set(sealed, "yes"),
+                false => fields.remove(&sealed),
+            }
+        }
+    }
+}
+
+fn keep_filled(fields: &mut DraftFields, name: &str, text: &str) {
+    match text.is_empty() {
+        true => fields.remove(name),
+        false => fields.set(name, text),
+    }
+}
+
+/// What was typed as a whole, read; nothing where the parts have the say.
+pub(super) fn whole_of(fields: &DraftFields) -> Option<Result<Reference>> {
+    let whole = unwrapped(fields.get("image"));
+    (!whole.is_empty() && ReferenceParts::split(&whole) == parts_kept(fields)).then(|| whole.parse())
+}

@@ -1,0 +1,70 @@
+//! Every page there is, judged by what does not depend on taste.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+use xtask::bed::may_run_as_root;
+use xtask::browser::{Browser, Colours, NARROW, Page, WIDE};
+use xtask::screens::Town;
+
+use crate::stage::BINARY;
+
+/// So many pages that differ in names alone are looked at.
+const OF_A_KIND: usize = 3;
+
+#[test]
+fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
+    let test = "every page is well made in light and dark, and fits a telephone";
+    if !Browser::is_here(test) || !may_run_as_root(test) {
+        return;
+    }
+    let town = Town::build(Path::new(BINARY)).unwrap();
+    let browser = Browser::start().unwrap();
+    let page = browser.open(town.platform.api_port()).unwrap();
+    let mut faults = judged(&page, "/login");
+    page.log_in(&town.platform.token()).unwrap();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut waiting = VecDeque::from(["/".to_owned()]);
+    let mut seen = Vec::new();
+    while let Some(path) = waiting.pop_front() {
+        let of_a_kind = kinds.entry(kind(&path)).or_default();
+        if seen.contains(&path) || *of_a_kind == OF_A_KIND {
+            continue;
+        }
+        *of_a_kind += 1;
+        faults.extend(judged(&page, &path));
+        waiting.extend(page.links().unwrap());
+        seen.push(path);
+    }
+    println!("{} pages of {} kinds: {seen:#?}", seen.len(), kinds.len());
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(seen.len() > 15, "{seen:?}");
+}
+
+fn judged(page: &Page, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    page.look(WIDE, Colours::Light).unwrap();
+    page.visit(path).unwrap();
+    for colours in [Colours::Light, Colours::Dark] {
+        page.look(WIDE, colours).unwrap();
+        let faults = page.faults().unwrap();
+        found.extend(faults.into_iter().map(|fault| format!("{path} ({}): {fault}", colours.as_str())));
+    }
+    page.look(NARROW, Colours::Light).unwrap();
+    found.extend(page.overhang().unwrap().into_iter().map(|what| format!("{path} (narrow): {what}")));
+    found.extend(page.complaints().into_iter().map(|what| format!("{path}: {what}")));
+    found
+}
+
+/// An address without the names in it.
+fn kind(path: &str) -> String {
+    const WORDS: &[&str] =
+        &["live", "deployments", "logs", "metrics", "variables", "volumes", "domains", "settings"];
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut parts: Vec<&str> = path.split('/').skip(1).collect();
+    if ["projects", "deployments", "new", "images"].contains(&parts[0]) {
+        parts[1..].iter_mut().filter(|part| !WORDS.contains(part)).for_each(|part| *part = "*");
+    }
+    let asked: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
+    format!("{}?{}", parts.join("/"), asked.join("&"))
+}
