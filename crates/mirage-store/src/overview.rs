@@ -1,7 +1,8 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
 use mirage_core::{
-    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, ResolvedImage, Result, ServiceId,
+    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, RegistryHost, ResolvedImage, Result,
+    ServiceId,
 };
 
 use sqlx::sqlite::SqliteRow;

@@ -22,7 +22,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
         tokio::task::yield_now().await;
     }
     let login = "registry=registry.test&username=eve&password=hunter2-of-eve";
-    assert_eq!(app.submit("/credentials", login).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(app.send_form("/credentials", login).await.status, StatusCode::SEE_OTHER);
     let new = NewToken { name: "ci".parse().unwrap(), project: None, push: true };
     let (_, token) = app.control.create_token(&app.admin, new).await.unwrap();
     let draft = super::wizard::checked_draft(&app).await;

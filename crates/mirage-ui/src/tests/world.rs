@@ -48,8 +48,6 @@ pub(super) struct World {
     pub(super) logins: Mutex<Vec<(String, String, String)>>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
-    /// Why registries refuse every login, if they do.
-    pub(super) refusal: Mutex<Option<Error>>,
     /// What stands in the way on this machine.
     pub(super) findings: Mutex<Vec<Finding>>,
 }
@@ -70,7 +68,6 @@ impl World {
             refusal: Mutex::default(),
             logins: Mutex::default(),
             sick: AtomicBool::new(false),
-            refusal: Mutex::default(),
             findings: Mutex::default(),
         })
     }
