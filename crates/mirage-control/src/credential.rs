@@ -1,17 +1,22 @@
 //! Credentials: those that services of an environment or a project share, and the one a service has of
 //! its own.
 
+use std::collections::HashMap;
+
 use mirage_core::port::LoginCheck;
 use mirage_core::{
     Code, Credential, CredentialId, CredentialOutcome, CredentialOwner, CredentialScope, Environment, Error,
     EventKind, Login, Name, Project, Reference, RegistryHost, Repository, Result, Secret, ServiceId,
 };
-use mirage_store::{CredentialPosition, GivenUp, ListedCredential, Tx};
+use mirage_store::{CredentialPosition, GivenUp, ImageUser, ListedCredential, ServicePath, Tx};
 
 use crate::Control;
 use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::create::{DEFAULT_PROJECT, named};
+
+/// Credentials that are looked at where it is told who pulls with which.
+const COUNTED: u32 = 10_000;
 
 /// The services that share something: those of an environment, or without one those of a project.
 #[derive(Clone, Debug, Default)]
@@ -91,10 +96,42 @@ impl Control {
         Ok(Listing::of(found, limit))
     }
 
+    /// One credential without its password.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is none of this id.
+    pub async fn credential(&self, actor: &Actor, id: CredentialId) -> Result<ListedCredential> {
+        self.allow(actor, Action::Read)?;
+        self.listed(id).await
+    }
+
+    /// Which services pull with which credential, the next time that they do. One that nobody pulls with is absent.
+    pub async fn credential_users(&self, actor: &Actor) -> Result<HashMap<CredentialId, Vec<ServicePath>>> {
+        self.allow(actor, Action::Read)?;
+        let mut by_scope: HashMap<CredentialScope, Vec<Credential>> = HashMap::new();
+        for listed in self.parts.store.credential_page(None, COUNTED).await? {
+            by_scope.entry(listed.credential.scope).or_default().push(listed.credential);
+        }
+        let mut users: HashMap<CredentialId, Vec<ServicePath>> = HashMap::new();
+        for ImageUser { path, environment, project, image } in self.parts.store.image_users().await? {
+            let scopes = [
+                CredentialScope::Service(path.id),
+                CredentialScope::Environment(environment),
+                CredentialScope::Project(project),
+            ];
+            let usable: Vec<_> =
+                scopes.iter().filter_map(|scope| by_scope.get(scope)).flatten().cloned().collect();
+            if let Some(chosen) = Credential::choose(&usable, &image) {
+                users.entry(chosen.id).or_default().push(path);
+            }
+        }
+        Ok(users)
+    }
+
     /// Forgets a credential.
     pub async fn remove_credential(&self, actor: &Actor, id: CredentialId) -> Result<ListedCredential> {
         self.allow(actor, Action::ManageCredentials)?;
-        let view = self.credential(id).await?;
+        let view = self.listed(id).await?;
         let mut tx = self.parts.store.begin().await?;
         if !tx.remove_credential(id).await? {
             return Err(unknown(id));
@@ -117,7 +154,7 @@ impl Control {
         image: Option<&Reference>,
     ) -> Result<LoginCheck> {
         self.allow(actor, Action::Inspect)?;
-        let view = self.credential(id).await?;
+        let view = self.listed(id).await?;
         let login = self.parts.opened(&view.credential).await?.ok_or_else(|| unknown(id))?;
         let Some(image) = image else { return self.parts.registry.check_login(&login).await };
         if *image.host() != login.owner.host {
@@ -215,7 +252,7 @@ impl Control {
         }
     }
 
-    async fn credential(&self, id: CredentialId) -> Result<ListedCredential> {
+    async fn listed(&self, id: CredentialId) -> Result<ListedCredential> {
         self.parts.store.listed_credential(id).await?.ok_or_else(|| unknown(id))
     }
 }

@@ -5,6 +5,7 @@
 //! something writes one transaction and rings the reconciler; it never touches the engine or the
 //! proxy itself. The reconciler observes, asks [`mirage_core::plan`], and takes the steps.
 
+mod about;
 pub mod access;
 mod backup;
 mod cancel;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use mirage_core::{Result, ServiceId};
 use mirage_store::{Store, Vault};
 
+pub use about::{About, Setup};
 pub use access::{Action, Actor};
 pub use backup::{Alone, Backup, Pack, ToPack};
 pub use compare::{Comparison, Differences};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use jiff::Timestamp;
 use mirage_core::port::{
     CertificateAuthority, Clock, ImageStore, InstanceEngine, Randomness, Registry, Router, TraceSink,
     VolumeStore,
@@ -14,6 +15,7 @@ use mirage_core::{
 use mirage_store::{EventFilter, Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
 
+use crate::about::Setup;
 use crate::access::{AdminToken, Grants};
 use crate::backup::Pack;
 use crate::doctor::Finding;
@@ -67,6 +69,8 @@ pub(crate) struct Parts {
     /// Held while a backup is being made.
     pub(crate) packing: Arc<Mutex<()>>,
     pub(crate) settings: Settings,
+    /// When this process began to decide.
+    pub(crate) started_at: Timestamp,
     pub(crate) grants: Grants,
     pub(crate) log_ins: LogIns,
     /// Who hears of events as they happen.
@@ -94,6 +98,8 @@ pub struct Settings {
     pub admin_token: AdminToken,
     /// The names under which the built-in registry is reached.
     pub registry_hosts: HashSet<RegistryHost>,
+    /// What else was chosen, for people to look at.
+    pub setup: Setup,
 }
 
 impl Parts {
@@ -121,6 +127,7 @@ impl Parts {
         } = ports;
         let events = broadcast::Sender::new(EVENT_BACKLOG);
         let images_in_motion = RwLock::new(());
+        let started_at = clock.now();
         Self {
             store,
             vault,
@@ -137,6 +144,7 @@ impl Parts {
             traces,
             packing: Arc::default(),
             settings,
+            started_at,
             grants: Grants::default(),
             log_ins: LogIns::default(),
             events,

@@ -1,8 +1,8 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
-use std::collections::HashSet;
-
-use mirage_core::{DeploymentId, Name, Phase, Reference, RegistryHost, ResolvedImage, Result, ServiceId};
+use mirage_core::{
+    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, ResolvedImage, Result, ServiceId,
+};
 
 use sqlx::sqlite::SqliteRow;
 
@@ -22,6 +22,19 @@ pub struct ServicePath {
     pub name: Name,
 }
 
+/// A service with the image that it was asked to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageUser {
+    /// The service.
+    pub path: ServicePath,
+    /// Its environment.
+    pub environment: EnvironmentId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The image, as it was named.
+    pub image: Reference,
+}
+
 impl Store {
     /// Every service that is not on its way out, by project, environment and name.
     pub async fn service_paths(&self) -> Result<Vec<ServicePath>> {
@@ -36,25 +49,27 @@ impl Store {
         rows.iter().map(path).collect()
     }
 
-    /// The services whose image is at one of these registries, with that image, by project, environment and name.
-    pub async fn users_of(&self, hosts: &HashSet<RegistryHost>) -> Result<Vec<(ServicePath, Reference)>> {
+    /// Every service that is not on its way out, with the image that it was asked to have, by project, environment and
+    /// name.
+    pub async fn image_users(&self) -> Result<Vec<ImageUser>> {
         let rows = sqlx::query(
-            "SELECT s.id, p.name AS project, e.name AS environment, s.name,
-                    json_extract(s.spec, '$.source.image') AS image
+            "SELECT s.id, p.name AS project, e.name AS environment, s.name, s.environment_id, e.project_id,
+                 json_extract(s.spec, '$.source.image') AS image
              FROM service s JOIN environment e ON e.id = s.environment_id JOIN project p ON p.id = e.project_id
              WHERE s.removed = 0 ORDER BY p.name, e.name, s.name",
         )
         .fetch_all(&self.reader)
         .await
-        .map_err(|error| failed("read the images of the services", error))?;
-        let mut found = Vec::new();
-        for row in &rows {
-            let image: Reference = row.parsed("image")?;
-            if hosts.contains(image.host()) {
-                found.push((path(row)?, image));
-            }
-        }
-        Ok(found)
+        .map_err(|error| failed("read the services", error))?;
+        let user = |row: &SqliteRow| {
+            Ok(ImageUser {
+                path: path(row)?,
+                environment: row.parsed("environment_id")?,
+                project: row.parsed("project_id")?,
+                image: row.parsed("image")?,
+            })
+        };
+        rows.iter().map(user).collect()
     }
 
     /// How many deployments are in each phase that one is in.

@@ -22,6 +22,8 @@ pub(crate) struct Field<'a> {
     pub(crate) pattern: Option<&'a str>,
     /// Whether it has to be there.
     pub(crate) required: bool,
+    /// The key that leads to it, for a line of text.
+    pub(crate) key: Option<&'a str>,
     /// What is wrong with the form. It is shown here where it is about this field.
     pub(crate) error: Option<&'a Error>,
     /// The name of the field as errors know it, where it is another one.
@@ -92,7 +94,7 @@ impl Field<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type=(kind) value=[filled(self.value)] required[self.required]
                 pattern=[self.pattern] title=[self.pattern.map(|_| self.help)] placeholder=[filled(self.example)]
-                autocomplete=(keep) spellcheck="false" autocapitalize="off"
+                autocomplete=(keep) spellcheck="false" autocapitalize="off" data-key=[self.key]
                 aria-describedby=[described.as_deref()] aria-invalid=[wrong.map(|_| "true")];
         })
     }

@@ -4,8 +4,10 @@
 //! A page is a function from what `Control` answered to markup; [`shell`] puts it into its frame. Text from outside
 //! (names, references, log lines, errors) gets into markup by maud's escaping alone.
 
+mod ansi;
 mod asset;
 mod badge;
+mod chart;
 mod copy;
 mod fault;
 mod field;
@@ -31,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use mirage_control::Control;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 /// The most bytes of a form of somebody who is not logged in.
 const STRANGER_MAX: usize = 8 << 10;
@@ -48,7 +51,26 @@ pub fn router(control: Control) -> Router {
         .merge(page::services::routes())
         .merge(page::service::routes())
         .merge(page::deployment::routes())
+        .route("/projects/{project}/{environment}/{service}/logs", get(page::logs::page))
+        .route("/projects/{project}/{environment}/{service}/logs/download", get(page::logs::download))
+        .route("/live/projects/{project}/{environment}/{service}/logs", get(page::logs::follow))
+        .route("/projects/{project}/{environment}/{service}/metrics", get(page::metrics::page))
+        .route("/live/projects/{project}/{environment}/{service}/metrics", get(page::metrics::stream))
         .route("/events", get(page::events::list))
+        .route("/live/events", get(page::events::stream))
+        .route("/credentials", get(page::credentials::list).post(page::credentials::set))
+        .route("/credentials/{credential}", get(page::credential::one))
+        .route("/credentials/{credential}/test", post(page::credential::test))
+        .route("/credentials/{credential}/remove", get(page::credential::ask).post(page::credential::remove))
+        .route("/settings", get(page::settings::first))
+        .route("/settings/about", get(page::settings::about::show))
+        .route("/settings/tokens", get(page::settings::tokens::list).post(page::settings::tokens::create))
+        .route("/settings/tokens/{token}/remove", post(page::settings::tokens::remove))
+        .route("/settings/mirrors", get(page::settings::mirrors::show))
+        .route("/settings/certificates", get(page::settings::certificates::list))
+        .route("/settings/vault", get(page::settings::vault::show))
+        .route("/settings/vault/rotate", post(page::settings::vault::rotate))
+        .route("/settings/backup", get(page::settings::backup::show).post(page::settings::backup::make))
         .route("/theme", post(page::theme::choose))
         .route("/jump", get(page::jump::find))
         .route("/keys", get(page::keys::map))
@@ -60,6 +82,9 @@ pub fn router(control: Control) -> Router {
         .layer(from_fn(guard::headers))
         // A page has a token of its session in it, and text of others. That neither is sent in the name of another
         // site's page (`SameSite=Strict`) keeps the size of an answer from telling about the token.
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(
+            // A backup is large, and most of what is in it is compressed already.
+            DefaultPredicate::new().and(NotForContentType::const_new(page::settings::backup::KIND)),
+        ))
         .with_state(control)
 }

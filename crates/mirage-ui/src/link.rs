@@ -1,7 +1,7 @@
 //! Addresses of pages.
 
 use mirage_control::{ServicePath, ServiceView};
-use mirage_core::DeploymentId;
+use mirage_core::{CredentialId, DeploymentId};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The longest address that a log-in leads back to, in bytes.
@@ -59,6 +59,16 @@ pub(crate) fn at(path: &ServicePath) -> String {
 /// A deployment.
 pub(crate) fn deployment(id: DeploymentId) -> String {
     format!("/deployments/{id}")
+}
+
+/// A login for a registry.
+pub(crate) fn credential(id: CredentialId) -> String {
+    format!("/credentials/{id}")
+}
+
+/// Text as it stands behind the `?` of an address.
+pub(crate) fn quoted(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// How the command line names a service.

@@ -20,9 +20,11 @@ pub(crate) struct Place {
 }
 
 /// All of them.
-pub(crate) const PLACES: [Place; 2] = [
+pub(crate) const PLACES: [Place; 4] = [
     Place { path: "/projects", name: "Projects", key: 'p', also: &["/deployments"] },
+    Place { path: "/credentials", name: "Credentials", key: 'c', also: &[] },
     Place { path: "/events", name: "Events", key: 'e', also: &[] },
+    Place { path: "/settings", name: "Settings", key: 's', also: &[] },
 ];
 
 /// The looks that can be chosen: value and word. The first leaves it to the browser.

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use mirage_control::{Actor, Control, SESSION_LASTS, Session};
-use mirage_core::Secret;
+use mirage_core::{RegistryHost, Secret};
 
 use crate::link;
 
@@ -23,6 +23,8 @@ pub(crate) struct Visitor {
     theme: Option<Theme>,
     path: String,
     cards: bool,
+    /// The host that they asked.
+    host: String,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -40,7 +42,8 @@ impl Visitor {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
         let cards = cookie(headers, CARDS) == Some("yes");
         let theme = cookie(headers, THEME).and_then(Theme::of);
-        Some(Self { session, theme, cards, path: String::new() })
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        Some(Self { session, theme, path: String::new(), cards, host: host.to_owned() })
     }
 
     /// The same, who looks at this address.
@@ -54,6 +57,12 @@ impl Visitor {
     /// Where they are.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The name under which they reach the built-in registry, which is where the pages are: the one by which they came,
+    /// else the first.
+    pub(crate) fn registry<'a>(&self, names: &'a [RegistryHost]) -> Option<&'a RegistryHost> {
+        names.iter().find(|name| name.as_str() == self.host).or(names.first())
     }
 
     pub(crate) fn actor(&self) -> &Actor {

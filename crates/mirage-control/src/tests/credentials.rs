@@ -281,3 +281,38 @@ async fn a_sealed_variable_reaches_its_process_and_stays_sealed_when_it_is_set_a
     assert!(has("jewels"));
     assert!(stage.control.rotate_vault(&stage.actor).await.is_err(), "one key alone from outside");
 }
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_who_pulls_with_which_credential() {
+    let stage = Stage::new().await;
+    stage.lock_up("sesame");
+    stage.world.publish_image("docker.io/acme/web:1", 3, Behaviour::Serves);
+    stage.share(None, "", "sesame").await;
+    stage.create_with("shared", given(None, None)).await.unwrap();
+    stage.create_with("own", given(Some("eve"), Some("sesame"))).await.unwrap();
+    stage.create_as("elsewhere", "acme/web:1").await.unwrap();
+    stage.share(Some("staging"), "", "sesame").await;
+
+    let all = stage.control.credentials(&stage.actor, None, 10).await.unwrap().items;
+    let users = stage.control.credential_users(&stage.actor).await.unwrap();
+    let mut told: Vec<_> = all
+        .iter()
+        .map(|one| {
+            let services: Vec<_> = users.get(&one.credential.id).into_iter().flatten().collect();
+            let place = one.service.as_ref().or(one.environment.as_ref()).unwrap_or(&one.project);
+            (place.to_string(), services.iter().map(|path| path.name.to_string()).collect::<Vec<_>>())
+        })
+        .collect();
+    told.sort();
+    let expected = [("default", vec!["shared"]), ("own", vec!["own"]), ("staging", vec![])];
+    assert_eq!(
+        told,
+        expected.map(|(place, of)| (place.to_owned(), of.into_iter().map(str::to_owned).collect()))
+    );
+
+    let id = all[0].credential.id;
+    assert_eq!(stage.control.credential(&stage.actor, id).await.unwrap().credential, all[0].credential);
+    stage.control.remove_credential(&stage.actor, id).await.unwrap();
+    let gone = stage.control.credential(&stage.actor, id).await.unwrap_err();
+    assert_eq!(gone.code(), Code::NotFound);
+}

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::fault::Fault;
 use crate::link;
 use crate::navigation::PLACES;
+use crate::page::settings::TABS;
 use crate::shell::Page;
 use crate::visitor::Visitor;
 
@@ -85,7 +86,7 @@ fn list(hits: &[Hit]) -> Markup {
 /// Where a text may lead.
 async fn hits(control: &Control, visitor: &Visitor, text: &str) -> Result<Vec<Hit>> {
     let wanted = text.trim().to_lowercase();
-    let places = PLACES.iter().map(|place| (place.path, place.name)).chain(ALSO);
+    let places = PLACES.iter().map(|place| (place.path, place.name)).chain(ALSO).chain(TABS);
     let named = places.filter(|(_, name)| !wanted.is_empty() && name.to_lowercase().contains(&wanted));
     let mut hits: Vec<Hit> =
         named.map(|(path, name)| Hit { path: path.into(), name: name.into(), what: "page".into() }).collect();

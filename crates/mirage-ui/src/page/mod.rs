@@ -1,13 +1,18 @@
 //! The pages, a file each. A page reads what its address says, asks `Control`, and makes markup of the answer.
 
+pub(crate) mod credential;
+pub(crate) mod credentials;
 pub(crate) mod deployment;
 pub(crate) mod events;
 pub(crate) mod jump;
 pub(crate) mod keys;
 pub(crate) mod login;
+pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod settings;
 pub(crate) mod theme;
 
 use axum::extract::rejection::QueryRejection;
@@ -36,7 +41,6 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Control> for At<T> {
 #[derive(Deserialize)]
 pub(crate) struct Part {
     after: Option<String>,
-    before: Option<String>,
 }
 
 /// What stands behind the `?` of an address, if it can be read.

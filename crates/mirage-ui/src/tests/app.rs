@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::access::AdminToken;
-use mirage_control::{Actor, Control, CreateService, EventSearch, Ports, Settings};
+use mirage_control::{Actor, Backup, Control, CreateService, EventSearch, Pack, Ports, Settings, Setup};
 use mirage_core::{Deployment, DeploymentId, EventKind, Phase, Platform, ServiceSpec};
 use mirage_store::{KeySource, Store, Vault};
 use tower::ServiceExt;
@@ -37,8 +37,19 @@ impl TestApp {
             authority: world.clone(),
             clock: world.clone(),
             random: world.clone(),
-            machine: Arc::new(Vec::new),
-            pack: mirage_control::Pack::nothing(),
+            machine: {
+                let world = world.clone();
+                Arc::new(move || world.findings.lock().unwrap().clone())
+            },
+            pack: Pack::new(|wish, alone| {
+                let all = [b"an archive".to_vec(), format!(" of {} images", wish.images.len()).into_bytes()];
+                // The turn is over with the last byte.
+                let bytes = stream::iter(all).map(Ok).chain(stream::once(async {
+                    drop(alone);
+                    Ok(Vec::new())
+                }));
+                Box::pin(async { Ok(Backup { key: Some("0badcafe".into()), bytes: bytes.boxed() }) })
+            }),
             traces: None,
         };
         let settings = Settings {
@@ -48,6 +59,11 @@ impl TestApp {
             proxy_tls_port: None,
             admin_token: AdminToken::new(TOKEN),
             registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+            setup: Setup {
+                data: "/srv/mirage".into(),
+                mirrors: vec![("docker.io".parse().unwrap(), "mirror.test/hub".into())],
+                plain_http: vec!["registry.test".parse().unwrap()],
+            },
         };
         let store = Store::in_memory().await.unwrap();
         let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
@@ -112,10 +128,30 @@ impl TestApp {
         input.unwrap().get("value").unwrap().to_owned()
     }
 
+    /// Listens to the stream at an address, logged in; after a place, where one is named.
+    pub(super) async fn listen(&self, path: &str, after: Option<&str>) -> Listener {
+        let cookie = self.log_in().await;
+        let mut request = Request::builder().uri(path).header("cookie", cookie);
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Listener { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
     /// Sends a form.
     pub(super) async fn post(&self, path: &str, cookie: &str, form: &str) -> Answer {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
         self.send(Method::POST, path, &headers, form).await
+    }
+
+    /// Sends the form of a page, logged in, with the token that it carries. What is in it has to be escaped.
+    pub(super) async fn submit(&self, path: &str, fields: &str) -> Answer {
+        let cookie = self.log_in().await;
+        let token = self.form_token(&cookie).await;
+        self.post(path, &cookie, &format!("form={token}&{fields}")).await
     }
 
     /// The cookie of somebody who has just logged in.
@@ -137,6 +173,20 @@ impl TestApp {
     pub(super) async fn get(&self, path: &str) -> Answer {
         let cookie = self.log_in().await;
         self.send(Method::GET, path, &[("cookie", &cookie)], "").await
+    }
+
+    /// Follows a page, logged in, until its stream has said this; answers with all that it said.
+    pub(super) async fn follow_until(&self, path: &str, wanted: &str) -> String {
+        let cookie = self.log_in().await;
+        let request = Request::get(path).header("cookie", cookie).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let (mut stream, mut said) = (response.into_body().into_data_stream(), String::new());
+        while !said.contains(wanted) {
+            let piece = stream.next().await.expect("the stream goes on").unwrap();
+            said.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        said
     }
 
     /// The page itself, which has to be there.
@@ -176,6 +226,12 @@ pub(super) struct Followed {
     text: String,
 }
 
+/// Somebody at the other end of a stream.
+pub(super) struct Listener {
+    body: BodyDataStream,
+    text: String,
+}
+
 impl Followed {
     /// The next piece: its id, and what is in it. Nothing at the end.
     pub(super) async fn next(&mut self) -> Option<(String, String)> {
@@ -206,6 +262,46 @@ impl Followed {
             }
             before.push(next);
         }
+    }
+}
+
+/// A server-sent event.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) data: String,
+}
+
+impl Listener {
+    /// The next event that carries something.
+    pub(super) async fn next(&mut self) -> Heard {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let heard = Heard::read(event);
+                self.text = rest.to_owned();
+                if !heard.name.is_empty() {
+                    return heard;
+                }
+            }
+            let bytes = self.body.next().await.expect("the stream goes on").unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+impl Heard {
+    fn read(event: &str) -> Self {
+        let mut heard = Self::default();
+        for line in event.lines() {
+            match line.split_once(": ") {
+                Some(("event", name)) => heard.name = name.to_owned(),
+                Some(("id", id)) => heard.id = id.to_owned(),
+                Some(("data", data)) => heard.data.push_str(data),
+                _ => {}
+            }
+        }
+        heard
     }
 }
 

@@ -3,8 +3,9 @@
 use mirage_core::{Event, EventKind};
 
 use super::app::TestApp;
+use super::html::Document;
 
-const ATTACKS: [&str; 4] = [
+pub(super) const ATTACKS: [&str; 4] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "' onmouseover='alert(1)",
@@ -27,6 +28,44 @@ async fn what_a_process_writes_and_why_it_failed_are_shown_as_text() {
     }
     let page = app.page("/projects/default/production/web").await;
     assert!(page.text().contains(ATTACKS[0]), "{}", page.text());
+}
+
+#[tokio::test]
+async fn what_a_log_says_and_what_is_looked_for_in_it_are_shown_as_text() {
+    let app = TestApp::new().await;
+    let web = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let logs = "/projects/default/production/web/logs";
+    let mut live = app.listen(&format!("/live{logs}?lines=100"), None).await;
+    for attack in ATTACKS {
+        app.world.logs.append(
+            &web,
+            "2026-11-21T00:00:01Z",
+            &format!("\x1b[31m{attack}\x1b[0m\x1b]0;{attack}"),
+        );
+    }
+    let page = app.page(logs).await;
+    assert_eq!(page.faults(), Vec::<String>::new());
+    for attack in ATTACKS {
+        assert!(page.text().contains(&format!("00:00:01.000 {attack}0;{attack}")), "{}", page.text());
+    }
+    let mut heard = String::new();
+    while heard.matches("<div").count() < ATTACKS.len() {
+        heard.push_str(&live.next().await.data);
+    }
+    let page = Document::parse(&format!("<!DOCTYPE html><main>{heard}</main>"));
+    let known = ["main", "div", "time", "span"];
+    assert!(page.elements.iter().all(|it| known.contains(&it.name.as_str())), "{heard}");
+    for attack in ATTACKS {
+        assert!(page.only("main").contains(&format!("{attack}0;{attack}")), "{heard}");
+        let encoded: String = attack.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        for field in ["q", "level", "since", "lines", "with", "deployment", "instance", "after"] {
+            let answer = app.get(&format!("{logs}?{field}={encoded}")).await;
+            let page = Document::parse(&answer.text);
+            assert_eq!(page.faults(), Vec::<String>::new(), "{field}: {}", answer.text);
+        }
+        let page = app.page(&format!("{logs}?q={encoded}")).await;
+        assert!(page.all("mark").any(|mark| mark.text == attack.trim()), "{attack} is marked");
+    }
 }
 
 #[tokio::test]
@@ -64,15 +103,20 @@ async fn what_events_quote_is_shown_as_text() {
 async fn what_stands_in_an_address_is_shown_as_text() {
     let app = TestApp::new().await;
     for attack in ATTACKS {
-        let path: String = attack.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let path = escaped(attack);
         for place in ["/", "/projects/", "/deployments/", "/assets/", "/projects/default/", "/login?next="] {
             let answer = app.get(&format!("{place}{path}")).await;
             if answer.status.is_redirection() {
                 assert!(answer.leads_to() == "/", "{:?}", answer.leads_to());
                 continue;
             }
-            let page = super::html::Document::parse(&answer.text);
+            let page = Document::parse(&answer.text);
             assert_eq!(page.faults(), Vec::<String>::new(), "{place}{attack}");
         }
     }
+}
+
+/// Text as it is sent in an address or a form.
+pub(super) fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

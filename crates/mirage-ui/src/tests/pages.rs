@@ -147,7 +147,11 @@ async fn events_are_told_newest_first_and_older_ones_by_a_link() {
         page = app.page(page.link("Older events")).await;
         told.extend(page.table("Events")[1..].iter().map(|it| (*it).to_owned()));
     }
-    assert!(told.last().unwrap().contains("admin web0 created the service"), "{:?}", told.last());
+    assert!(
+        told.last().unwrap().contains("admin web0 default/production created the service"),
+        "{:?}",
+        told.last()
+    );
     let created = told.iter().filter(|it| it.contains("created the service")).count();
     assert_eq!(created, 6, "each is told once");
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use mirage_control::Finding;
 use mirage_core::port::{
     Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
     InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
@@ -24,6 +24,8 @@ use mirage_core::{
 };
 use tokio::sync::Notify;
 
+use super::logbook::Logbook;
+
 /// Everything that is not the control plane.
 pub(super) struct World {
     began: Instant,
@@ -32,12 +34,18 @@ pub(super) struct World {
     changed: Notify,
     table: Mutex<RouteTable>,
     last: Mutex<Option<InstanceReport>>,
+    /// What services wrote that run.
+    pub(super) logs: Logbook,
     /// What the process of a broken image says.
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
     pub(super) why: Mutex<String>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
+    /// Why registries refuse every login, if they do.
+    pub(super) refusal: Mutex<Option<Error>>,
+    /// What stands in the way on this machine.
+    pub(super) findings: Mutex<Vec<Finding>>,
 }
 
 impl World {
@@ -49,9 +57,12 @@ impl World {
             changed: Notify::new(),
             table: Mutex::default(),
             last: Mutex::default(),
+            logs: Logbook::default(),
             said: Mutex::default(),
             why: Mutex::default(),
             sick: AtomicBool::new(false),
+            refusal: Mutex::default(),
+            findings: Mutex::default(),
         })
     }
 }
@@ -105,7 +116,7 @@ impl Registry for World {
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
-        Ok(LoginCheck::Accepted)
+        self.refusal.lock().unwrap().clone().map_or(Ok(LoginCheck::Accepted), Err)
     }
 
     async fn inspect(
@@ -205,7 +216,10 @@ impl InstanceEngine for World {
 
 #[async_trait]
 impl LogReader for World {
-    async fn read(&self, _: ServiceId, _: &LogQuery) -> Result<Vec<LogLine>> {
+    async fn read(&self, service: ServiceId, query: &LogQuery) -> Result<Vec<LogLine>> {
+        if self.logs.knows(service) {
+            return Ok(self.logs.read(service, query));
+        }
         let last = self.last.lock().unwrap();
         let Some(report) = last.as_ref() else { return Ok(Vec::new()) };
         let line = |text: &String| LogLine {
@@ -220,8 +234,12 @@ impl LogReader for World {
         Ok(self.said.lock().unwrap().iter().map(line).collect())
     }
 
-    async fn follow(&self, _: ServiceId, _: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
-        Ok(stream::empty().boxed())
+    async fn follow(
+        &self,
+        service: ServiceId,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
+        Ok(self.logs.follow(service, query))
     }
 
     async fn remove(&self, _: ServiceId) -> Result<()> {

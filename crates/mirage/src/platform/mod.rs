@@ -127,6 +127,7 @@ impl Platform {
             proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
+            setup: options.setup(),
         };
         let traces = match &options.otlp_endpoint {
             Some(endpoint) => Some(Arc::new(Exporter::start(endpoint).await?)),

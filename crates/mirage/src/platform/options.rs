@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::otlp::Endpoint;
 use crate::systemd::Handed;
+use mirage_control::Setup;
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
 pub(crate) use mirage_oci::client::{Authority, Mirror, Url};
@@ -55,6 +56,19 @@ pub(crate) struct PlatformOptions {
 }
 
 impl PlatformOptions {
+    /// What of it people are told who look after the platform.
+    pub(crate) fn setup(&self) -> Setup {
+        let mirror = |mirror: &Mirror| {
+            let below = mirror.prefix.as_ref().map(|prefix| format!("/{prefix}")).unwrap_or_default();
+            (mirror.of.clone(), format!("{}{below}", mirror.host))
+        };
+        Setup {
+            data: self.data.display().to_string(),
+            mirrors: self.registry_mirrors.iter().map(mirror).collect(),
+            plain_http: self.insecure_registries.clone(),
+        }
+    }
+
     /// What is needed to take away the platform of a folder: nothing of it is served any more.
     pub(crate) fn of_folder(data: PathBuf) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -105,11 +105,14 @@ impl Tab {
     }
 }
 
+/// Project, environment and service, as an address names them.
+pub(crate) type Named = (String, String, String);
+
 /// The service that an address names by project, environment and name.
 pub(crate) async fn named(
     control: &Control,
     visitor: &Visitor,
-    (project, environment, name): (String, String, String),
+    (project, environment, name): Named,
 ) -> Result<ServiceView> {
     let wanted = ServiceRef::Path {
         project: project.parse()?,

@@ -1,0 +1,59 @@
+//! The platform itself: what whoever runs it chose, and since when it runs.
+
+use jiff::Timestamp;
+use mirage_core::{Platform, RegistryHost, Result};
+
+use crate::Control;
+use crate::access::{Action, Actor};
+
+/// What whoever runs the platform chose that nothing is decided by here: it is told to people.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The folder of everything.
+    pub data: String,
+    /// Registries that are asked before others: of whom, and where, in the order in which they are asked.
+    pub mirrors: Vec<(RegistryHost, String)>,
+    /// Registries that are asked over plain HTTP, beside those on this machine.
+    pub plain_http: Vec<RegistryHost>,
+}
+
+/// The platform, for people who look after it.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// When this process began to decide.
+    pub started_at: Timestamp,
+    /// What images must be built for.
+    pub platform: Platform,
+    /// Services answer below this domain.
+    pub base_domain: String,
+    /// At this port.
+    pub proxy_port: u16,
+    /// At this port over TLS; `None` where they do not.
+    pub proxy_tls_port: Option<u16>,
+    /// The names under which the built-in registry is reached, in alphabetical order.
+    pub registry_hosts: Vec<RegistryHost>,
+    /// Where certificates are asked for.
+    pub authority: String,
+    /// What else was chosen.
+    pub setup: Setup,
+}
+
+impl Control {
+    /// How this platform was started, and when.
+    pub async fn about(&self, actor: &Actor) -> Result<About> {
+        self.allow(actor, Action::Diagnose)?;
+        let settings = &self.parts.settings;
+        let mut registry_hosts: Vec<_> = settings.registry_hosts.iter().cloned().collect();
+        registry_hosts.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        Ok(About {
+            started_at: self.parts.started_at,
+            platform: settings.platform.clone(),
+            base_domain: settings.base_domain.clone(),
+            proxy_port: settings.proxy_port,
+            proxy_tls_port: settings.proxy_tls_port,
+            registry_hosts,
+            authority: self.parts.authority.directory().to_owned(),
+            setup: settings.setup.clone(),
+        })
+    }
+}

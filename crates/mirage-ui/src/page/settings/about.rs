@@ -1,0 +1,87 @@
+//! `/settings/about`: what runs here, and what stands in its way.
+
+use axum::extract::State;
+use axum::response::Html;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use mirage_control::{About, Control, Finding};
+use mirage_core::Meaning;
+
+use super::framed;
+use crate::badge::State as Badge;
+use crate::fault::Fault;
+use crate::visitor::Visitor;
+use crate::when::since;
+
+/// `GET /settings/about`
+pub(crate) async fn show(State(control): State<Control>, visitor: Visitor) -> Result<Html<String>, Fault> {
+    let about = control.about(visitor.actor()).await?;
+    let findings = control.doctor(visitor.actor()).await?;
+    let now = control.now();
+    let wrong = findings.iter().filter(|finding| finding.hint.is_some()).count();
+    let body = html! {
+        section aria-labelledby="findings" {
+            h2 #findings { "What was looked at" }
+            p { @match wrong {
+                0 => "All is well.",
+                1 => "One thing needs attention.",
+                _ => { (wrong) " things need attention." },
+            } }
+            div.scroll role="region" aria-label="Findings" tabindex="0" {
+                table {
+                    thead { tr { th scope="col" { "State" } th scope="col" { "What" } th scope="col" { "Seen" } } }
+                    tbody { @for finding in ordered(&findings) { (row(finding, now)) } }
+                }
+            }
+        }
+        section aria-labelledby="platform" {
+            h2 #platform { "This platform" }
+            (properties(&about, now))
+        }
+    };
+    Ok(framed(&visitor, "About", &["mirage doctor".to_owned()], &body))
+}
+
+/// What needs attention first.
+fn ordered(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+    let (wrong, well): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.hint.is_some());
+    wrong.into_iter().chain(well)
+}
+
+fn row(finding: &Finding, now: Timestamp) -> Markup {
+    let (meaning, word) = match finding.hint {
+        None => (Meaning::Ok, "well"),
+        Some(_) => (Meaning::Warn, "look at it"),
+    };
+    html! {
+        tr {
+            td { (Badge { meaning, word, since: None }.badge(now)) }
+            th scope="row" { (finding.subject) }
+            td {
+                (finding.seen)
+                @if let Some(hint) = &finding.hint { div.quiet { (hint) } }
+            }
+        }
+    }
+}
+
+fn properties(about: &About, now: Timestamp) -> Markup {
+    html! {
+        dl.properties {
+            dt { "Version" } dd { "Mirage " (env!("CARGO_PKG_VERSION")) }
+            dt { "Runs since" } dd { (since(about.started_at, now)) }
+            dt { "Images for" } dd.mono { (about.platform) }
+            dt { "Data directory" } dd.mono { (about.setup.data) }
+            dt { "Services answer at" }
+            dd {
+                span.mono { "SERVICE-ENVIRONMENT." (about.base_domain) } ", port " (about.proxy_port)
+                @match about.proxy_tls_port {
+                    Some(port) => { ", over TLS " (port) },
+                    None => "; over TLS nowhere",
+                }
+            }
+            dt { "Built-in registry" }
+            dd.mono { @for host in &about.registry_hosts { (host) " " } }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `/settings/certificates`: domains and how their certificates stand.
+
+use axum::extract::State;
+use axum::response::Html;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use mirage_control::{Control, ListedDomain};
+use mirage_core::{CertificateSource, Meaning};
+
+use super::framed;
+use crate::badge::State as Badge;
+use crate::fault::Fault;
+use crate::link;
+use crate::page::{Asked, after};
+use crate::shell::more;
+use crate::visitor::Visitor;
+use crate::when::{cut, exact};
+
+/// Domains on a page.
+const MOST: u32 = 50;
+/// The longest reason that a row shows, in characters.
+const REASON: usize = 300;
+
+/// `GET /settings/certificates`
+pub(crate) async fn list(
+    State(control): State<Control>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Html<String>, Fault> {
+    let after = after(asked, |text| text.parse().ok())?;
+    let about = control.about(visitor.actor()).await?;
+    let listing = control.domains(visitor.actor(), None, after.as_ref(), MOST).await?;
+    let now = control.now();
+    let body = html! {
+        section aria-labelledby="domains" {
+            h2 #domains { "Domains" }
+            @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
+                div.scroll role="region" aria-label="Certificates" tabindex="0" {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "Domain" } th scope="col" { "Service" } th scope="col" { "Certificate" }
+                                th scope="col" { "Valid until" } th scope="col" { "Asked for again" }
+                            }
+                        }
+                        tbody { @for listed in &listing.items { (row(listed, now)) } }
+                    }
+                }
+            }
+            @if let Some(last) = listing.items.last().filter(|_| listing.more) {
+                (more(&format!("/settings/certificates?after={}", link::quoted(last.record.domain.as_str())), "More domains"))
+            }
+        }
+        section aria-labelledby="authority" {
+            h2 #authority { "Where they come from" }
+            dl.properties {
+                dt { "Authority" } dd.mono { (about.authority) }
+                dt { "Port for TLS" }
+                dd { @match about.proxy_tls_port {
+                    Some(port) => (port),
+                    None => { "none: start " code { "mirage serve" } " with " code { "--proxy-tls-listen 0.0.0.0:443" } },
+                } }
+            }
+        }
+    };
+    Ok(framed(&visitor, "Certificates", &["mirage domain list".to_owned()], &body))
+}
+
+fn empty() -> Markup {
+    html! {
+        div.empty {
+            p { strong { "No service has a domain of its own." } }
+            p { "Give it one on its page, or in a terminal: " code { "mirage domain add web shop.example" } }
+        }
+    }
+}
+
+fn row(listed: &ListedDomain, now: Timestamp) -> Markup {
+    let (record, status) = (&listed.record, &listed.certificate);
+    let (meaning, word) = match (record.certificate, status.expires_at) {
+        (CertificateSource::None, _) => (Meaning::Wait, "none wanted"),
+        (_, Some(end)) if end <= now => (Meaning::Bad, "expired"),
+        (_, None) if status.last_error.is_some() => (Meaning::Bad, "refused"),
+        (_, None) => (Meaning::Busy, "asked for"),
+        (_, Some(_)) if status.last_error.is_some() => (Meaning::Warn, "not renewed"),
+        (_, Some(_)) => (Meaning::Ok, "valid"),
+    };
+    let service = format!(
+        "{}/{}",
+        link::environment(listed.project.as_str(), listed.environment.as_str()),
+        listed.service
+    );
+    html! {
+        tr {
+            th scope="row" { (record.domain) }
+            td { a href=(service) { (listed.service) } " " span.quiet { (listed.project) "/" (listed.environment) } }
+            td {
+                (Badge { meaning, word, since: None }.badge(now))
+                " " span.quiet { (record.certificate.as_str()) }
+                @if let Some(error) = &status.last_error { div.quiet { (cut(error, REASON)) } }
+            }
+            td { @if let Some(end) = status.expires_at { (exact(end)) } }
+            td { @if let Some(next) = status.next_renewal_at { (exact(next)) } }
+        }
+    }
+}
