@@ -1,8 +1,7 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
 use mirage_core::{
-    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, RegistryHost, ResolvedImage, Result,
-    ServiceId,
+    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, ResolvedImage, Result, ServiceId,
 };
 
 use sqlx::sqlite::SqliteRow;

@@ -196,16 +196,20 @@ impl Chart<'_> {
         let within = |mark: &&Mark| mark.at >= self.span.0 && mark.at <= self.span.1;
         let within: Vec<&Mark> = self.marks.iter().filter(within).collect();
         let shown = &within[within.len().saturating_sub(MARKS_MAX)..];
+        // A word that would stand on the one before is left out.
         let mut last = -APART;
+        let mut is_apart = |mark: &Mark| {
+            let at = self.share(mark.at) * 100.0;
+            let apart = at - last >= APART;
+            last = if apart { at } else { last };
+            apart
+        };
         html! {
             @for mark in shown {
-                @let at = self.share(mark.at) * 100.0;
-                @let is_apart = at - last >= APART;
-                @let _ = if is_apart { last = at };
                 a #{ (self.key) "-" (mark.id) } href=(mark.path) {
                     title { (mark.title) }
                     line.mark x1=(self.percent(mark.at)) x2=(self.percent(mark.at)) y1=(ABOVE - 2) y2=(ABOVE + INNER) {}
-                    @if is_apart {
+                    @if is_apart(mark) {
                         text.mark x=(self.percent(mark.at)) y=(ABOVE - 5) text-anchor="middle" { (mark.word) }
                     }
                 }

@@ -155,7 +155,7 @@ impl Page {
         self.visit("/login")?;
         self.write("Token", token)?;
         self.follow(&button("Log in"))?;
-        self.until(&button("Log out"))
+        self.until_so("a page behind the log-in", || Ok(!self.path()?.starts_with("/login")))
     }
 
     /// The middle of an element, which is brought into the window.

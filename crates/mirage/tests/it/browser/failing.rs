@@ -43,9 +43,9 @@ fn a_bad_release_is_rolled_back_by_a_button() {
     page.follow(&link("#1")).unwrap();
     page.until(&heading("web #1")).unwrap();
     page.follow(&button("Roll back to #1")).unwrap();
-    page.until(&heading("web #3")).unwrap();
-    page.until_text("web #3 is active").unwrap();
-    page.until_text("rollback").unwrap();
+    page.until(&heading("web #1")).unwrap();
+    page.until_text("rollback 0 s ago").unwrap();
+    page.until_text("web #1 is active").unwrap();
     assert_eq!(seat.stage.served("web"), "1");
     seat.is_content();
 }
