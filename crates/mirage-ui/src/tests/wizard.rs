@@ -3,6 +3,7 @@
 mod hostile;
 mod image;
 mod settings;
+mod twins;
 
 use mirage_core::{Phase, Port, VariableValue};
 
