@@ -195,23 +195,21 @@ impl Chart<'_> {
     fn marked(&self) -> Markup {
         let within = |mark: &&Mark| mark.at >= self.span.0 && mark.at <= self.span.1;
         let within: Vec<&Mark> = self.marks.iter().filter(within).collect();
-        let shown = &within[within.len().saturating_sub(MARKS_MAX)..];
-        // A word that would stand on the one before is left out.
         let mut last = -APART;
-        let mut is_apart = |mark: &Mark| {
+        let shown = within.iter().skip(within.len().saturating_sub(MARKS_MAX)).map(|mark| {
             let at = self.share(mark.at) * 100.0;
-            let apart = at - last >= APART;
-            last = if apart { at } else { last };
-            apart
-        };
+            let is_apart = at - last >= APART;
+            if is_apart {
+                last = at;
+            }
+            (mark, self.percent(mark.at), is_apart)
+        });
         html! {
-            @for mark in shown {
+            @for (mark, x, is_apart) in shown {
                 a #{ (self.key) "-" (mark.id) } href=(mark.path) {
                     title { (mark.title) }
-                    line.mark x1=(self.percent(mark.at)) x2=(self.percent(mark.at)) y1=(ABOVE - 2) y2=(ABOVE + INNER) {}
-                    @if is_apart(mark) {
-                        text.mark x=(self.percent(mark.at)) y=(ABOVE - 5) text-anchor="middle" { (mark.word) }
-                    }
+                    line.mark x1=(x) x2=(x) y1=(ABOVE - 2) y2=(ABOVE + INNER) {}
+                    @if is_apart { text.mark x=(x) y=(ABOVE - 5) text-anchor="middle" { (mark.word) } }
                 }
             }
         }

@@ -143,7 +143,7 @@ mod tests {
     fn marks_cross_the_borders_of_looks() {
         let text = "abcdef";
         let shown = |part, marks: &[(usize, usize)]| {
-            let marks: Vec<_> = marks.iter().map(|(from, until)| *from..*until).collect();
+            let marks: Vec<_> = marks.iter().map(|(from, to)| *from..*to).collect();
             marked(text, part, &marks).into_string()
         };
         assert_eq!(shown(0..3, &[(1, 5)]), "a<mark>bc</mark>");
