@@ -8,6 +8,7 @@ mod deployment;
 mod events;
 mod hostile;
 mod html;
+mod images;
 mod large;
 mod live;
 mod login;

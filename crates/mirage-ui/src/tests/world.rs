@@ -13,15 +13,15 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_control::Finding;
 use mirage_core::port::{
-    Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
-    InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
-    VolumeSize, VolumeStore,
+    Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, HeldRepository,
+    ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router,
+    Sighting, VolumeSize, VolumeStore,
 };
 use mirage_core::{
     Attachments, Code, Digest, Domain, Error, Exit, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
-    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, TagListing,
-    Validity, VolumeId,
+    ProbeFailure, Quota, Reference, Repository, ResolvedImage, Result, RouteTable, Secret, ServiceId,
+    TagListing, Validity, VolumeId,
 };
 use tokio::sync::Notify;
 
@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) why: Mutex<String>,
     /// Why registries refuse every login, if they do.
     pub(super) refusal: Mutex<Option<Error>>,
+    /// What the built-in registry holds.
+    pub(super) held: Mutex<Vec<HeldRepository>>,
     /// What stands in the way on this machine.
     pub(super) findings: Mutex<Vec<Finding>>,
     /// Whether nobody answers a probe.
@@ -57,6 +59,7 @@ impl World {
             said: Mutex::default(),
             why: Mutex::default(),
             refusal: Mutex::default(),
+            held: Mutex::default(),
             findings: Mutex::default(),
             sick: AtomicBool::new(false),
         })
@@ -109,6 +112,17 @@ impl Registry for World {
 
     async fn tags(&self, _: &Reference, _: Option<&Login>) -> Result<TagListing> {
         Ok(TagListing::new(["1", "2", "latest"].map(|tag| tag.parse().unwrap()).into(), false))
+    }
+
+    async fn held(
+        &self,
+        _: &Platform,
+        after: Option<&Repository>,
+        most: usize,
+    ) -> Result<Vec<HeldRepository>> {
+        let all = self.held.lock().unwrap().clone().into_iter();
+        let wanted = all.filter(|held| after.is_none_or(|after| held.repository.as_str() > after.as_str()));
+        Ok(wanted.take(most).collect())
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {
