@@ -10,5 +10,6 @@ mod large;
 mod live;
 mod login;
 mod pages;
+mod service;
 mod walker;
 mod world;
