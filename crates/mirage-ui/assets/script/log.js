@@ -124,6 +124,7 @@
   });
 
   addEventListener("visibilitychange", schedule);
+  addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   toEnd();
   follow();
 })();
