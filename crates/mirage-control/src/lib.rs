@@ -30,6 +30,7 @@ mod metrics;
 mod parts;
 mod patch;
 mod place;
+mod prospect;
 mod push;
 mod read;
 mod reconcile;
@@ -72,6 +73,7 @@ pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFil
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use place::ProjectView;
+pub use prospect::Prospect;
 pub use read::{DeploymentView, InstanceView, ServiceStatus, ServiceView};
 pub use repository::RepositoryView;
 pub use search::Found;

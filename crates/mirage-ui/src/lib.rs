@@ -50,6 +50,7 @@ pub fn router(control: Control) -> Router {
         .route("/projects/{project}", get(page::services::of_project))
         .merge(page::services::routes())
         .merge(page::service::routes())
+        .merge(page::wizard::routes())
         .merge(page::deployment::routes())
         .route("/projects/{project}/{environment}/{service}/logs", get(page::logs::page))
         .route("/projects/{project}/{environment}/{service}/logs/download", get(page::logs::download))

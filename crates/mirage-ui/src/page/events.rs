@@ -95,7 +95,7 @@ pub(crate) async fn stream(
             let places = control.service_paths(&actor).await?;
             let newer = listing.items.iter().rev().take_while(|event| event.number > after);
             let rows = html! { @for event in newer { (row(event, &places)) } };
-            Ok(Pieces { pieces: vec![("newer".into(), rows)], moving: false })
+            Ok(Pieces { pieces: vec![("newer".into(), rows)], ..Pieces::default() })
         }
     };
     follow(&control, &visitor, &search, render).await

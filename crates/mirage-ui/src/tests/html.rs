@@ -16,6 +16,10 @@ pub(super) struct Element {
     pub(super) text: String,
     /// The names of the elements around it.
     pub(super) within: Vec<String>,
+    /// The same text, character by character.
+    pub(super) raw: String,
+    /// The place of the form it is in.
+    pub(super) form: Option<usize>,
 }
 
 impl Element {
@@ -49,6 +53,7 @@ impl Document {
                 let end = rest.find('<').unwrap_or(rest.len());
                 for at in open.iter().rev() {
                     elements[*at].text.push_str(&unescaped(&rest[..end]));
+                    elements[*at].raw.push_str(&unescaped(&rest[..end]));
                     if elements[*at].is_hidden() {
                         break;
                     }
@@ -70,7 +75,15 @@ impl Document {
             if !VOID.contains(&name.as_str()) {
                 open.push(elements.len());
             }
-            elements.push(Element { name, attributes, text: String::new(), within });
+            let form = open.iter().copied().find(|at| elements.get(*at).is_some_and(|it| it.name == "form"));
+            elements.push(Element {
+                name,
+                attributes,
+                text: String::new(),
+                within,
+                raw: String::new(),
+                form,
+            });
         }
         assert!(open.is_empty(), "every element ends");
         for element in &mut elements {

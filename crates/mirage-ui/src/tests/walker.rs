@@ -25,6 +25,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     assert_eq!(app.submit("/credentials", login).await.status, StatusCode::SEE_OTHER);
     let new = NewToken { name: "ci".parse().unwrap(), project: None, push: true };
     let (_, token) = app.control.create_token(&app.admin, new).await.unwrap();
+    let draft = super::wizard::checked_draft(&app).await;
     let cookie = app.log_in().await;
     let secrets = [TOKEN, cookie.as_str(), token.reveal(), "hunter2-of-eve"];
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -32,7 +33,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     let mut waiting =
         VecDeque::from(["/".to_owned(), format!("{service}/logs"), format!("{service}/metrics")]);
     while let Some(path) = waiting.pop_front() {
-        if seen.contains_key(&path) || path == "/new" {
+        if seen.contains_key(&path) {
             continue;
         }
         let mut answer = app.send(Method::GET, &path, &[("cookie", &cookie)], "").await;
@@ -52,10 +53,10 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
         assert!(page.text().contains("In a terminal: mirage "), "{path} has a twin");
         let links = page.elements.iter().filter_map(|element| element.get("href"));
         // Pages of others, which are on their way.
+        let tabs = ["/logs", "/metrics", "/variables", "/volumes", "/domains", "/settings"];
         let here = |link: &&str| {
-            link.starts_with('/')
-                && !["/variables", "/volumes", "/domains", "/settings"].iter().any(|tab| link.ends_with(tab))
-                && !link.starts_with("/new")
+            let is_tab = link.starts_with("/projects") && tabs.iter().any(|tab| link.ends_with(tab));
+            link.starts_with('/') && !is_tab
         };
         for link in links.filter(here) {
             waiting.push_back(link.split('#').next().unwrap_or_default().to_owned());
@@ -66,7 +67,13 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
             assert!(link.starts_with("http://") && link.ends_with(".localhost:8080"), "{link}");
         }
     }
+    for step in ["image", "settings", "review"] {
+        let path = format!("/new/{draft}/{step}");
+        assert!(seen.contains_key(&path), "{path} is reached: {seen:?}");
+    }
     for wanted in [
+        "/new",
+        "/new/source",
         "/projects",
         "/projects/default",
         "/projects/default/staging/web",

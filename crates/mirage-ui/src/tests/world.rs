@@ -40,6 +40,12 @@ pub(super) struct World {
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
     pub(super) why: Mutex<String>,
+    /// What images say of themselves, where it is not the usual.
+    pub(super) config: Mutex<Option<ImageConfig>>,
+    /// What registries refuse everything with, if they do.
+    pub(super) refusal: Mutex<Option<Error>>,
+    /// Who asked registries for an image: host, user name, password.
+    pub(super) logins: Mutex<Vec<(String, String, String)>>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
     /// Why registries refuse every login, if they do.
@@ -60,6 +66,9 @@ impl World {
             logs: Logbook::default(),
             said: Mutex::default(),
             why: Mutex::default(),
+            config: Mutex::default(),
+            refusal: Mutex::default(),
+            logins: Mutex::default(),
             sick: AtomicBool::new(false),
             refusal: Mutex::default(),
             findings: Mutex::default(),
@@ -83,22 +92,24 @@ impl Randomness for World {
     }
 }
 
-/// Has every tag of every repository.
+/// Has every tag of every repository but `missing`; `private` wants the login of `ci` with the password `sesame`.
 #[async_trait]
 impl Registry for World {
     async fn resolve(
         &self,
         reference: &Reference,
         platform: &Platform,
-        _: Option<&Login>,
+        login: Option<&Login>,
     ) -> Result<ResolvedImage> {
+        self.let_in(reference, login)?;
         let number = reference.identifier().bytes().last().unwrap_or(0);
-        let config = ImageConfig {
+        let usual = ImageConfig {
             command: vec!["/web".into()],
             user: "web".into(),
             ports: vec![Port::new(8080).unwrap()],
             ..ImageConfig::default()
         };
+        let config = self.config.lock().unwrap().clone().unwrap_or(usual);
         Ok(ResolvedImage {
             reference: reference.clone(),
             digest: Digest::sha256([number; 32]),
@@ -129,6 +140,33 @@ impl Registry for World {
         let quota = Quota { limit: Some(100), remaining: 76, window_seconds: Some(21_600), source: None };
         let attachments = Attachments { signature: Presence::Absent, ..Attachments::default() };
         Ok(Sighting { image, attachments, quota: Some(quota) })
+    }
+}
+
+impl World {
+    fn let_in(&self, reference: &Reference, login: Option<&Login>) -> Result<()> {
+        let shown = login.map(|login| (login.owner.username.as_str(), login.password.reveal()));
+        if let Some((username, password)) = shown {
+            let host = reference.host().to_string();
+            self.logins.lock().unwrap().push((host, username.to_owned(), password.to_owned()));
+        }
+        if let Some(refusal) = &*self.refusal.lock().unwrap() {
+            return Err(refusal.clone());
+        }
+        let (host, image) = (reference.host(), reference.familiar());
+        match reference.repository().last() {
+            "missing" => Err(Error::new(Code::ImageNotFound, format!("`{host}` has no image `{image}`"))
+                .hint("check the repository and the tag")),
+            "private" if shown.is_none() => {
+                let what = format!("`{host}` does not let `{image}` be pulled without a login");
+                Err(Error::new(Code::RegistryAuthError, what).hint("a private image needs a user name"))
+            }
+            "private" if shown != Some(("ci", "sesame")) => {
+                let what = format!("`{host}` does not accept the login for `{image}`");
+                Err(Error::new(Code::RegistryAuthError, what).hint("check user name and password"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,28 +1,44 @@
 //! `/new`: the way from an image to a service, in steps that are addresses. What is typed is kept in a draft, so each
 //! step can be left, loaded anew and come back to; only the last one makes anything.
 
-pub(crate) mod image;
+mod image;
 mod login;
 mod look;
 mod parts;
 mod reading;
 mod request;
-pub(crate) mod review;
-pub(crate) mod settings;
-pub(crate) mod source;
+mod review;
+mod settings;
+mod source;
 mod twin;
 mod typed;
 mod variables;
 mod verdict;
 
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
+use mirage_control::Control;
 use mirage_core::{DraftId, Error};
 
 use crate::fault::explained;
 use crate::shell::Page;
 use crate::visitor::Visitor;
+
+/// The addresses of the wizard.
+pub(crate) fn routes() -> Router<Control> {
+    Router::new()
+        .route("/new", get(source::ask).post(source::begin))
+        .route("/new/source", get(source::repository))
+        .route("/new/{draft}/image", get(image::show).post(image::send))
+        .route("/new/{draft}/verdict", post(image::typed))
+        .route("/new/{draft}/settings", get(settings::show).post(settings::send))
+        .route("/new/{draft}/keep", post(settings::keep))
+        .route("/new/{draft}/review", get(review::show).post(review::send))
+        .route("/new/{draft}/drop", post(review::discard))
+}
 
 /// The steps in their order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +77,9 @@ impl Step {
         let code = error.code().as_str();
         let of_image = ["IMAGE", "REGISTRY", "CREDENTIAL", "NO_MATCHING", "INVALID_IMAGE"];
         match error.at_field() {
-            Some(field) if field.starts_with("image") || field.starts_with("registryCredentials") => Self::Image,
+            Some(field) if field.starts_with("image") || field.starts_with("registryCredentials") => {
+                Self::Image
+            }
             Some(_) => Self::Settings,
             None if of_image.iter().any(|start| code.starts_with(start)) => Self::Image,
             None => Self::Settings,
