@@ -1,6 +1,6 @@
 //! Logs, as they are written.
 
-use xtask::browser::{Relay, field};
+use xtask::browser::field;
 
 use super::seat::Seat;
 use crate::sample::{SERVE, script};
@@ -21,8 +21,8 @@ fn a_log_is_followed_through_a_line_that_is_cut_and_has_each_line_once() {
     let counts = "(n=0; while :; do n=$((n + 1)); echo \"number $n\"; usleep 50000; done) &";
     let reference = seat.pushed("acme/counts:1", &script(&format!("{counts} {SERVE}")));
     stage.done(&["deploy", &reference, "--name", "counts"]);
-    let relay = Relay::to(stage.platform.api_port()).unwrap();
-    let page = seat.browser.open(relay.port()).unwrap();
+    let relay = seat.browser.reach(stage.platform.api_port()).unwrap();
+    let page = seat.browser.open_by(&relay).unwrap();
     page.log_in(&stage.platform.token()).unwrap();
     page.visit("/projects/default/production/counts/logs").unwrap();
     let last = || anyhow::Ok(numbers(&page.text()?).last().copied().unwrap_or_default());
