@@ -40,3 +40,23 @@ fn a_deployment_made_in_a_terminal_is_seen_on_the_pages_without_loading_them_ane
     assert_eq!(services.complaints(), Vec::<String>::new());
     seat.is_content();
 }
+
+#[test]
+fn pages_that_are_left_hold_no_stream_and_are_live_again_when_somebody_comes_back() {
+    let test = "pages that are left hold no stream, and are live again when somebody comes back";
+    let Some(seat) = Seat::take(test) else { return };
+    let (page, stage) = (&seat.page, &seat.stage);
+    let one = seat.pushed("acme/web:1", &web("one"));
+    stage.done(&["deploy", &one, "--name", "web"]);
+    // More than a browser has connections for one place.
+    for path in ["", "/web", "", "/web", "", "/web", "", "/web", ""] {
+        page.visit(&format!("/projects/default/production{path}")).unwrap();
+    }
+    page.visit("/keys").unwrap();
+    page.back().unwrap();
+    page.until(&link("web")).unwrap();
+    let two = seat.pushed("acme/web:2", &web("two"));
+    stage.done(&["deploy", &two, "--name", "web"]);
+    page.until_text("acme/web:2").unwrap();
+    seat.is_content();
+}
