@@ -22,7 +22,8 @@ async fn ended(app: &TestApp, answer: &Answer) -> Deployment {
 }
 
 fn input<'a>(page: &'a Document, name: &str) -> &'a Element {
-    let mut fields = page.elements.iter().filter(|it| ["input", "textarea", "select"].contains(&it.name.as_str()));
+    let mut fields =
+        page.elements.iter().filter(|it| ["input", "textarea", "select"].contains(&it.name.as_str()));
     fields.find(|it| it.get("name") == Some(name)).unwrap_or_else(|| panic!("a field `{name}`"))
 }
 
@@ -79,7 +80,8 @@ async fn what_is_wrong_comes_back_with_what_was_typed() {
 #[tokio::test]
 async fn what_runs_is_told_apart_from_what_was_asked_for() {
     let app = web().await;
-    let patch = ServicePatch { image: Some("registry.test/acme/web:broken".parse().unwrap()), ..Default::default() };
+    let patch =
+        ServicePatch { image: Some("registry.test/acme/web:broken".parse().unwrap()), ..Default::default() };
     let failed = app.control.deploy(&app.admin, &"web".parse().unwrap(), patch).await.unwrap();
     assert_eq!(app.ended(failed.id).await.phase, Phase::Failed);
     let told = format!("registry.test/acme/web:1 {} asked for registry.test/acme/web:broken", "31".repeat(6));
@@ -221,7 +223,10 @@ async fn variables_are_edited_as_the_text_of_a_file() {
     let spec = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service.spec;
     let known: Vec<_> = spec.variables.iter().map(|(name, value)| (name.as_str(), value.plain())).collect();
     assert_eq!(known, [("A", Some("one")), ("C", Some("x=y")), ("KEY", None), ("ODD", Some("\"a'\nb"))]);
-    assert!(spec.variables.values().any(|value| matches!(value, VariableValue::Sealed { .. })), "it stays sealed");
+    assert!(
+        spec.variables.values().any(|value| matches!(value, VariableValue::Sealed { .. })),
+        "it stays sealed"
+    );
 
     let fields = [("seen", seen.as_str()), ("as", "text"), ("variables-text", "A=1\nnonsense\n")];
     let page = refused(&app.submit(&format!("{path}?as=text"), &path, &fields).await, "variables-text");
@@ -253,7 +258,9 @@ async fn settings_are_read_changed_and_refused_by_their_field() {
     let mut all: Vec<(String, String)> = page
         .elements
         .iter()
-        .filter(|it| it.name == "input" && it.get("type") != Some("checkbox") && it.get("type") != Some("password"))
+        .filter(|it| {
+            it.name == "input" && it.get("type") != Some("checkbox") && it.get("type") != Some("password")
+        })
         .filter_map(|it| Some((it.get("name")?.to_owned(), it.get("value").unwrap_or_default().to_owned())))
         .filter(|(name, _)| name != "form")
         .collect();
@@ -301,7 +308,11 @@ async fn settings_are_read_changed_and_refused_by_their_field() {
     let before = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service;
     assert_eq!(send(&[]).await.leads_to(), path);
     let same = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service;
-    assert_eq!((before.spec, before.updated_at), (same.spec, same.updated_at), "what is sent back unchanged changes nothing");
+    assert_eq!(
+        (before.spec, before.updated_at),
+        (same.spec, same.updated_at),
+        "what is sent back unchanged changes nothing"
+    );
 
     let changes = [
         ("ports", "8080 9090"),
@@ -359,15 +370,24 @@ async fn a_volume_is_mounted_unmounted_removed_and_taken_back() {
     let path = format!("{WEB}/volumes");
     assert!(app.page(&path).await.text().contains("It keeps no data."));
     let seen = self::seen(&app).await;
-    for (name, at, field) in [("No Name", "/data", "volume"), ("data", "data", "path"), ("data", "/proc", "path")] {
+    for (name, at, field) in
+        [("No Name", "/data", "volume"), ("data", "data", "path"), ("data", "/proc", "path")]
+    {
         let fields = [("seen", seen.as_str()), ("volume", name), ("path", at), ("do", "save")];
         let page = refused(&app.submit(&path, &path, &fields).await, field);
-        assert_eq!((input(&page, "volume").get("value"), input(&page, "path").get("value")), (Some(name), Some(at)));
+        assert_eq!(
+            (input(&page, "volume").get("value"), input(&page, "path").get("value")),
+            (Some(name), Some(at))
+        );
     }
     let fields = [("seen", seen.as_str()), ("volume", "data"), ("path", "/data"), ("do", "deploy")];
     assert_eq!(ended(&app, &app.submit(&path, &path, &fields).await).await.phase, Phase::Active);
     let page = app.page(&path).await;
-    assert!(page.table("Mounted volumes")[1].starts_with("data /data no data yet Download a backup"), "{}", page.text());
+    assert!(
+        page.table("Mounted volumes")[1].starts_with("data /data no data yet Download a backup"),
+        "{}",
+        page.text()
+    );
     let volume = app.control.volume(&app.admin, &"data".parse().unwrap()).await.unwrap().volume.id;
     let backup = app.submit(&path, &format!("{path}/{volume}/backup"), &[]).await;
     assert_eq!(backup.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -417,7 +437,9 @@ async fn a_domain_is_added_with_a_certificate_of_somebodys_own_and_removed() {
     let answer = app.get(&one).await;
     assert!(!answer.text.contains("hush"));
     assert!(Document::parse(&answer.text).text().contains("your own, until 2027-11-01T00:00:00Z"));
-    let refusal = app.submit(&one, &format!("{one}/certificate"), &[("chain", "expired <b>"), ("key", "hush-hush")]).await;
+    let refusal = app
+        .submit(&one, &format!("{one}/certificate"), &[("chain", "expired <b>"), ("key", "hush-hush")])
+        .await;
     let page = refused(&refusal, "chain");
     assert_eq!(input(&page, "chain").text, "expired <b>");
     assert!(!refusal.text.contains("hush"), "a key never comes back");
@@ -446,8 +468,17 @@ async fn nothing_is_done_by_a_form_of_another_page() {
     let app = web().await;
     let cookie = app.log_in().await;
     for part in [
-        "/deploy", "/redeploy", "/restart", "/rollback", "/scale", "/variables", "/settings", "/volumes", "/domains",
-        "/remove", "",
+        "/deploy",
+        "/redeploy",
+        "/restart",
+        "/rollback",
+        "/scale",
+        "/variables",
+        "/settings",
+        "/volumes",
+        "/domains",
+        "/remove",
+        "",
     ] {
         let answer = app.post(&format!("{WEB}{part}"), &cookie, "image=nginx&replicas=0").await;
         assert!(matches!(answer.status.as_u16(), 403 | 405), "{part}: {:?}", answer.status);
