@@ -4,6 +4,7 @@ mod app;
 mod assets;
 mod colours;
 mod deployment;
+mod fields;
 mod hostile;
 mod html;
 mod large;

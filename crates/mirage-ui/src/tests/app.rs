@@ -90,7 +90,7 @@ impl TestApp {
     }
 
     /// Fills in a form of a page and sends it; `fields` is what is typed, the token is that of the page.
-    pub(super) async fn submit(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn fill_in(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
         let cookie = self.log_in().await;
         let shown = self.send(Method::GET, page, &[("cookie", &cookie)], "").await;
         let shown = Document::parse(&shown.text);

@@ -45,17 +45,17 @@ fn refused(answer: &Answer, field: &str) -> Document {
 #[tokio::test]
 async fn somebody_deploys_another_image_scales_restarts_and_rolls_back() {
     let app = web().await;
-    let answer = app.submit(WEB, &format!("{WEB}/deploy"), &[("image", " registry.test/acme/web:2 ")]).await;
+    let answer = app.fill_in(WEB, &format!("{WEB}/deploy"), &[("image", " registry.test/acme/web:2 ")]).await;
     assert_eq!((ended(&app, &answer).await.phase, ended(&app, &answer).await.revision), (Phase::Active, 2));
-    let answer = app.submit(WEB, &format!("{WEB}/redeploy"), &[]).await;
+    let answer = app.fill_in(WEB, &format!("{WEB}/redeploy"), &[]).await;
     assert_eq!(ended(&app, &answer).await.revision, 2);
-    assert_eq!(app.submit(WEB, &format!("{WEB}/restart"), &[]).await.leads_to(), WEB);
-    assert_eq!(app.submit(WEB, &format!("{WEB}/scale"), &[("replicas", "3")]).await.leads_to(), WEB);
+    assert_eq!(app.fill_in(WEB, &format!("{WEB}/restart"), &[]).await.leads_to(), WEB);
+    assert_eq!(app.fill_in(WEB, &format!("{WEB}/scale"), &[("replicas", "3")]).await.leads_to(), WEB);
     let view = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
     assert_eq!((view.service.replicas, view.service.generation), (3, 1));
     let page = app.page(WEB).await;
     assert!(page.all("button").any(|it| it.text == "Roll back to #1"), "{}", page.text());
-    let answer = app.submit(WEB, &format!("{WEB}/rollback"), &[]).await;
+    let answer = app.fill_in(WEB, &format!("{WEB}/rollback"), &[]).await;
     assert_eq!(ended(&app, &answer).await.revision, 1);
 }
 
@@ -63,12 +63,12 @@ async fn somebody_deploys_another_image_scales_restarts_and_rolls_back() {
 async fn what_is_wrong_comes_back_with_what_was_typed() {
     let app = web().await;
     for image in ["", "Not An Image", "http://registry.test/a", "<b>"] {
-        let answer = app.submit(WEB, &format!("{WEB}/deploy"), &[("image", image)]).await;
+        let answer = app.fill_in(WEB, &format!("{WEB}/deploy"), &[("image", image)]).await;
         let page = refused(&answer, "image");
         assert_eq!(input(&page, "image").get("value").unwrap_or_default(), image);
     }
     for replicas in ["", "-1", "many", "1001"] {
-        let answer = app.submit(WEB, &format!("{WEB}/scale"), &[("replicas", replicas)]).await;
+        let answer = app.fill_in(WEB, &format!("{WEB}/scale"), &[("replicas", replicas)]).await;
         let page = refused(&answer, "replicas");
         assert_eq!(input(&page, "replicas").get("value"), Some(replicas));
     }
@@ -128,7 +128,7 @@ async fn variables_are_added_changed_sealed_and_removed_as_rows() {
         ("variable-2-value", ""),
         ("do", "save"),
     ];
-    assert_eq!(app.submit(&path, &path, &rows).await.leads_to(), path);
+    assert_eq!(app.fill_in(&path, &path, &rows).await.leads_to(), path);
     let answer = app.get(&path).await;
     assert!(!answer.text.contains("hush"), "what is sealed is never shown");
     let page = Document::parse(&answer.text);
@@ -147,7 +147,7 @@ async fn variables_are_added_changed_sealed_and_removed_as_rows() {
         ("variable-1-value", "good\r\nmorning"),
         ("do", "deploy"),
     ];
-    let deployed = ended(&app, &app.submit(&path, &path, &rows).await).await;
+    let deployed = ended(&app, &app.fill_in(&path, &path, &rows).await).await;
     assert_eq!((deployed.phase, deployed.revision), (Phase::Active, 2));
     let spec = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service.spec;
     let plain: Vec<_> = spec.variables.iter().map(|(name, value)| (name.as_str(), value.plain())).collect();
@@ -163,7 +163,7 @@ async fn variables_are_added_changed_sealed_and_removed_as_rows() {
         ("variable-1-value", "good\r\nmorning"),
         ("do", "save"),
     ];
-    assert_eq!(app.submit(&path, &path, &rows).await.leads_to(), path);
+    assert_eq!(app.fill_in(&path, &path, &rows).await.leads_to(), path);
     let spec = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service.spec;
     assert_eq!(spec.variables.keys().map(|it| it.as_str()).collect::<Vec<_>>(), ["GREETING"]);
 }
@@ -181,13 +181,13 @@ async fn rows_that_are_wrong_come_back_without_what_is_to_be_sealed() {
             ("variable-1-value", "hush-hush"),
             ("variable-1-sealed", "yes"),
         ];
-        let answer = app.submit(&path, &path, &rows).await;
+        let answer = app.fill_in(&path, &path, &rows).await;
         let page = refused(&answer, at);
         assert_eq!(input(&page, "variable-0-value").get("value"), Some("<b>hello"));
         assert!(!answer.text.contains("hush"));
     }
     let stale = [("seen", "2026-11-20T00:00:00Z"), ("variable-0-name", "A"), ("variable-0-value", "1")];
-    let answer = app.submit(&path, &path, &stale).await;
+    let answer = app.fill_in(&path, &path, &stale).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(Document::parse(&answer.text).text().contains("`web` was changed meanwhile"));
 }
@@ -219,7 +219,7 @@ async fn variables_are_edited_as_the_text_of_a_file() {
     let seen = seen(&app).await;
     let text = "# a file\r\nexport A='one'\r\nC=\"x=y\"\r\nKEY=another\r\n";
     let fields = [("seen", seen.as_str()), ("as", "text"), ("variables-text", text), ("do", "save")];
-    assert_eq!(app.submit(&format!("{path}?as=text"), &path, &fields).await.leads_to(), path);
+    assert_eq!(app.fill_in(&format!("{path}?as=text"), &path, &fields).await.leads_to(), path);
     let spec = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service.spec;
     let known: Vec<_> = spec.variables.iter().map(|(name, value)| (name.as_str(), value.plain())).collect();
     assert_eq!(known, [("A", Some("one")), ("C", Some("x=y")), ("KEY", None), ("ODD", Some("\"a'\nb"))]);
@@ -229,7 +229,7 @@ async fn variables_are_edited_as_the_text_of_a_file() {
     );
 
     let fields = [("seen", seen.as_str()), ("as", "text"), ("variables-text", "A=1\nnonsense\n")];
-    let page = refused(&app.submit(&format!("{path}?as=text"), &path, &fields).await, "variables-text");
+    let page = refused(&app.fill_in(&format!("{path}?as=text"), &path, &fields).await, "variables-text");
     assert!(page.text().contains("line 2 is not a variable"));
     assert_eq!(page.only("textarea"), "A=1 nonsense");
 }
@@ -278,7 +278,7 @@ async fn settings_are_read_changed_and_refused_by_their_field() {
     let send = async |changes: &[(&str, &str)]| {
         let fields = with(changes);
         let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        app.submit(&path, &path, &fields).await
+        app.fill_in(&path, &path, &fields).await
     };
     for (field, value) in [
         ("ports", "80, 80"),
@@ -359,7 +359,7 @@ async fn a_command_that_is_no_lines_is_not_lost_by_saving_the_rest() {
     assert!(page.all("textarea").next().is_none() && page.text().contains("mirage deploy IMAGE -- COMMAND"));
     let seen = seen(&app).await;
     let fields = [("seen", seen.as_str()), ("memory", "64MiB"), ("do", "save")];
-    assert_eq!(app.submit(&path, &path, &fields).await.leads_to(), path);
+    assert_eq!(app.fill_in(&path, &path, &fields).await.leads_to(), path);
     let spec = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().service.spec;
     assert_eq!((spec.command, spec.resources.memory_bytes), (Some(command), Some(64 << 20)));
 }
@@ -374,14 +374,14 @@ async fn a_volume_is_mounted_unmounted_removed_and_taken_back() {
         [("No Name", "/data", "volume"), ("data", "data", "path"), ("data", "/proc", "path")]
     {
         let fields = [("seen", seen.as_str()), ("volume", name), ("path", at), ("do", "save")];
-        let page = refused(&app.submit(&path, &path, &fields).await, field);
+        let page = refused(&app.fill_in(&path, &path, &fields).await, field);
         assert_eq!(
             (input(&page, "volume").get("value"), input(&page, "path").get("value")),
             (Some(name), Some(at))
         );
     }
     let fields = [("seen", seen.as_str()), ("volume", "data"), ("path", "/data"), ("do", "deploy")];
-    assert_eq!(ended(&app, &app.submit(&path, &path, &fields).await).await.phase, Phase::Active);
+    assert_eq!(ended(&app, &app.fill_in(&path, &path, &fields).await).await.phase, Phase::Active);
     let page = app.page(&path).await;
     assert!(
         page.table("Mounted volumes")[1].starts_with("data /data no data yet Download a backup"),
@@ -389,20 +389,20 @@ async fn a_volume_is_mounted_unmounted_removed_and_taken_back() {
         page.text()
     );
     let volume = app.control.volume(&app.admin, &"data".parse().unwrap()).await.unwrap().volume.id;
-    let backup = app.submit(&path, &format!("{path}/{volume}/backup"), &[]).await;
+    let backup = app.fill_in(&path, &format!("{path}/{volume}/backup"), &[]).await;
     assert_eq!(backup.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(Document::parse(&backup.text).text().contains("the volume has no data yet"));
 
     let seen = self::seen(&app).await;
     let fields = [("seen", seen.as_str()), ("unmount", "data"), ("do", "deploy")];
-    ended(&app, &app.submit(&path, &path, &fields).await).await;
+    ended(&app, &app.fill_in(&path, &path, &fields).await).await;
     let remove = format!("{path}/{volume}/remove");
     let page = app.page(&path).await;
     assert_eq!(page.faults(), Vec::<String>::new());
     assert!(page.text().contains("data of web, not mounted"), "{}", page.text());
     loop {
         // Until the last instance that has it has ended.
-        let answer = app.submit(&path, &remove, &[]).await;
+        let answer = app.fill_in(&path, &remove, &[]).await;
         if answer.status == StatusCode::SEE_OTHER {
             break;
         }
@@ -410,7 +410,7 @@ async fn a_volume_is_mounted_unmounted_removed_and_taken_back() {
     }
     let page = app.page(&path).await;
     assert!(page.text().contains("deleted for good at 2026-11-23T00:00:"), "{}", page.text());
-    assert_eq!(app.submit(&path, &format!("{path}/{volume}/restore"), &[]).await.leads_to(), path);
+    assert_eq!(app.fill_in(&path, &format!("{path}/{volume}/restore"), &[]).await.leads_to(), path);
     assert!(app.page(&path).await.text().contains("data belongs to nobody"));
 }
 
@@ -420,12 +420,12 @@ async fn a_domain_is_added_with_a_certificate_of_somebodys_own_and_removed() {
     let path = format!("{WEB}/domains");
     assert!(app.page(&path).await.text().contains("It has no domain of its own."));
     for domain in ["", "localhost", "shop", "https://shop.example", "10.0.0.1", "<b>.example"] {
-        let answer = app.submit(&path, &path, &[("domain", domain), ("redirect", "yes")]).await;
+        let answer = app.fill_in(&path, &path, &[("domain", domain), ("redirect", "yes")]).await;
         let page = refused(&answer, "domain");
         assert_eq!(input(&page, "domain").get("value").unwrap_or_default(), domain);
         assert!(input(&page, "certificate").get("checked").is_none(), "what was not ticked stays so");
     }
-    let answer = app.submit(&path, &path, &[("domain", "shop.example"), ("redirect", "yes")]).await;
+    let answer = app.fill_in(&path, &path, &[("domain", "shop.example"), ("redirect", "yes")]).await;
     assert_eq!(answer.leads_to(), path);
     let page = app.page(&path).await;
     assert_eq!(page.table("Domains")[1], "shop.example is led to HTTPS none, it answers over plain HTTP");
@@ -433,19 +433,19 @@ async fn a_domain_is_added_with_a_certificate_of_somebodys_own_and_removed() {
     let page = app.page(&one).await;
     assert_eq!(page.faults(), Vec::<String>::new());
     let sent = [("chain", "-----BEGIN CERTIFICATE-----\r\nabc"), ("key", "hush-hush")];
-    assert_eq!(app.submit(&one, &format!("{one}/certificate"), &sent).await.leads_to(), one);
+    assert_eq!(app.fill_in(&one, &format!("{one}/certificate"), &sent).await.leads_to(), one);
     let answer = app.get(&one).await;
     assert!(!answer.text.contains("hush"));
     assert!(Document::parse(&answer.text).text().contains("your own, until 2027-11-01T00:00:00Z"));
     let refusal = app
-        .submit(&one, &format!("{one}/certificate"), &[("chain", "expired <b>"), ("key", "hush-hush")])
+        .fill_in(&one, &format!("{one}/certificate"), &[("chain", "expired <b>"), ("key", "hush-hush")])
         .await;
     let page = refused(&refusal, "chain");
     assert_eq!(input(&page, "chain").text, "expired <b>");
     assert!(!refusal.text.contains("hush"), "a key never comes back");
-    assert_eq!(app.submit(&one, &one, &[("certificate", "yes")]).await.leads_to(), one);
+    assert_eq!(app.fill_in(&one, &one, &[("certificate", "yes")]).await.leads_to(), one);
     assert!(app.page(&path).await.text().contains("shop.example is answered"));
-    assert_eq!(app.submit(&one, &format!("{one}/remove"), &[]).await.leads_to(), path);
+    assert_eq!(app.fill_in(&one, &format!("{one}/remove"), &[]).await.leads_to(), path);
     assert_eq!(app.get(&one).await.status, StatusCode::NOT_FOUND);
 }
 
@@ -456,7 +456,7 @@ async fn removing_a_service_says_what_goes_and_what_stays_and_needs_no_name() {
     let ask = settings.link("Remove this service").to_owned();
     let page = app.page(&ask).await;
     assert!(page.text().contains("Its settings, variables and the record of its deployments go."));
-    assert_eq!(app.submit(&ask, &ask, &[]).await.leads_to(), "/projects/default/production");
+    assert_eq!(app.fill_in(&ask, &ask, &[]).await.leads_to(), "/projects/default/production");
     while app.control.service(&app.admin, &"web".parse().unwrap()).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -503,7 +503,7 @@ async fn services_are_found_by_a_part_of_their_name_and_shown_as_cards_from_then
     assert!(none.text().contains("No service in production has <b> in its name."), "{}", none.text());
     assert_eq!(none.link("Show all of them"), path);
 
-    let answer = app.submit(path, path, &[("as", "cards")]).await;
+    let answer = app.fill_in(path, path, &[("as", "cards")]).await;
     assert_eq!(answer.leads_to(), path);
     let kept = answer.header("set-cookie");
     assert!(kept.starts_with("mirage_cards=yes;") && kept.ends_with("HttpOnly; SameSite=Strict"), "{kept}");

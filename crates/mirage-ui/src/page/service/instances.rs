@@ -55,7 +55,7 @@ fn row(view: &InstanceView, now: Timestamp) -> Markup {
             }
             td.mono { @if let Some(address) = view.address { (address) } }
             td.number { @if let Some(pid) = view.pid { (pid) } }
-            td { (copyable(&view.instance.id)) }
+            td { (copyable(view.instance.id)) }
         }
     }
 }
