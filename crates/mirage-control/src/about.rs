@@ -30,7 +30,7 @@ pub struct About {
     pub proxy_port: u16,
     /// At this port over TLS; `None` where they do not.
     pub proxy_tls_port: Option<u16>,
-    /// The names under which the built-in registry is reached, in alphabetical order.
+    /// The names under which the built-in registry is reached, the shortest first.
     pub registry_hosts: Vec<RegistryHost>,
     /// Where certificates are asked for.
     pub authority: String,
@@ -43,15 +43,13 @@ impl Control {
     pub async fn about(&self, actor: &Actor) -> Result<About> {
         self.allow(actor, Action::Diagnose)?;
         let settings = &self.parts.settings;
-        let mut registry_hosts: Vec<_> = settings.registry_hosts.iter().cloned().collect();
-        registry_hosts.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         Ok(About {
             started_at: self.parts.started_at,
             platform: settings.platform.clone(),
             base_domain: settings.base_domain.clone(),
             proxy_port: settings.proxy_port,
             proxy_tls_port: settings.proxy_tls_port,
-            registry_hosts,
+            registry_hosts: self.registry_hosts().into_iter().cloned().collect(),
             authority: self.parts.authority.directory().to_owned(),
             setup: settings.setup.clone(),
         })

@@ -73,22 +73,24 @@ impl Chart<'_> {
     pub(crate) fn picture(&self) -> Markup {
         let most = self.values().fold(0.0, f64::max);
         let scale = nice(most, self.unit);
+        let is_empty = self.values().next().is_none();
         html! {
             div.head {
                 h2 { (self.title) }
-                @for (at, line) in self.lines.iter().enumerate() {
+                @for (at, line) in self.lines.iter().enumerate().filter(|_| !is_empty) {
                     " " span class=(line.class) { (DASHES[at % DASHES.len()]) " " (line.name) }
                 }
                 @if let Some(now) = self.now() { " " span.quiet { "now " (now) } }
             }
-            @if self.values().next().is_none() { p.none { "None in this time." } } @else {
+            @if is_empty { p.none { "None in this time." } } @else {
                 svg width="100%" height=(HEIGHT) {
                     g role="img" {
                         title { (self.said(most)) }
                         @for tick in &scale {
                             @let y = ABOVE + INNER - height(*tick, &scale);
                             line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
-                            text x="2" y=(y - 3) { (self.unit.tell(*tick)) }
+                            // A line near zero would cross it.
+                            @if *tick > 0.0 { text x="2" y=(y - 3) { (self.unit.tell(*tick)) } }
                         }
                         @for (at, text) in times(self.span) {
                             text x=(self.percent(at)) y=(HEIGHT - 6) text-anchor="middle" { (text) }
@@ -116,6 +118,9 @@ impl Chart<'_> {
             let within = line.points.iter().filter(|(at, _)| (begin..begin + stretch).contains(at));
             within.map(|(_, value)| *value).filter(|value| value.is_finite()).reduce(f64::max)
         };
+        if self.values().next().is_none() {
+            return html! { p.quiet { "None in this time." } };
+        }
         let begins = (0..rows).map(|at| from + at * stretch).filter(|begin| *begin < until);
         html! {
             table {
@@ -190,19 +195,21 @@ impl Chart<'_> {
     fn marked(&self) -> Markup {
         let within = |mark: &&Mark| mark.at >= self.span.0 && mark.at <= self.span.1;
         let within: Vec<&Mark> = self.marks.iter().filter(within).collect();
-        let shown = &within[within.len().saturating_sub(MARKS_MAX)..];
         let mut last = -APART;
+        let shown = within.iter().skip(within.len().saturating_sub(MARKS_MAX)).map(|mark| {
+            let at = self.share(mark.at) * 100.0;
+            let is_apart = at - last >= APART;
+            if is_apart {
+                last = at;
+            }
+            (mark, self.percent(mark.at), is_apart)
+        });
         html! {
-            @for mark in shown {
-                @let at = self.share(mark.at) * 100.0;
-                @let is_apart = at - last >= APART;
-                @let _ = if is_apart { last = at };
+            @for (mark, x, is_apart) in shown {
                 a #{ (self.key) "-" (mark.id) } href=(mark.path) {
                     title { (mark.title) }
-                    line.mark x1=(self.percent(mark.at)) x2=(self.percent(mark.at)) y1=(ABOVE - 2) y2=(ABOVE + INNER) {}
-                    @if is_apart {
-                        text.mark x=(self.percent(mark.at)) y=(ABOVE - 5) text-anchor="middle" { (mark.word) }
-                    }
+                    line.mark x1=(x) x2=(x) y1=(ABOVE - 2) y2=(ABOVE + INNER) {}
+                    @if is_apart { text.mark x=(x) y=(ABOVE - 5) text-anchor="middle" { (mark.word) } }
                 }
             }
         }

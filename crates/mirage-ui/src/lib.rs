@@ -63,6 +63,7 @@ pub fn router(control: Control) -> Router {
         .route("/credentials/{credential}", get(page::credential::one))
         .route("/credentials/{credential}/test", post(page::credential::test))
         .route("/credentials/{credential}/remove", get(page::credential::ask).post(page::credential::remove))
+        .route("/images", get(page::images::list))
         .route("/settings", get(page::settings::first))
         .route("/settings/about", get(page::settings::about::show))
         .route("/settings/tokens", get(page::settings::tokens::list).post(page::settings::tokens::create))

@@ -20,8 +20,9 @@ pub(crate) struct Place {
 }
 
 /// All of them.
-pub(crate) const PLACES: [Place; 4] = [
+pub(crate) const PLACES: [Place; 5] = [
     Place { path: "/projects", name: "Projects", key: 'p', also: &["/deployments"] },
+    Place { path: "/images", name: "Images", key: 'i', also: &[] },
     Place { path: "/credentials", name: "Credentials", key: 'c', also: &[] },
     Place { path: "/events", name: "Events", key: 'e', also: &[] },
     Place { path: "/settings", name: "Settings", key: 's', also: &[] },

@@ -9,6 +9,7 @@ mod events;
 mod hand;
 mod hostile;
 mod html;
+mod images;
 mod large;
 mod live;
 mod logbook;

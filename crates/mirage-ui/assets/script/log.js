@@ -8,13 +8,11 @@
   const CHUNK = 200, MOST = 100000, FRAME = 10, MARKS = 2000;
 
   let total = lines.querySelectorAll(".chunk > *").length, dropped = 0;
-  let following = true, top = 0, unseen = 0;
-  let waiting = [], scheduled = 0;
+  let following = true, top = 0, unseen = 0, waiting = [], scheduled = 0;
 
   const say = (words) => { by("live-state").textContent = words; by("live-state").hidden = !words; };
   const toEnd = () => { log.scrollTop = log.scrollHeight; top = log.scrollTop; };
   const seen = () => { following = true; unseen = 0; fresh.hidden = true; };
-
   /* As many events a frame as keep it short. A page in the background has no frames. */
   const schedule = () => {
     if (scheduled || !waiting.length) return;
@@ -28,13 +26,9 @@
     let chunk = lines.lastElementChild;
     for (let at = 0; at < added.length;) {
       if (!chunk || chunk.childElementCount >= CHUNK) {
-        chunk = document.createElement("div");
-        chunk.className = "chunk";
-        lines.append(chunk);
+        lines.append(chunk = Object.assign(document.createElement("div"), { className: "chunk" }));
       }
-      const room = CHUNK - chunk.childElementCount;
-      chunk.append(...added.slice(at, at + room));
-      at += room;
+      chunk.append(...added.slice(at, at += CHUNK - chunk.childElementCount));
     }
     total += added.length;
     by("log-empty")?.remove();
@@ -88,23 +82,31 @@
   /* What is being typed is marked at once, the last places of it; sending the form has the server look for it. */
   const words = form.elements.q;
   let timer = 0;
-  const markSoon = () => { clearTimeout(timer); timer = setTimeout(mark, 200); };
+  const markSoon = () => { timer ||= setTimeout(mark, 200); };
   const mark = () => {
+    timer = 0;
     const text = words.value, typed = text !== words.defaultValue;
     log.classList.toggle("typed", typed);
     if (!globalThis.Highlight) return;
     CSS.highlights.delete("found");
     if (!typed || !text || form.elements.regex.checked) return;
-    const found = new Highlight(), walker = document.createTreeWalker(lines, NodeFilter.SHOW_TEXT);
-    for (let node = last(walker); node && found.size < MARKS; node = walker.previousNode()) {
-      if (node.parentNode.localName === "time") continue;
-      for (let at = node.data.indexOf(text); at >= 0; at = node.data.indexOf(text, at + text.length)) {
-        found.add(new StaticRange({ startContainer: node, startOffset: at, endContainer: node, endOffset: at + text.length }));
+    const found = new Highlight();
+    for (let chunk = lines.lastElementChild; chunk && found.size < MARKS; chunk = chunk.previousElementSibling) {
+      for (const line of chunk.children) {
+        const whole = line.textContent;
+        for (let at = whole.indexOf(text); at >= 0; at = whole.indexOf(text, at + text.length)) {
+          const [startContainer, startOffset] = place(line, at), [endContainer, endOffset] = place(line, at + text.length);
+          found.add(new StaticRange({ startContainer, startOffset, endContainer, endOffset }));
+        }
       }
     }
     CSS.highlights.set("found", found);
   };
-  const last = (walker) => { while (walker.lastChild()); return walker.currentNode === lines ? null : walker.currentNode; };
+  const place = (line, at) => {
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode() && at > walker.currentNode.length) at -= walker.currentNode.length;
+    return [walker.currentNode, at];
+  };
   words.addEventListener("input", markSoon);
 
   form.elements.nowrap.addEventListener("change", (event) => log.classList.toggle("nowrap", event.target.checked));

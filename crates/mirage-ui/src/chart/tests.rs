@@ -84,7 +84,7 @@ fn the_numbers_stand_in_a_table_of_a_few_rows() {
     assert!(table.contains("<th scope=\"row\">11-21 00:55</th><td>59 MiB</td>"), "{table}");
     assert!(table.contains("The most in 5 minutes each"));
     let empty = chart(vec![line(Vec::new())]).table().into_string();
-    assert_eq!(empty.matches("<td>–</td>").count(), 12);
+    assert!(empty.contains("None in this time."), "{empty}");
 }
 
 #[test]

@@ -274,7 +274,7 @@ impl Shown {
                 form.line role="search" method="get" action=(path) {
                     label.sr for="find" { "Find a service by its name" }
                     input #find type="search" name="find" value=[self.find.as_deref()] maxlength=(FIND)
-                        placeholder="Find a service" aria-keyshortcuts="/" autocomplete="off" spellcheck="false";
+                        placeholder="Find a service" data-key="/" autocomplete="off" spellcheck="false";
                     button type="submit" { "Find" }
                 }
                 (form(visitor, &path, "one", html! { button type="submit" name="as" value=(other) { (words) } }))

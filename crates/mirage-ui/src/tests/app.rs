@@ -148,9 +148,9 @@ impl TestApp {
     }
 
     /// Sends the form of a page, logged in, with the token that it carries. What is in it has to be escaped.
-    pub(super) async fn submit(&self, path: &str, fields: &str) -> Answer {
+    pub(super) async fn send_form(&self, path: &str, fields: &str) -> Answer {
         let cookie = self.log_in().await;
-        let token = self.form_token(&cookie).await;
+        let token = self.token(&cookie).await;
         self.post(path, &cookie, &format!("form={token}&{fields}")).await
     }
 
@@ -161,14 +161,6 @@ impl TestApp {
         answer.header("set-cookie").split(';').next().unwrap().to_owned()
     }
 
-    /// The token that the forms of this session carry.
-    pub(super) async fn form_token(&self, cookie: &str) -> String {
-        let page = self.send(Method::GET, "/projects", &[("cookie", cookie)], "").await;
-        let page = Document::parse(&page.text);
-        let token = page.all("input").find(|input| input.get("name") == Some("form"));
-        token.unwrap().get("value").unwrap().to_owned()
-    }
-
     /// Looks at a page, logged in.
     pub(super) async fn get(&self, path: &str) -> Answer {
         let cookie = self.log_in().await;
@@ -177,14 +169,10 @@ impl TestApp {
 
     /// Follows a page, logged in, until its stream has said this; answers with all that it said.
     pub(super) async fn follow_until(&self, path: &str, wanted: &str) -> String {
-        let cookie = self.log_in().await;
-        let request = Request::get(path).header("cookie", cookie).body(Body::empty()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let (mut stream, mut said) = (response.into_body().into_data_stream(), String::new());
+        let (mut followed, mut said) = (self.follow(path).await, String::new());
         while !said.contains(wanted) {
-            let piece = stream.next().await.expect("the stream goes on").unwrap();
-            said.push_str(std::str::from_utf8(&piece).unwrap());
+            let (id, data) = followed.next().await.expect("the stream goes on");
+            said.push_str(&format!("{id}: {data}\n"));
         }
         said
     }

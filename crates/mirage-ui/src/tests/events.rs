@@ -80,7 +80,7 @@ async fn new_events_come_on_top_while_one_looks() {
         app.deploy("production", "api", "registry.test/acme/web:1").await;
     };
     let (said, ()) = tokio::join!(looking, acting);
-    assert!(said.contains("event: newer\n"), "{said}");
+    assert!(said.contains("newer: "), "{said}");
     assert!(said.contains("/projects/default/production/api") && !said.contains("production/web"), "{said}");
 }
 

@@ -20,7 +20,7 @@ async fn a_token_is_shown_when_it_is_made_and_never_again() {
     let empty = app.page("/settings/tokens").await;
     assert!(empty.text().contains("There is no token."));
 
-    let made = app.submit("/settings/tokens", "name=ci&project=shop&push=yes").await;
+    let made = app.send_form("/settings/tokens", "name=ci&project=shop&push=yes").await;
     assert_eq!(made.status, StatusCode::CREATED);
     assert_eq!(made.header("cache-control"), "no-store");
     let (token, page) = shown(&made);
@@ -41,7 +41,7 @@ async fn a_token_is_shown_when_it_is_made_and_never_again() {
         assert!(!app.get(path).await.text.contains(&token), "{path}");
     }
 
-    let again = app.submit("/settings/tokens", "name=ci&project=shop").await;
+    let again = app.send_form("/settings/tokens", "name=ci&project=shop").await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
     let again = Document::parse(&again.text);
     let wrong = again.elements.iter().find(|it| it.get("id") == Some("name-wrong")).unwrap();
@@ -50,16 +50,16 @@ async fn a_token_is_shown_when_it_is_made_and_never_again() {
     let remove = list.all("button").find_map(|it| it.get("formaction")).unwrap().to_owned();
     let forged = app.post(&remove, &app.log_in().await, "").await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
-    assert_eq!(app.submit(&remove, "").await.leads_to(), "/settings/tokens");
+    assert_eq!(app.send_form(&remove, "").await.leads_to(), "/settings/tokens");
     assert!(app.control.authenticate(&token).is_err(), "it opens nothing any more");
-    assert_eq!(app.submit(&remove, "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.send_form(&remove, "").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
 async fn the_command_to_log_in_names_the_registry_by_the_address_of_the_page() {
     let app = TestApp::new().await;
     let cookie = app.log_in().await;
-    let token = app.form_token(&cookie).await;
+    let token = app.token(&cookie).await;
     for (host, named) in [("127.0.0.1:7070", "127.0.0.1:7070"), ("evil.test", "127.0.0.1:7070")] {
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
@@ -141,7 +141,7 @@ async fn a_backup_is_a_download_and_is_told_of() {
     let app = TestApp::new().await;
     let page = app.page("/settings/backup").await;
     assert!(page.text().contains("Not in it are the key of the vault"), "{}", page.text());
-    let answer = app.submit("/settings/backup", "images=yes").await;
+    let answer = app.send_form("/settings/backup", "images=yes").await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/x-tar"));
     let name = answer.header("content-disposition");
     assert!(
@@ -152,7 +152,7 @@ async fn a_backup_is_a_download_and_is_told_of() {
     assert!(app.page("/settings/backup").await.text().contains("Last taken 0 s ago by admin."));
 
     let held = app.control.backup(&app.admin, false).await.unwrap();
-    let refused = app.submit("/settings/backup", "images=yes").await;
+    let refused = app.send_form("/settings/backup", "images=yes").await;
     drop(held);
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let refused = Document::parse(&refused.text);
@@ -165,7 +165,7 @@ async fn a_backup_is_a_download_and_is_told_of() {
 #[tokio::test]
 async fn a_key_that_the_platform_does_not_keep_is_not_changed_by_it() {
     let app = TestApp::new().await;
-    let answer = app.submit("/settings/vault/rotate", "").await;
+    let answer = app.send_form("/settings/vault/rotate", "").await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
     let page = Document::parse(&answer.text);
     assert_eq!(page.faults(), Vec::<String>::new());
@@ -180,7 +180,7 @@ async fn what_is_typed_into_settings_is_shown_as_text() {
         for fields in ["name", "project"].map(|field| format!("name=ci&{field}={}", escaped(attack))) {
             let fields =
                 if fields.matches("name=").count() > 1 { fields.replacen("name=ci&", "", 1) } else { fields };
-            let answer = app.submit("/settings/tokens", &fields).await;
+            let answer = app.send_form("/settings/tokens", &fields).await;
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
             let page = Document::parse(&answer.text);
             assert_eq!(page.faults(), Vec::<String>::new(), "{fields}");

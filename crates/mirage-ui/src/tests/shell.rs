@@ -40,7 +40,7 @@ async fn a_theme_is_chosen_by_a_button_and_kept() {
     assert_eq!(buttons(&page), ["Auto true", "Light false", "Dark false"]);
     assert_eq!(page.all("html").next().unwrap().get("data-theme"), None);
 
-    let token = app.form_token(&cookie).await;
+    let token = app.token(&cookie).await;
     let answer =
         app.post("/theme", &cookie, &format!("form={token}&theme=dark&back=%2Fevents%3Fbefore%3D9")).await;
     assert_eq!(answer.leads_to(), "/events?before=9");

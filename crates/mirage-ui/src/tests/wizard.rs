@@ -3,6 +3,7 @@
 mod hostile;
 mod image;
 mod settings;
+mod twins;
 
 use mirage_core::{Phase, Port, VariableValue};
 
@@ -66,13 +67,13 @@ async fn somebody_goes_from_nothing_to_a_running_service() {
     hand.fill("Memory", "256MiB");
     hand.press("Next: review").await;
     for told in [
-        "Service default/staging/shop makes the project makes the environment",
+        "Service default/staging/shop project and environment are made",
         "Image registry.test:5000/acme/web:1",
         "Starts 1 instance",
         "Waits until port 8080 accepts connections",
         "Answers at http://shop-staging.localhost:8080",
         "Variables 2, 1 of them sealed",
-        "Limits 256 MiB of memory",
+        "Memory at most 256 MiB each",
     ] {
         assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
     }

@@ -12,15 +12,15 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use mirage_control::Finding;
 use mirage_core::port::{
-    Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, ImageStore,
-    InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router, Sighting,
-    VolumeSize, VolumeStore,
+    Archive, AuthorityRefusal, CertificateAuthority, CertificateOrder, ChallengeStage, Clock, HeldRepository,
+    ImageStore, InstanceEngine, LogReader, LoginCheck, Progress, PullProgress, Randomness, Registry, Router,
+    Sighting, VolumeSize, VolumeStore,
 };
 use mirage_core::{
     Attachments, Code, Digest, Domain, Error, Exit, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
-    ProbeFailure, Quota, Reference, ResolvedImage, Result, RouteTable, Secret, ServiceId, TagListing,
-    Validity, VolumeId,
+    ProbeFailure, Quota, Reference, Repository, ResolvedImage, Result, RouteTable, Secret, ServiceId,
+    TagListing, Validity, VolumeId,
 };
 use tokio::sync::Notify;
 
@@ -46,10 +46,10 @@ pub(super) struct World {
     pub(super) refusal: Mutex<Option<Error>>,
     /// Who asked registries for an image: host, user name, password.
     pub(super) logins: Mutex<Vec<(String, String, String)>>,
+    /// What the built-in registry holds.
+    pub(super) held: Mutex<Vec<HeldRepository>>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
-    /// Why registries refuse every login, if they do.
-    pub(super) refusal: Mutex<Option<Error>>,
     /// What stands in the way on this machine.
     pub(super) findings: Mutex<Vec<Finding>>,
 }
@@ -69,8 +69,8 @@ impl World {
             config: Mutex::default(),
             refusal: Mutex::default(),
             logins: Mutex::default(),
+            held: Mutex::default(),
             sick: AtomicBool::new(false),
-            refusal: Mutex::default(),
             findings: Mutex::default(),
         })
     }
@@ -124,6 +124,17 @@ impl Registry for World {
 
     async fn tags(&self, _: &Reference, _: Option<&Login>) -> Result<TagListing> {
         Ok(TagListing::new(["1", "2", "latest"].map(|tag| tag.parse().unwrap()).into(), false))
+    }
+
+    async fn held(
+        &self,
+        _: &Platform,
+        after: Option<&Repository>,
+        most: usize,
+    ) -> Result<Vec<HeldRepository>> {
+        let all = self.held.lock().unwrap().clone().into_iter();
+        let wanted = all.filter(|held| after.is_none_or(|after| held.repository.as_str() > after.as_str()));
+        Ok(wanted.take(most).collect())
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {

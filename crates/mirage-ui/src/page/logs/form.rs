@@ -89,7 +89,7 @@ fn services(wish: &Wish, others: &[String], view: &ServiceView) -> Markup {
     let more = others.len().saturating_sub(OTHERS);
     html! {
         @if !others.is_empty() {
-            details.with open[!known.is_empty()] {
+            details open[!known.is_empty()] {
                 summary { "Together with " @if known.is_empty() { "other services" } @else { (known.len()) " more" } }
                 fieldset {
                     legend.sr { "Other services of " (view.environment.name) ", at most " (LOG_SERVICES_MAX - 1) }

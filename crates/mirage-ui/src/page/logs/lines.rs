@@ -59,7 +59,7 @@ impl Painter {
                 p.gap { "Lines are missing here: the size limit of the log took them away before they were read." }
             }
             div class=[level_class(&line.text)] {
-                time title=(format!("{:.6}, instance {}", line.time, instance.get(..8).unwrap_or(&instance))) {
+                time title=(format!("{:.6} {}", line.time, instance.get(..8).unwrap_or(&instance))) {
                     (line.time.strftime(&format!("{day}%H:%M:%S%.3f")).to_string())
                 }
                 " "
@@ -142,10 +142,13 @@ mod tests {
     #[test]
     fn marks_cross_the_borders_of_looks() {
         let text = "abcdef";
-        let shown = |part, marks: &[std::ops::Range<usize>]| marked(text, part, marks).into_string();
-        assert_eq!(shown(0..3, &[1..5]), "a<mark>bc</mark>");
-        assert_eq!(shown(3..6, &[1..5]), "<mark>de</mark>f");
-        assert_eq!(shown(0..6, &[0..1, 1..2, 5..6]), "<mark>a</mark><mark>b</mark>cde<mark>f</mark>");
-        assert_eq!(shown(2..4, &[0..1]), "cd");
+        let shown = |part, marks: &[(usize, usize)]| {
+            let marks: Vec<_> = marks.iter().map(|(from, to)| *from..*to).collect();
+            marked(text, part, &marks).into_string()
+        };
+        assert_eq!(shown(0..3, &[(1, 5)]), "a<mark>bc</mark>");
+        assert_eq!(shown(3..6, &[(1, 5)]), "<mark>de</mark>f");
+        assert_eq!(shown(0..6, &[(0, 1), (1, 2), (5, 6)]), "<mark>a</mark><mark>b</mark>cde<mark>f</mark>");
+        assert_eq!(shown(2..4, &[(0, 1)]), "cd");
     }
 }

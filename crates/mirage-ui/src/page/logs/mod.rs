@@ -29,7 +29,7 @@ use crate::shell::page_script;
 use crate::visitor::Visitor;
 
 /// Bytes of markup for each line that is asked for, on average.
-const LINE_BYTES: usize = 240;
+const LINE_BYTES: usize = 270;
 /// Lines of a download.
 const DOWNLOAD_MAX: usize = 10_000;
 

@@ -10,6 +10,7 @@ use mirage_core::Meaning;
 use super::framed;
 use crate::badge::State as Badge;
 use crate::fault::Fault;
+use crate::prose::prose;
 use crate::visitor::Visitor;
 use crate::when::since;
 
@@ -58,8 +59,8 @@ fn row(finding: &Finding, now: Timestamp) -> Markup {
             td { (Badge { meaning, word, since: None }.badge(now)) }
             th scope="row" { (finding.subject) }
             td {
-                (finding.seen)
-                @if let Some(hint) = &finding.hint { div.quiet { (hint) } }
+                (prose(&finding.seen))
+                @if let Some(hint) = &finding.hint { div.quiet { (prose(hint)) } }
             }
         }
     }

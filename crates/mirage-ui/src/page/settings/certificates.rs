@@ -12,6 +12,7 @@ use crate::badge::State as Badge;
 use crate::fault::Fault;
 use crate::link;
 use crate::page::{Asked, after};
+use crate::prose::prose;
 use crate::shell::more;
 use crate::visitor::Visitor;
 use crate::when::{cut, exact};
@@ -97,7 +98,7 @@ fn row(listed: &ListedDomain, now: Timestamp) -> Markup {
             td {
                 (Badge { meaning, word, since: None }.badge(now))
                 " " span.quiet { (record.certificate.as_str()) }
-                @if let Some(error) = &status.last_error { div.quiet { (cut(error, REASON)) } }
+                @if let Some(error) = &status.last_error { div.quiet { (prose(&cut(error, REASON))) } }
             }
             td { @if let Some(end) = status.expires_at { (exact(end)) } }
             td { @if let Some(next) = status.next_renewal_at { (exact(next)) } }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::login::{Shared, login, shared};
 use super::look::{Seen, asked, look};
 use super::parts::{parts, shows, whole};
+use super::tags::{self, opener};
 use super::typed::{By, parts_kept, take_image};
 use super::verdict::{answer, verdict};
 use super::{Step, page};
@@ -61,6 +62,7 @@ pub(crate) async fn send(
 ) -> Result<Response, Fault> {
     let take = |kept: &mut DraftFields| {
         take_image(kept, &fields, By::Button);
+        tags::take(kept, &fields);
         Ok(())
     };
     let draft = control.keep_draft(visitor.actor(), id.parse()?, take).await?;
@@ -108,6 +110,7 @@ pub(crate) async fn typed(
         (answer(&view))
         @if by == By::Parts { (whole(&view, true)) }
         @if by == By::Whole { (parts(&view, true)) }
+        @if by == By::Whole || by == By::Parts { (opener(&view, true)) }
         @if by != By::Login && (wants_login || by == By::Whole) { (login(&view, true)) }
         (choice(&view, true))
         (next(&view, true))
@@ -153,6 +156,7 @@ impl View {
                 button type="submit" name="then" value="check" formnovalidate { "Check image" }
             }
             (parts(self, false))
+            (opener(self, false))
             (verdict(self))
             (login(self, false))
             (choice(self, false))
@@ -185,7 +189,8 @@ fn choice(view: &View, part_of_answer: bool) -> Markup {
     let tag = parts_kept(&view.fields).tag;
     let tag = if tag.is_empty() { "latest" } else { &tag };
     html! {
-        fieldset.choice #choice hx-swap-oob=[part_of_answer.then_some("true")] hidden[found.is_none()] {
+        fieldset.choice #choice hx-swap-oob=[part_of_answer.then_some("true")] hidden[found.is_none()]
+            hx-post=(format!("/new/{}/keep", view.id)) hx-trigger="change" hx-include="closest form" hx-swap="none" {
             legend { "Latest or exactly this" }
             div.field.tick {
                 input #follow-tag type="radio" name="follow" value="tag" checked[!pinned];

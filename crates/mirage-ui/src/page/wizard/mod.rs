@@ -10,6 +10,7 @@ mod request;
 mod review;
 mod settings;
 mod source;
+mod tags;
 mod twin;
 mod typed;
 mod variables;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> Router<Control> {
         .route("/new/source", get(source::repository))
         .route("/new/{draft}/image", get(image::show).post(image::send))
         .route("/new/{draft}/verdict", post(image::typed))
+        .route("/new/{draft}/tags", get(tags::list))
         .route("/new/{draft}/settings", get(settings::show).post(settings::send))
         .route("/new/{draft}/keep", post(settings::keep))
         .route("/new/{draft}/review", get(review::show).post(review::send))

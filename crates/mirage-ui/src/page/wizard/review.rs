@@ -127,8 +127,11 @@ fn plan(request: &CreateService, ahead: &Prospect, found: Option<&Found>) -> Mar
             dt { "Service" }
             dd {
                 span.mono { (place) }
-                @if ahead.is_new_project { span.quiet { " makes the project" } }
-                @if ahead.is_new_environment { span.quiet { " makes the environment" } }
+                @match (ahead.is_new_project, ahead.is_new_environment) {
+                    (true, _) => span.quiet { " project and environment are made" },
+                    (false, true) => span.quiet { " the environment is made" },
+                    (false, false) => {},
+                }
             }
             dt { "Image" }
             dd {
@@ -160,11 +163,8 @@ fn plan(request: &CreateService, ahead: &Prospect, found: Option<&Found>) -> Mar
                 dt { "Keeps" }
                 dd.mono { @for mount in &spec.volumes { (mount.volume) ":" (mount.path) " " } }
             }
-            dt { "Limits" }
-            dd {
-                @match spec.resources.memory_bytes { Some(bytes) => (human_bytes(bytes)), None => "no limit" } " of memory, "
-                @match spec.resources.cpu_millis { Some(millis) => { (millis) " thousandths" }, None => "no limit" } " of a processor"
-            }
+            @if let Some(bytes) = spec.resources.memory_bytes { dt { "Memory" } dd { "at most " (human_bytes(bytes)) " each" } }
+            @if let Some(millis) = spec.resources.cpu_millis { dt { "Processor" } dd { "at most " (twin::decimal(millis.into())) " cores each" } }
             @if spec.auto_deploy { dt { "Later" } dd { "is deployed whenever its tag is pushed" } }
         }
     }

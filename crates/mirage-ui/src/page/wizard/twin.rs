@@ -165,7 +165,7 @@ pub(super) fn body(request: &CreateService) -> Value {
 pub(super) fn rest(request: &CreateService) -> String {
     let body = serde_json::to_string_pretty(&body(request)).unwrap_or_default();
     format!(
-        "curl -H \"Authorization: Bearer $MIRAGE_TOKEN\" -H 'Content-Type: application/json' \\\n  http://127.0.0.1:7070/api/services/from-image -d {}",
+        "curl -H \"Authorization: Bearer $MIRAGE_TOKEN\" -H 'Content-Type: application/json' \\\n  \"$MIRAGE_URL/api/services/from-image\" -d {}",
         quoted(&body)
     )
 }
@@ -259,7 +259,7 @@ fn probe(probe: &Probe) -> Map<String, Value> {
 }
 
 /// Thousandths as a decimal number.
-fn decimal(thousandths: u64) -> String {
+pub(super) fn decimal(thousandths: u64) -> String {
     match thousandths % 1000 {
         0 => (thousandths / 1000).to_string(),
         rest => format!("{}.{rest:03}", thousandths / 1000).trim_end_matches('0').to_owned(),

@@ -130,7 +130,8 @@ fn parts_sent(sent: &Fields) -> ReferenceParts {
     ReferenceParts { registry, name, tag, digest }
 }
 
-fn set_parts(fields: &mut DraftFields, parts: &ReferenceParts) {
+/// Keeps the parts of an image.
+pub(super) fn set_parts(fields: &mut DraftFields, parts: &ReferenceParts) {
     let ReferenceParts { registry, name, tag, digest } = parts;
     for (field, text) in [("registry", registry), ("name", name), ("tag", tag), ("digest", digest)] {
         fields.set(field, text.as_str());

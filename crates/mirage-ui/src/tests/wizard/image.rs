@@ -207,7 +207,7 @@ async fn the_verdict_answers_with_what_changes_and_keeps_what_was_typed() {
         .filter(|it| it.get("hx-swap-oob").is_some())
         .map(|it| it.get("id").unwrap())
         .collect();
-    assert_eq!(swapped, ["parts", "login", "choice", "next"], "not what is being typed into");
+    assert_eq!(swapped, ["parts", "tags", "login", "choice", "next"], "not what is being typed into");
     assert!(answer.text.len() < 12_000, "{} bytes", answer.text.len());
     hand.reload().await;
     assert_eq!(hand.value("Image"), "nginx");
@@ -217,4 +217,22 @@ async fn the_verdict_answers_with_what_changes_and_keeps_what_was_typed() {
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.text.contains("the tag is empty"), "{}", answer.text);
     assert!(answer.text.contains("disabled"));
+}
+
+#[tokio::test]
+async fn a_tag_is_taken_from_the_list_of_the_registry() {
+    let app = TestApp::new().await;
+    let mut hand = at_image(&app).await;
+    hand.fill("Image", "registry.test/acme/web");
+    hand.press("Check image").await;
+    let image = hand.path.clone();
+    hand.follow("List them").await;
+    let tags: Vec<_> = hand.page.all("button").filter(|it| it.get("name") == Some("tagged")).collect();
+    assert_eq!(tags.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["latest", "2", "1"]);
+    hand.press("2").await;
+    assert_eq!(
+        (hand.path.as_str(), hand.value("Image").as_str()),
+        (image.as_str(), "registry.test/acme/web:2")
+    );
+    assert!(hand.page.text().contains(&format!("Digest sha256:{}", "32".repeat(32))));
 }

@@ -1,0 +1,129 @@
+//! `/images`: what the built-in registry holds, and who uses it.
+
+use axum::extract::State;
+use axum::response::Html;
+use maud::{Markup, html};
+use mirage_control::{Control, RepositoryView};
+use mirage_core::port::HeldTag;
+use mirage_core::{RegistryHost, human_bytes};
+
+use super::{Asked, after};
+use crate::copy::copyable;
+use crate::fault::Fault;
+use crate::link;
+use crate::shell::{Page, more};
+use crate::visitor::Visitor;
+use crate::when::short_digest;
+
+/// Repositories on a page.
+const MOST: u32 = 15;
+/// Tags of a repository that are shown; it may have more.
+const TAGS: usize = 5;
+/// Services that are named; more may use a repository.
+const NAMED: usize = 3;
+
+/// `GET /images`
+pub(crate) async fn list(
+    State(control): State<Control>,
+    visitor: Visitor,
+    asked: Asked,
+) -> Result<Html<String>, Fault> {
+    let after = after(asked, |text| text.parse().ok())?;
+    let listing = control.repositories(visitor.actor(), after.as_ref(), MOST).await?;
+    let hosts: Vec<RegistryHost> = control.registry_hosts().into_iter().cloned().collect();
+    let host = visitor.registry(&hosts).map(ToString::to_string).unwrap_or_default();
+    let body = html! {
+        h1 { "Images" }
+        @if listing.items.is_empty() && after.is_none() {
+            div.empty {
+                p { strong { "The built-in registry is empty." } }
+                p { "Images that are pushed here, or loaded from a file, are listed with their tags and who uses them. Push one:" }
+                (pushing(&host))
+            }
+        } @else {
+            div.scroll role="region" aria-label="Images" tabindex="0" {
+                table.images {
+                    thead {
+                        tr {
+                            th scope="col" { "Repository" } th scope="col" { "Tag" } th scope="col" { "Digest" }
+                            th scope="col" { "Size" } th scope="col" { "Deploy" }
+                        }
+                    }
+                    @for view in &listing.items { tbody { (rows(view, &host)) } }
+                }
+            }
+        }
+        @if let Some(last) = listing.items.last().filter(|_| listing.more) {
+            (more(&format!("/images?after={}", link::quoted(last.repository.as_str())), "More repositories"))
+        }
+        @if !listing.items.is_empty() {
+            section aria-labelledby="push" {
+                h2 #push { "Push an image" }
+                (pushing(&host))
+            }
+        }
+    };
+    let twin = ["mirage image load web.tar".to_owned()];
+    Ok(Page { title: "Images", visitor: Some(&visitor), crumbs: &[], twin: &twin, body }.into_html())
+}
+
+/// The rows of a repository, one for each of its first tags.
+fn rows(view: &RepositoryView, host: &str) -> Markup {
+    let shown = view.tags.len().min(TAGS);
+    let rest = view.tag_count.saturating_sub(shown);
+    let height = shown.max(1) + usize::from(rest > 0 && shown > 0);
+    let name = html! { th scope="rowgroup" rowspan=(height) { (view.repository) (used_by(view)) } };
+    html! {
+        @if shown == 0 { tr { (name) td.quiet colspan="4" { "no tag" } } }
+        @for (at, tag) in view.tags.iter().take(TAGS).enumerate() {
+            tr { @if at == 0 { (name) } (cells(view, tag, host)) }
+        }
+        @if rest > 0 && shown > 0 { tr { td.quiet colspan="4" { (rest) " more" } } }
+    }
+}
+
+fn cells(view: &RepositoryView, tag: &HeldTag, host: &str) -> Markup {
+    let image = format!("{host}/{}:{}", view.repository, tag.tag);
+    html! {
+        td.mono { (tag.tag) }
+        td { (short_digest(&tag.digest)) }
+        td.number { @match tag.size_bytes {
+            Some(bytes) => (human_bytes(bytes)),
+            None => span.quiet { "not for this machine" },
+        } }
+        td {
+            @if tag.size_bytes.is_some() {
+                a href=(format!("/new?image={}", link::quoted(&image))) {
+                    "Deploy" span.sr { " " (view.repository) ":" (tag.tag) }
+                }
+            }
+        }
+    }
+}
+
+fn used_by(view: &RepositoryView) -> Markup {
+    let rest = view.used_by.len().saturating_sub(NAMED);
+    html! {
+        div.quiet {
+            @if view.used_by.is_empty() { "used by no service" } @else { "used by " }
+            @for (at, path) in view.used_by.iter().take(NAMED).enumerate() {
+                @if at > 0 { ", " }
+                a href=(link::at(path)) { (path.name) }
+            }
+            @if rest > 0 { " and " (rest) " more" }
+        }
+    }
+}
+
+/// How an image gets here.
+fn pushing(host: &str) -> Markup {
+    html! {
+        ol.push {
+            li { "Log in, with " a href="/settings/tokens" { "a token of the project" } " as the password: "
+                (copyable(format!("docker login {host} -u ci"))) }
+            li { "Name the image, first the project: " (copyable(format!("docker tag web:1 {host}/default/web:1"))) }
+            li { "Push it: " (copyable(format!("docker push {host}/default/web:1"))) }
+        }
+        p { "From a file of " code { "docker save" } ": " (copyable("mirage image load web.tar")) }
+    }
+}
