@@ -43,10 +43,10 @@ impl Control {
         Ok(Listing::of(held.into_iter().map(view).collect(), limit))
     }
 
-    /// The names under which the built-in registry is reached, the shortest first.
+    /// The names under which the built-in registry is reached; first the one that every client takes without TLS.
     pub fn registry_hosts(&self) -> Vec<&RegistryHost> {
         let mut hosts: Vec<_> = self.parts.settings.registry_hosts.iter().collect();
-        hosts.sort_by_key(|host| (host.as_str().len(), host.as_str()));
+        hosts.sort_by_key(|host| (!host.as_str().starts_with("127."), host.as_str()));
         hosts
     }
 }

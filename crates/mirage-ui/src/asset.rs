@@ -33,7 +33,12 @@ pub(crate) static HTMX: Asset = Asset::script("htmx", || {
 });
 /// What every page does by script.
 pub(crate) static SCRIPT: Asset = Asset::script("mirage", || {
-    [include_str!("../assets/script/live.js"), include_str!("../assets/script/keys.js")].concat()
+    [
+        include_str!("../assets/script/live.js"),
+        include_str!("../assets/script/keys.js"),
+        include_str!("../assets/script/wizard.js"),
+    ]
+    .concat()
 });
 /// What the page of a log does by script.
 pub(crate) static LOG: Asset = Asset::script("log", || include_str!("../assets/script/log.js").to_owned());

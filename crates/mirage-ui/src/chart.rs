@@ -178,7 +178,7 @@ impl Chart<'_> {
             path.push_str(&format!("{x},{}", INNER - height(*value, scale)));
             if is_first && is_last {
                 // A point alone.
-                path.push_str("h0");
+                path.push_str("h3");
             }
         }
         path

@@ -17,6 +17,7 @@ mod login;
 mod logs;
 mod metrics;
 mod pages;
+mod service;
 mod settings;
 mod shell;
 mod walker;

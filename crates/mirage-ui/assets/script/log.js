@@ -1,5 +1,4 @@
-/* The log: follows, holds still while somebody reads, marks what is looked for. Its lines come from the server as text
-   that was made into markup there; nothing is made of them here. */
+/* The log: follows, holds still while somebody reads, marks what is looked for. Its lines are made by the server. */
 (() => {
   "use strict";
   const by = (id) => document.getElementById(id);
@@ -59,13 +58,14 @@
   fresh.addEventListener("click", () => { seen(); toEnd(); log.focus(); });
   new ResizeObserver(() => { if (following) toEnd(); }).observe(lines);
 
-  /* After a cut the browser comes back with the place after the last line it had. Where it gave up, we do the same. */
-  let after = log.dataset.after, pause = 1000;
+  /* After a cut the browser comes back with the place after the last line it had. Where it gave up, we do the same.
+     That a stream ends and the next one begins is no cut that anybody has to hear of. */
+  let after = log.dataset.after, pause = 1000, cut = 0;
   const follow = () => {
     const source = new EventSource(`${log.dataset.stream}&after=${encodeURIComponent(after)}`);
-    source.addEventListener("open", () => { say(""); pause = 1000; });
+    source.addEventListener("open", () => { clearTimeout(cut); cut = 0; say(""); pause = 1000; });
     source.addEventListener("error", () => {
-      say("Not live, reconnecting…");
+      cut ||= setTimeout(say, 800, "Not live, reconnecting…");
       if (source.readyState !== EventSource.CLOSED) return;
       setTimeout(follow, pause);
       pause = Math.min(pause * 2, 30000);
@@ -124,6 +124,7 @@
   });
 
   addEventListener("visibilitychange", schedule);
+  addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   toEnd();
   follow();
 })();

@@ -48,13 +48,13 @@ fn times_are_those_of_a_clock() {
 fn a_line_has_a_gap_where_nothing_is_known() {
     assert_eq!(path(&[(0, 0.0), (1, 314_572_800.0), (2, 157_286_400.0)]), "M0,112 17,24 33,68");
     assert_eq!(path(&[(0, 0.0), (1, 0.0), (9, 0.0), (10, 0.0)]), "M0,112 17,112M150,112 167,112");
-    assert_eq!(path(&[(30, 5.0)]), "M500,112h0", "one alone is a dot");
-    assert_eq!(path(&[(0, 0.0), (30, 0.0), (31, 0.0)]), "M0,112h0M500,112 517,112");
+    assert_eq!(path(&[(30, 5.0)]), "M500,112h3", "one alone is a dot");
+    assert_eq!(path(&[(0, 0.0), (30, 0.0), (31, 0.0)]), "M0,112h3M500,112 517,112");
     // Of older times there is a point for ten minutes only.
     assert_eq!(path(&[(0, 0.0), (10, 0.0), (20, 0.0)]), "M0,112 167,112 333,112");
     let none = chart(Vec::new()).picture().into_string();
     assert!(none.contains("None in this time.") && !none.contains("<svg"), "{none}");
-    assert_eq!(path(&[(0, f64::NAN), (1, 1.0), (2, f64::INFINITY)]), "M17,112h0");
+    assert_eq!(path(&[(0, f64::NAN), (1, 1.0), (2, f64::INFINITY)]), "M17,112h3");
 }
 
 #[test]

@@ -89,6 +89,12 @@ impl Document {
         for element in &mut elements {
             element.text = element.text.split_whitespace().collect::<Vec<_>>().join(" ");
         }
+        for at in 0..elements.len() {
+            if let Some(id) = elements[at].get("form") {
+                let form = elements.iter().position(|it| it.name == "form" && it.get("id") == Some(id));
+                elements[at].form = form;
+            }
+        }
         Self { elements }
     }
 
@@ -151,7 +157,7 @@ impl Document {
             }
         }
         for element in &self.elements {
-            for name in ["aria-labelledby", "aria-describedby", "for"] {
+            for name in ["aria-labelledby", "aria-describedby", "for", "form", "list"] {
                 for id in element.get(name).unwrap_or_default().split_whitespace() {
                     if !ids.contains(id) {
                         faults.push(format!("`{name}` names `{id}`, which is not there"));

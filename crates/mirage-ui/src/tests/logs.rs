@@ -77,7 +77,7 @@ async fn a_form_narrows_the_log_and_marks_what_was_found() {
 async fn what_cannot_be_read_comes_back_with_the_form() {
     let (app, _) = started().await;
     for (query, said) in [
-        ("q=%28&regex=yes", "no regular expression"),
+        ("q=%28&regex=yes", "this is no regular expression: unclosed group"),
         ("level=loud", "not a level of logs"),
         ("since=yesterday", "since is no time"),
         ("deployment=x", "x"),
@@ -215,7 +215,7 @@ async fn a_page_stays_small_whatever_was_written() {
     assert!(answer.text.len() <= 40_000, "{} bytes", answer.text.len());
     let page = Document::parse(&answer.text);
     assert!(lines(&page).last().unwrap().contains("299 GET"), "the newest are kept");
-    assert!(page.text().contains("older lines would be too much for a page"));
+    assert!(page.text().contains("would be too much for a page"));
     assert_eq!(lines(&app.page(&format!("{WEB}?lines=500")).await).len(), 300 - left_out(&app).await);
     app.world.logs.append(&web, "2026-11-21T00:00:02Z", &"\x1b[31m<\x1b[32m>".repeat(500_000));
     let answer = app.get(WEB).await;
@@ -253,8 +253,8 @@ async fn started() -> (TestApp, Deployment) {
 
 async fn left_out(app: &TestApp) -> usize {
     let page = app.page(&format!("{WEB}?lines=500")).await;
-    let said = page.all("p").find(|it| it.text.contains("older lines would be too much"));
-    said.map_or(0, |it| it.text.split(' ').next().unwrap().parse().unwrap())
+    let said = page.all("p").find(|it| it.text.contains("would be too much"));
+    said.map_or(0, |it| it.text.split([' ', ',']).find_map(|word| word.parse().ok()).unwrap())
 }
 
 /// The lines of the log, as they are read: each begins with its time.

@@ -326,7 +326,10 @@ impl CertificateAuthority for World {
         "https://ca.test/directory"
     }
 
-    fn check(&self, _: &str, _: &Secret, _: &Domain) -> Result<Validity> {
+    fn check(&self, chain: &str, _: &Secret, _: &Domain) -> Result<Validity> {
+        if chain.starts_with("expired") {
+            return Err(Error::new(Code::InvalidRequest, "the certificate has expired").field("certificate"));
+        }
         Ok(Validity {
             from: "2026-11-01T00:00:00Z".parse().unwrap(),
             until: "2027-11-01T00:00:00Z".parse().unwrap(),

@@ -8,7 +8,7 @@ use super::wish::Wish;
 use crate::field::Field;
 
 /// Other services that can be chosen.
-const OTHERS: usize = 40;
+const OTHERS: usize = 20;
 
 const LEVELS: [(&str, &str); 7] = [
     ("", "Any"),

@@ -50,7 +50,7 @@ pub(crate) async fn page(
     let view = named(&control, &visitor, at).await?;
     let found = match found(&control, &visitor, &view, &wish).await {
         Err(error) if error.code() != Code::InvalidRequest => return Err(error.into()),
-        found => found,
+        found => found.map_err(of_pages),
     };
     let error = found.as_ref().err();
     let others = others(&control, &visitor, &view).await?;
@@ -167,7 +167,7 @@ fn log(control: &Control, view: &ServiceView, wish: &Wish, found: &Found) -> Mar
             noscript { "Lines that are written later are shown when the page is loaded anew." }
         }
         @if painted.left_out > 0 {
-            p.quiet { (painted.left_out) " older lines would be too much for a page; the download has them." }
+            p.quiet { "Older lines, " (painted.left_out) ", would be too much for a page; the download has them." }
         }
         p.quiet #log-dropped hidden {}
         div #log.nowrap[wish.nowrap] role="log" aria-live="off" aria-label="Lines" tabindex="0"
@@ -187,7 +187,7 @@ fn empty(view: &ServiceView, wish: &Wish) -> Markup {
         div.empty #log-empty {
             @if is_narrow {
                 p { strong { "No line is like that." } }
-                p { "Lines that are appear here as they are written. " a href=(path(view)) { "Show all lines" } }
+                p { "Lines like that appear here as they are written. " a href=(path(view)) { "Show all lines" } }
             } @else {
                 p { strong { (view.service.name) " has not written anything yet." } }
                 p { "What its processes write to their standard output and error appears here. Follow it in a \
@@ -210,6 +210,18 @@ fn narrowed(path: &str, wish: &Wish) -> Markup {
             }
         }
     }
+}
+
+/// What is said to somebody in a terminal, said to somebody at a browser.
+fn of_pages(error: Error) -> Error {
+    let (field, message) = match error.at_field() {
+        Some("regex") => ("regex", error.message().replace("`regex`", "this")),
+        Some("grep") => ("grep", error.message().replace("`grep`", "this")),
+        _ => return error,
+    };
+    Error::new(error.code(), message)
+        .field(field)
+        .hint("without “Regular expression” it is looked for as it is, up to 1000 bytes")
 }
 
 fn is_shown_by_form(error: &Error) -> bool {

@@ -20,7 +20,7 @@ const BYTES_MAX: usize = 64 << 10;
 /// For how long a line waits for others.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// After how long a browser comes back.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(400);
 
 /// What a stream of lines needs.
 pub(super) struct Follower {

@@ -14,9 +14,9 @@ use super::parts::{parts, shows, whole};
 use super::tags::{self, opener};
 use super::typed::{By, parts_kept, take_image};
 use super::verdict::{answer, verdict};
-use super::{Step, page};
+use super::{Step, page, step_form};
 use crate::fault::Fault;
-use crate::form::{Sent, button, form};
+use crate::form::{Sent, button};
 use crate::page::{At, Behind};
 use crate::visitor::Visitor;
 use crate::when::cut;
@@ -66,6 +66,9 @@ pub(crate) async fn send(
         Ok(())
     };
     let draft = control.keep_draft(visitor.actor(), id.parse()?, take).await?;
+    if let Some(step) = Step::gone_to(&fields) {
+        return Ok(Redirect::to(&step.path(draft.id)).into_response());
+    }
     let goes_on = fields.text("then") == "next";
     let is_fresh = |seen: &Seen| seen.refusal().is_none() && control.now().duration_since(seen.at) < FRESH;
     let looked = match Seen::of(&draft.fields).is_some_and(|seen| goes_on && is_fresh(&seen)) {
@@ -163,7 +166,7 @@ impl View {
             (next(self, false))
         };
         let body = html! {
-            (form(visitor, &path, "wizard", inner))
+            (step_form(visitor, &path, inner))
             div.leave-off { (button(visitor, &format!("/new/{}/drop", self.id), "Discard this draft")) }
         };
         let image = if self.is_empty() { "nginx:1.27" } else { self.fields.get("image") };

@@ -25,6 +25,7 @@ use mirage_control::Control;
 use mirage_core::{DraftId, Error};
 
 use crate::fault::explained;
+use crate::form::{Fields, token};
 use crate::shell::Page;
 use crate::visitor::Visitor;
 
@@ -62,6 +63,21 @@ impl Step {
             Self::Settings => "Settings",
             Self::Review => "Review",
         }
+    }
+
+    /// What a button says that leads to it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Image => "image",
+            Self::Settings => "settings",
+            Self::Review => "review",
+        }
+    }
+
+    /// The step that a button leads to, whatever is typed.
+    fn gone_to(sent: &Fields) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.word() == sent.text("then"))
     }
 
     /// Its address.
@@ -111,14 +127,21 @@ fn page(
     (error.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY), html).into_response()
 }
 
-/// Where somebody is among the steps. Each that a draft has can be gone to.
+/// The id of the form of a step that keeps what is typed.
+const FORM: &str = "step";
+
+/// Where somebody is among the steps. Each that a draft has can be gone to; a step with a form is left by sending it,
+/// so that nothing that was typed is lost.
 fn way(current: Step, draft: Option<DraftId>) -> Markup {
+    let keeps = matches!(current, Step::Image | Step::Settings);
     html! {
         nav.way aria-label="Steps" {
             ol {
                 @for step in Step::ALL {
                     li {
                         @match draft.filter(|_| step != current) {
+                            Some(_) if keeps => button type="submit" form=(FORM) name="then" value=(step.word())
+                                formnovalidate { (step.words()) },
                             Some(draft) => a href=(step.path(draft)) { (step.words()) },
                             None => span aria-current=[(step == current).then_some("step")] { (step.words()) },
                         }
@@ -126,5 +149,12 @@ fn way(current: Step, draft: Option<DraftId>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The form of a step.
+fn step_form(visitor: &Visitor, action: &str, body: Markup) -> Markup {
+    html! {
+        form.wizard id=(FORM) method="post" action=(action) { (token(visitor)) (body) }
     }
 }

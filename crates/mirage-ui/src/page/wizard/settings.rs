@@ -12,10 +12,10 @@ use super::look::{Found, Seen, asked};
 use super::request::{request, usual_name};
 use super::typed::{By, SETTLED, VOLUMES_MAX, take_image, take_settings};
 use super::variables::{editor, to_rows, to_text};
-use super::{Step, page};
+use super::{Step, page, step_form};
 use crate::fault::Fault;
 use crate::field::Field;
-use crate::form::{Sent, button, form};
+use crate::form::{Sent, button};
 use crate::page::{At, Behind};
 use crate::prose::prose;
 use crate::visitor::Visitor;
@@ -59,6 +59,9 @@ pub(crate) async fn send(
         Ok(())
     };
     let draft = control.keep_draft(visitor.actor(), id, take).await?;
+    if let Some(step) = Step::gone_to(&fields) {
+        return Ok(Redirect::to(&step.path(id)).into_response());
+    }
     let own = Step::Settings.path(id);
     let (went, path) = match fields.text("then") {
         "rows-more" => (Ok(()), format!("{own}?rows=6#variables")),
@@ -130,14 +133,14 @@ async fn shown(
         (of.more())
         div.actions {
             button.primary type="submit" name="then" value="next" { "Next: review" }
-            a href=(Step::Image.path(id)) { "Back to the image" }
+            button type="submit" name="then" value=(Step::Image.word()) formnovalidate { "Back to the image" }
         }
     };
     let path = Step::Settings.path(id);
     let body = html! {
         div hx-post=(format!("/new/{id}/keep")) hx-trigger="input delay:400ms, change delay:50ms" hx-include="find form"
             hx-swap="none" hx-sync="this:replace" {
-            (form(visitor, &path, "wizard", inner))
+            (step_form(visitor, &path, inner))
         }
         div.leave-off { (button(visitor, &format!("/new/{id}/drop"), "Discard this draft")) }
     };

@@ -65,16 +65,17 @@ pub(crate) async fn begin(
 }
 
 /// `GET /new/source`: what can be done today with source.
-pub(crate) async fn repository(visitor: Visitor) -> Response {
+pub(crate) async fn repository(State(control): State<Control>, visitor: Visitor) -> Response {
+    let hosts: Vec<_> = control.registry_hosts().into_iter().cloned().collect();
+    let host = visitor.registry(&hosts).map(ToString::to_string).unwrap_or_default();
+    let image = format!("{host}/default/web:1");
+    let deploy = format!("mirage deploy {image} --auto-deploy");
     let steps = [
-        ("Build an image where the source is", "docker build -t 127.0.0.1:7070/default/web:1 ."),
-        ("Make a password for the built-in registry, once", "mirage token create ci --push"),
-        ("Log in with it, under any user name", "docker login 127.0.0.1:7070 --username token"),
-        ("Push the image", "docker push 127.0.0.1:7070/default/web:1"),
-        (
-            "Deploy it, and again whenever the tag is pushed",
-            "mirage deploy 127.0.0.1:7070/default/web:1 --auto-deploy",
-        ),
+        ("Build an image where the source is", format!("docker build -t {image} .")),
+        ("Make a password for the built-in registry, once", "mirage token create ci --push".to_owned()),
+        ("Log in with it, under any user name", format!("docker login {host} --username token")),
+        ("Push the image", format!("docker push {image}")),
+        ("Deploy it, and again whenever the tag is pushed", deploy.clone()),
     ];
     let body = html! {
         h1 { "Source repository" }
@@ -88,12 +89,12 @@ pub(crate) async fn repository(visitor: Visitor) -> Response {
             ol.todo {
                 @for (words, command) in steps { li { p { (words) } p { (copyable(command)) } } }
             }
-            p.quiet { "Podman and Buildah take the same words. `127.0.0.1:7070` is the address of this platform on its own machine." }
+            p.quiet { "Podman and Buildah take the same words. " code { (host) } " is where this platform is." }
         }
         p { a href="/new" { "Deploy an image instead" } }
     };
     let crumbs = [("Projects", "/projects".to_owned()), ("New service", "/new".to_owned())];
-    let twin = ["mirage deploy 127.0.0.1:7070/default/web:1 --auto-deploy".to_owned()];
+    let twin = [deploy];
     Page { title: "Source repository", visitor: Some(&visitor), crumbs: &crumbs, twin: &twin, body }
         .into_html()
         .into_response()

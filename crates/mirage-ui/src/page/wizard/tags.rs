@@ -10,9 +10,9 @@ use mirage_core::{Result, TagListing};
 use super::image::View;
 use super::look::{asked, credentials};
 use super::typed::{parts_kept, set_parts};
-use super::{Step, page};
+use super::{Step, page, step_form};
 use crate::fault::{Fault, explained};
-use crate::form::{Fields, form};
+use crate::form::Fields;
 use crate::page::At;
 use crate::visitor::Visitor;
 use crate::when::cut;
@@ -40,7 +40,7 @@ pub(crate) async fn list(
     }
     let path = Step::Image.path(draft.id);
     let body = html! {
-        @if let Ok(listing) = &listing { (form(&visitor, &path, "wizard", buttons(listing))) }
+        (step_form(&visitor, &path, html! { @if let Ok(listing) = &listing { (buttons(listing)) } }))
         p { a href=(path) { "Back to the image" } }
     };
     let name = asked(&draft.fields).map_or("REF".to_owned(), |reference| reference.familiar());

@@ -254,3 +254,24 @@ async fn a_large_env_file_fits_and_one_that_is_too_large_is_refused() {
     assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(hand.page.text().contains("there are more than 500 variables"));
 }
+
+#[tokio::test]
+async fn a_step_that_is_left_keeps_what_was_typed_wherever_somebody_goes() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    for (button, path) in
+        [("Back to the image", "/image"), ("Image", "/image"), ("Source", "/new"), ("Review", "/review")]
+    {
+        let settings = hand.path.clone();
+        hand.fill("Name", &format!("Half typed {button}"));
+        hand.press(button).await;
+        assert!(hand.path.ends_with(path), "{}", hand.path);
+        hand.open(&settings).await;
+        assert_eq!(hand.value("Name"), format!("Half typed {button}"));
+    }
+    hand.press("Image").await;
+    hand.fill("Image", "acme/missing");
+    hand.press("Settings").await;
+    assert!(hand.path.ends_with("/image"), "closed");
+    assert_eq!(hand.value("Image"), "acme/missing");
+}

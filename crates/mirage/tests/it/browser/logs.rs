@@ -25,7 +25,7 @@ fn a_log_is_followed_through_a_line_that_is_cut_and_has_each_line_once() {
     let page = seat.browser.open_by(&relay).unwrap();
     page.log_in(&stage.platform.token()).unwrap();
     page.visit("/projects/default/production/counts/logs").unwrap();
-    let last = || -> anyhow::Result<u32> { Ok(numbers(&page.text()?).last().copied().unwrap_or_default()) };
+    let last = || anyhow::Ok(numbers(&page.text()?).last().copied().unwrap_or_default());
     let until_after = |number: u32| {
         page.until_so("more lines", || Ok(last()? > number)).unwrap();
         last().unwrap()
