@@ -264,7 +264,7 @@ impl Shown {
         }
     }
 
-    /// What is looked for, how it is shown, and the way to a new one.
+    /// What is looked for, and how it is shown.
     fn tools(&self, visitor: &Visitor) -> Markup {
         let path = self.path();
         let (other, words) =
@@ -278,7 +278,6 @@ impl Shown {
                     button type="submit" { "Find" }
                 }
                 (form(visitor, &path, "one", html! { button type="submit" name="as" value=(other) { (words) } }))
-                a.new href=(self.new_service()) { "New service" }
             }
         }
     }

@@ -189,7 +189,7 @@ async fn rows_that_are_wrong_come_back_without_what_is_to_be_sealed() {
     let stale = [("seen", "2026-11-20T00:00:00Z"), ("variable-0-name", "A"), ("variable-0-value", "1")];
     let answer = app.fill_in(&path, &path, &stale).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(Document::parse(&answer.text).text().contains("`web` was changed meanwhile"));
+    assert!(Document::parse(&answer.text).text().contains("web was changed meanwhile"));
 }
 
 #[tokio::test]
@@ -409,7 +409,7 @@ async fn a_volume_is_mounted_unmounted_removed_and_taken_back() {
         tokio::task::yield_now().await;
     }
     let page = app.page(&path).await;
-    assert!(page.text().contains("deleted for good at 2026-11-23T00:00:"), "{}", page.text());
+    assert!(page.text().contains("deleted for good at 2026-11-23 00:00:"), "{}", page.text());
     assert_eq!(app.fill_in(&path, &format!("{path}/{volume}/restore"), &[]).await.leads_to(), path);
     assert!(app.page(&path).await.text().contains("data belongs to nobody"));
 }
@@ -436,7 +436,7 @@ async fn a_domain_is_added_with_a_certificate_of_somebodys_own_and_removed() {
     assert_eq!(app.fill_in(&one, &format!("{one}/certificate"), &sent).await.leads_to(), one);
     let answer = app.get(&one).await;
     assert!(!answer.text.contains("hush"));
-    assert!(Document::parse(&answer.text).text().contains("your own, until 2027-11-01T00:00:00Z"));
+    assert!(Document::parse(&answer.text).text().contains("your own, until 2027-11-01 00:00:00"));
     let refusal = app
         .fill_in(&one, &format!("{one}/certificate"), &[("chain", "expired <b>"), ("key", "hush-hush")])
         .await;

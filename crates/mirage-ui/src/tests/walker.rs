@@ -32,6 +32,8 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     let service = "/projects/default/production/web";
     let mut waiting =
         VecDeque::from(["/".to_owned(), format!("{service}/logs"), format!("{service}/metrics")]);
+    // A step is left by a button, which keeps what was typed in it.
+    waiting.extend(["settings", "review"].map(|step| format!("/new/{draft}/{step}")));
     while let Some(path) = waiting.pop_front() {
         if seen.contains_key(&path) {
             continue;
