@@ -244,7 +244,7 @@ impl Shown {
                     }
                 }
             } @else {
-                div.scroll role="region" aria-label="Services" tabindex="0" {
+                div.scroll role="group" aria-label="Services" tabindex="0" {
                     table.services {
                         thead {
                             tr {

@@ -136,7 +136,7 @@ fn empty(view: &ServiceView) -> Markup {
 
 fn table(view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Domains" tabindex="0" {
+        div.scroll role="group" aria-label="Domains" tabindex="0" {
             table {
                 thead { tr { th scope="col" { "Domain" } th scope="col" { "Plain HTTP" } th scope="col" { "Certificate" } } }
                 tbody {

@@ -23,7 +23,7 @@ pub(super) fn section(view: &ServiceView, now: Timestamp) -> Markup {
             @if view.instances.is_empty() {
                 p.quiet { @if view.service.replicas == 0 { "None is wanted." } @else { "None runs." } }
             } @else {
-                div.scroll role="region" aria-label="Instances" tabindex="0" {
+                div.scroll role="group" aria-label="Instances" tabindex="0" {
                     table {
                         thead {
                             tr {

@@ -183,7 +183,7 @@ pub(super) fn waiting(view: &ServiceView) -> Result<Markup> {
         @if !differences.is_empty() {
             section.notice.warn aria-labelledby="waiting" {
                 h2 #waiting { "Waits for the next deploy" }
-                div.scroll role="region" aria-label="Changes" tabindex="0" {
+                div.scroll role="group" aria-label="Changes" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Setting" } th scope="col" { "Runs" } th scope="col" { "Asked for" } } }
                         tbody { (changes(&differences)) }

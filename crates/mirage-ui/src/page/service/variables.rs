@@ -122,7 +122,7 @@ fn shared_section(view: &ServiceView, shared: &[SharedVariableView]) -> Markup {
                 ". They are the logins of registries whose names they follow; no process gets them unasked."
             }
             @if shared.is_empty() { p.quiet { "There are none. " code { (command) } " sets one." } } @else {
-                div.scroll role="region" aria-label="Shared variables" tabindex="0" {
+                div.scroll role="group" aria-label="Shared variables" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Name" } th scope="col" { "Value" } } }
                         tbody {

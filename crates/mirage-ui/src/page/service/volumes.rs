@@ -191,7 +191,7 @@ async fn page(
 fn mounted(visitor: &Visitor, view: &ServiceView, own: &[&VolumeView]) -> Markup {
     let path = Tab::Volumes.path(view);
     html! {
-        div.scroll role="region" aria-label="Mounted volumes" tabindex="0" {
+        div.scroll role="group" aria-label="Mounted volumes" tabindex="0" {
             table {
                 thead {
                     tr { th scope="col" { "Volume" } th scope="col" { "Path" } th scope="col" { "Size" } th scope="col" { "Actions" } }
@@ -259,7 +259,7 @@ fn other_volumes(visitor: &Visitor, view: &ServiceView, others: &[&VolumeView], 
     html! {
         section aria-labelledby="others" {
             h2 #others { "Others in " (view.environment.name) }
-            div.scroll role="region" aria-label="Other volumes" tabindex="0" {
+            div.scroll role="group" aria-label="Other volumes" tabindex="0" {
                 table {
                     thead {
                         tr { th scope="col" { "Volume" } th scope="col" { "State" } th scope="col" { "Size" } th scope="col" { "Actions" } }

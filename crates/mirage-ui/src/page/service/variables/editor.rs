@@ -117,7 +117,7 @@ fn lines(text: &str, apart: &[String], error: Option<&Error>) -> Markup {
 
 fn table(rows: &[Row], error: Option<&Error>) -> Markup {
     html! {
-        div.scroll role="region" aria-label="Variables" tabindex="0" {
+        div.scroll role="group" aria-label="Variables" tabindex="0" {
             table.edited {
                 thead {
                     tr {
