@@ -10,7 +10,7 @@ use crate::page::At;
 
 /// The look of all pages: its layers one after the other.
 pub(crate) static STYLE: Asset = Asset::new("style", "css", "text/css; charset=utf-8", || {
-    [
+    let layers = [
         include_str!("../assets/style/tokens.css"),
         include_str!("../assets/style/base.css"),
         include_str!("../assets/style/shell.css"),
@@ -19,8 +19,8 @@ pub(crate) static STYLE: Asset = Asset::new("style", "css", "text/css; charset=u
         include_str!("../assets/style/wizard.css"),
         include_str!("../assets/style/log.css"),
         include_str!("../assets/style/platform.css"),
-    ]
-    .concat()
+    ];
+    bare(&layers.concat())
 });
 /// htmx and its server-sent events, as they were released.
 pub(crate) static HTMX: Asset = Asset::script("htmx", || {
@@ -98,4 +98,27 @@ pub(crate) async fn serve(At(file): At<String>) -> Result<Response, Fault> {
 fn hash(text: &str) -> u64 {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
+/// Style without comments, indentation and the spaces between its marks, which only those who write it need.
+fn bare(style: &str) -> String {
+    let mut pieces = style.split("/*");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    let told = pieces.fold(first, |text, piece| text + piece.split_once("*/").map_or("", |(_, rest)| rest));
+    let lines = told.lines().map(str::trim).filter(|line| !line.is_empty());
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    [(" {", "{"), ("{ ", "{"), (" }", "}"), ("; ", ";"), (": ", ":"), (";}", "}")]
+        .into_iter()
+        .fold(text, |text, (wide, narrow)| text.replace(wide, narrow))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn style_is_served_without_what_only_its_writers_need() {
+        assert_eq!(bare("/* a\n b */\n  a { b: c }\n\n  /* d */ e { } /* f"), "a{b:c}\ne{}\n");
+        assert!(!STYLE.text().contains("/*"));
+    }
 }
