@@ -4,6 +4,7 @@ pub(crate) mod attachments;
 pub(crate) mod digest;
 mod expansion;
 pub(crate) mod judge;
+mod needs;
 pub(crate) mod parts;
 pub(crate) mod platform;
 pub(crate) mod quota;

@@ -233,7 +233,8 @@ fn the_path_of_a_health_command_is_proposed() {
         (&["CMD-SHELL", "curl -f http://example.com/up"], None),
         (&["CMD", "/check"], None),
     ] {
-        assert_eq!(health_path(&words(command)).as_deref(), expected, "{command:?}");
+        let image = ImageConfig { health_command: words(command), ..ImageConfig::default() };
+        assert_eq!(image.health_path().as_deref(), expected, "{command:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::look::{Seen, asked, look};
 use super::parts::{parts, shows, whole};
 use super::tags::{self, opener};
 use super::typed::{By, parts_kept, take_image};
-use super::verdict::{answer, verdict};
+use super::verdict::{answer, known, verdict};
 use super::{Step, page, step_form};
 use crate::fault::Fault;
 use crate::form::{Sent, button};
@@ -116,6 +116,7 @@ pub(crate) async fn typed(
         @if by == By::Whole || by == By::Parts { (opener(&view, true)) }
         @if by != By::Login && (wants_login || by == By::Whole) { (login(&view, true)) }
         (choice(&view, true))
+        (known(&view, true))
         (next(&view, true))
     };
     Ok(Html(parts_of_page.into_string()))
@@ -158,11 +159,12 @@ impl View {
                 (whole(self, false))
                 button type="submit" name="then" value="check" formnovalidate { "Check image" }
             }
-            (parts(self, false))
-            (opener(self, false))
             (verdict(self))
             (login(self, false))
+            (parts(self, false))
+            (opener(self, false))
             (choice(self, false))
+            (known(self, false))
             (next(self, false))
         };
         let body = html! {

@@ -120,12 +120,14 @@ async fn shown(
     };
     let projects = control.projects(visitor.actor(), None, OFFERED).await?.items;
     let (fields, id) = (&draft.fields, draft.id);
-    let own = asked(fields).is_ok_and(|reference| control.hears_of_pushes(&reference));
+    let reference = asked(fields).ok();
+    let own = reference.as_ref().is_some_and(|reference| control.hears_of_pushes(reference));
+    let needed = reference.map_or(&[][..], |reference| reference.needed_variables());
     let of = Form { fields, found, error };
     let inner = html! {
         (of.place(&projects))
         (of.network())
-        (editor(fields, error, more))
+        (editor(fields, needed, error, more))
         (of.health())
         (of.storage())
         (of.limits())

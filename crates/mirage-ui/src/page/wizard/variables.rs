@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use mirage_control::DraftFields;
 use mirage_core::{Code, Error, Result, VariableInput, VariableName, VariableText, env_lines};
 
-use super::typed::VARIABLES_MAX;
+use super::typed::{SETTLED, VARIABLES_MAX};
 use crate::field::Field;
 use crate::prose::prose;
 
@@ -25,6 +25,8 @@ struct Row {
     name: String,
     value: String,
     sealed: bool,
+    /// Whether a value was typed, which is not shown where it is sealed.
+    is_kept: bool,
 }
 
 /// Whether plain variables are edited as text.
@@ -105,8 +107,20 @@ pub(super) fn all(fields: &DraftFields) -> Result<BTreeMap<VariableName, Variabl
 }
 
 /// The part of the form.
-pub(super) fn editor(fields: &DraftFields, error: Option<&Error>, more: usize) -> Markup {
-    let rows = rows(fields);
+pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error>, more: usize) -> Markup {
+    let mut rows = rows(fields);
+    let missing: Vec<&str> =
+        needed.iter().copied().filter(|name| rows.iter().all(|row| row.name != *name)).collect();
+    if rows.is_empty() && !fields.has(SETTLED) {
+        let row = |(at, name): (usize, &&str)| Row {
+            at,
+            name: (*name).to_owned(),
+            value: String::new(),
+            sealed: name.contains("PASSWORD"),
+            is_kept: false,
+        };
+        rows = missing.iter().enumerate().map(row).collect();
+    }
     let plain = rows.iter().filter(|row| !row.sealed).count();
     let text = as_text(fields);
     let wrong =
@@ -124,6 +138,9 @@ pub(super) fn editor(fields: &DraftFields, error: Option<&Error>, more: usize) -
             }
             @if let Some(error) = wrong {
                 p.wrong role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } }
+            }
+            @if !missing.is_empty() {
+                p { "This image does not start without " @for name in &missing { code { (name) } " " } "." }
             }
             @if text {
                 (Field {
@@ -146,7 +163,7 @@ pub(super) fn editor(fields: &DraftFields, error: Option<&Error>, more: usize) -
             div.rows {
                 @for row in rows.iter().take(ROWS) { (line(row)) }
                 @for at in (first..first + empty).filter(|at| *at < VARIABLES_MAX) {
-                    (line(&Row { at, name: String::new(), value: String::new(), sealed: false }))
+                    (line(&Row { at, name: String::new(), value: String::new(), sealed: false, is_kept: false }))
                 }
             }
             @if !text {
@@ -169,7 +186,7 @@ fn line(row: &Row) -> Markup {
                 spellcheck="false" autocapitalize="off";
             label.sr for=(value) { "Value of variable " (number) }
             @if row.sealed {
-                input id=(value) name=(value) type="password" placeholder="sealed; type to replace it"
+                input id=(value) name=(value) type="password" placeholder=(if row.is_kept { "sealed; type to replace it" } else { "value" })
                     autocomplete="new-password";
             } @else {
                 input.mono id=(value) name=(value) type="text" value=(row.value) placeholder="value"
@@ -190,7 +207,8 @@ fn rows(fields: &DraftFields) -> Vec<Row> {
             let at = field.strip_prefix("variable-")?.strip_suffix("-name")?.parse().ok()?;
             let sealed = fields.has(&format!("variable-{at}-sealed"));
             let value = fields.get(&format!("variable-{at}-value")).to_owned();
-            Some(Row { at, name: fields.get(field).to_owned(), value, sealed })
+            let is_kept = !value.is_empty();
+            Some(Row { at, name: fields.get(field).to_owned(), value, sealed, is_kept })
         })
         .collect();
     found.sort_by_key(|row| row.at);

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use mirage_core::{Error, Meaning, human_bytes};
 
 use super::image::View;
-use super::look::{Found, Outcome};
+use super::look::{Found, Outcome, Seen};
 use crate::badge::{State, class};
 use crate::prose::prose;
 use crate::when::{ago, cut};
@@ -82,7 +82,16 @@ fn of_found(found: &Found, at: Timestamp, now: Timestamp) -> Markup {
                 }
             }
         }
-        (details(found, now))
+    }
+}
+
+/// What is known of the image, in detail.
+pub(super) fn known(view: &View, part_of_answer: bool) -> Markup {
+    let found = view.seen.as_ref().and_then(Seen::found);
+    html! {
+        div #known hx-swap-oob=[part_of_answer.then_some("true")] {
+            @if let Some(found) = found { (details(found, view.now)) }
+        }
     }
 }
 

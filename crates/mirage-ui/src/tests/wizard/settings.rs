@@ -275,3 +275,20 @@ async fn a_step_that_is_left_keeps_what_was_typed_wherever_somebody_goes() {
     assert!(hand.path.ends_with("/image"), "closed");
     assert_eq!(hand.value("Image"), "acme/missing");
 }
+
+#[tokio::test]
+async fn an_image_that_needs_to_be_told_something_is_asked_for_it() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "postgres:17").await;
+    assert!(hand.page.text().contains("This image does not start without POSTGRES_PASSWORD"));
+    assert_eq!(hand.value("Name of variable 1"), "POSTGRES_PASSWORD");
+    hand.fill("Value of variable 1", "sesame");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Variables 1, 1 of them sealed"), "{}", hand.page.text());
+    hand.follow("Back to the settings").await;
+    assert!(!hand.page.text().contains("This image does not start without"));
+    hand.fill("Name of variable 1", "");
+    hand.press("Add rows").await;
+    assert!(hand.page.text().contains("This image does not start without"), "it is said, not insisted on");
+    assert_eq!(hand.value("Name of variable 1"), "");
+}
