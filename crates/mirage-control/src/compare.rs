@@ -12,7 +12,7 @@ pub struct Differences {
     /// Those that cannot hold a secret, by the names they have in requests, each part of a setting for itself.
     pub settings: Vec<SettingChange>,
     /// The names of the variables that are different, never their values.
-    pub variables: Vec<String>,
+    pub variable_names: Vec<String>,
     /// Whether the command is another one; its words may be secret.
     pub command: bool,
 }
@@ -34,13 +34,13 @@ impl Differences {
     /// # Errors
     /// `INTERNAL` where settings cannot be written down.
     pub fn between(before: &ServiceSpec, after: &ServiceSpec) -> Result<Self> {
-        let (settings, variables) = changes::in_parts(before, after)?;
-        Ok(Self { settings, variables, command: before.command != after.command })
+        let (settings, variable_names) = changes::in_parts(before, after)?;
+        Ok(Self { settings, variable_names, command: before.command != after.command })
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.settings.is_empty() && self.variables.is_empty() && !self.command
+        self.settings.is_empty() && self.variable_names.is_empty() && !self.command
     }
 }
 

@@ -357,7 +357,7 @@ async fn two_deployments_are_compared_without_a_value_of_a_variable() {
             [("rollout.drainSeconds", "30", "7"), ("image", "docker.io/acme/web:1", "docker.io/acme/web:2")];
         assert_eq!(changes.len(), 2, "{changes:?}");
         assert!(expected.iter().all(|change| changes.contains(change)), "{changes:?}");
-        assert_eq!(told.differences.variables, ["KEY"]);
+        assert_eq!(told.differences.variable_names, ["KEY"]);
         assert!(told.differences.command);
         assert!(!format!("{:?}", told.differences).contains("hush"));
     }

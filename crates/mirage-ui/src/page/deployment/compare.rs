@@ -60,10 +60,10 @@ pub(crate) fn rows(differences: &Differences) -> Markup {
         @if differences.command {
             tr { th scope="row" { "command" } td colspan="2" { "different" } }
         }
-        @if !differences.variables.is_empty() {
+        @if !differences.variable_names.is_empty() {
             tr {
                 th scope="row" { "variables" }
-                td.mono colspan="2" { (cut(&differences.variables.join(", "), VALUE)) }
+                td.mono colspan="2" { (cut(&differences.variable_names.join(", "), VALUE)) }
             }
         }
     }
