@@ -11,7 +11,7 @@ use crate::{Control, changes};
 pub struct Differences {
     /// Those that cannot hold a secret, by the names they have in requests, each part of a setting for itself.
     pub settings: Vec<SettingChange>,
-    /// Variables that are different, never with their values.
+    /// The names of the variables that are different, never their values.
     pub variable_names: Vec<String>,
     /// Whether the command is another one; its words may be secret.
     pub command: bool,

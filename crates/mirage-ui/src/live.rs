@@ -114,6 +114,7 @@ where
         moving: true,
         is_first: true,
         aged: Instant::now(),
+        took: Duration::ZERO,
         until: Instant::now() + STREAM_LASTS,
         _permit: permit,
     };
@@ -135,6 +136,8 @@ struct Follower<R> {
     is_first: bool,
     /// When ages were last a reason to send a piece.
     aged: Instant,
+    /// How long making the pieces took.
+    took: Duration,
     until: Instant,
     _permit: OwnedSemaphorePermit,
 }
@@ -156,7 +159,9 @@ where
             }
             // What can no longer be shown (it was removed, the token was taken away) ends the stream; the page
             // then says that it is not live, and loading it says why.
+            let begun = Instant::now();
             let Pieces { pieces, around, moving } = (self.render)().await.ok()?;
+            self.took = begun.elapsed();
             self.moving = moving;
             let ages_count = self.aged.elapsed() >= AGING;
             if ages_count {
@@ -201,6 +206,8 @@ where
             () = sleep(pause) => return true,
             () = sleep_until(self.until) => return false,
         }
+        // A page that is followed while very much happens must not keep a processor busy.
+        sleep(self.took * 3).await;
         // Events come in groups.
         let _ = timeout(SETTLE, async { while matches!(self.feed.next().await, Ok(Some(_))) {} }).await;
         true

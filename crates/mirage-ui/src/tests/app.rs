@@ -97,7 +97,11 @@ impl TestApp {
 
     /// Follows a page.
     pub(super) async fn follow(&self, path: &str) -> Followed {
-        let cookie = self.log_in().await;
+        self.follow_with(path, &self.log_in().await).await
+    }
+
+    /// The same with these cookies.
+    pub(super) async fn follow_with(&self, path: &str, cookie: &str) -> Followed {
         let request = Request::builder().uri(path).header("cookie", cookie).body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");

@@ -36,6 +36,23 @@ async fn a_deployment_is_followed_from_its_first_step_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_pull_says_how_far_it_is() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let web = "web".parse().unwrap();
+    let begun = app.control.deploy(&app.admin, &web, another("registry.test/acme/web:large")).await.unwrap();
+    let mut page = app.follow(&format!("/live/deployments/{}", begun.id)).await;
+    let (_, steps) = page.until("deployment-steps", "<progress").await;
+    assert!(steps.contains("max=\"4194304\" value=\"2097152\""), "{steps}");
+    assert!(steps.contains("2 of 4 layers have to be moved"), "{steps}");
+    assert!(steps.contains("070707070707</span> <span class=\"quiet number\">1.0 MiB of 3.0 MiB"), "{steps}");
+    assert_eq!(app.page(&format!("/deployments/{}", begun.id)).await.faults(), Vec::<String>::new());
+    app.world.pulled.notify_one();
+    page.until("deployment-told", "web #2 is active").await;
+    assert!(!app.get(&format!("/deployments/{}", begun.id)).await.text.contains("<progress"));
+}
+
+#[tokio::test]
 async fn what_is_the_same_is_not_sent_again() {
     let app = TestApp::new().await;
     for name in ["api", "web", "worker"] {
@@ -156,6 +173,23 @@ async fn a_line_that_would_break_the_stream_is_a_line_of_it() {
 
 fn scaled(replicas: u32) -> ServicePatch {
     ServicePatch { replicas: Some(replicas), ..Default::default() }
+}
+
+#[tokio::test]
+async fn cards_are_followed_as_rows_are() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let cookie = format!("{}; mirage_cards=yes", app.log_in().await);
+    let path = "/projects/default/production";
+    let answer = app.send(Method::GET, path, &[("cookie", &cookie)], "").await;
+    let shown = Document::parse(&answer.text);
+    let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
+    let mut page = app.follow_with(stream, &cookie).await;
+    let (id, card) = page.next().await.unwrap();
+    assert!(id == "s-web" && card.starts_with("<h2>"), "{id}: {card}");
+    app.control.update(&app.admin, &"web".parse().unwrap(), scaled(0)).await.unwrap();
+    let (_, card) = page.until("s-web", "stopped").await;
+    assert!(card.starts_with("<h2>"), "{card}");
 }
 
 /// The same without what depends on the moment.

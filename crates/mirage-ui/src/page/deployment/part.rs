@@ -13,6 +13,8 @@ use crate::link;
 use crate::prose::prose;
 use crate::when::{ago, cut, exact, short_digest, took};
 
+/// Layers of an image that are shown while it is pulled.
+const LAYERS: usize = 8;
 /// Lines of a log that are shown, and characters of each.
 const LINES: usize = 100;
 const LINE: usize = 500;
@@ -112,12 +114,28 @@ fn one_step(step: &StepRecord, now: Timestamp) -> Markup {
 }
 
 fn pull(progress: &PullProgress) -> Markup {
+    let bar = |label: &str, total: u64, done: u64| {
+        html! { progress aria-label=(label) max=(total.max(1)) value=(done.min(total)) {} }
+    };
+    // Those that are on their way first: the others are over.
+    let (moving, over): (Vec<_>, Vec<_>) = progress.layers.iter().partition(|(_, total, done)| done < total);
+    let shown = moving.into_iter().chain(over).take(LAYERS);
     html! {
         p.pull {
-            progress aria-label="Bytes of the image that are here" max=(progress.bytes_total.max(1))
-                value=(progress.bytes_done.min(progress.bytes_total)) {}
+            (bar("Bytes of the image that are here", progress.bytes_total, progress.bytes_done))
             " " (progress.layers_moved) " of " (progress.layers_total) " layers have to be moved, "
             span.number { (human_bytes(progress.bytes_done)) " of " (human_bytes(progress.bytes_total)) }
+        }
+        @if !progress.layers.is_empty() {
+            ul.layers aria-label="Layers" {
+                @for (digest, total, done) in shown {
+                    li {
+                        (bar(&format!("Layer {}", digest.short()), *total, *done))
+                        " " span.mono { (digest.short()) }
+                        " " span.quiet.number { (human_bytes(*done)) " of " (human_bytes(*total)) }
+                    }
+                }
+            }
         }
     }
 }
