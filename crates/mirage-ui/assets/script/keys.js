@@ -79,7 +79,7 @@
 
   /* The answers under the field: arrows go through them, Enter takes the first that is for what stands in the field. */
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "found") answered = new URL(event.detail.xhr.responseURL).searchParams.get("q");
+    if (event.detail.target?.id === "found") answered = new URL(event.detail.xhr.responseURL).searchParams.get("q");
   });
   field?.closest("dialog, main").addEventListener("keydown", (event) => {
     const stops = [field, ...all("#found a")], at = stops.indexOf(document.activeElement);
