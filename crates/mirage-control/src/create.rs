@@ -67,16 +67,7 @@ impl Control {
         request: CreateService,
     ) -> Result<(ServiceView, Deployment)> {
         self.allow(actor, Action::Deploy)?;
-        check(&request.spec, request.replicas)?;
-        self.check_auto_deploy(&request.spec)?;
-        request.domains.iter().try_for_each(|new| self.check_domain(new))?;
-        let name = match request.name {
-            Some(name) => name,
-            None => default_name(&request.spec.source)?,
-        };
-        let project = named(request.project, DEFAULT_PROJECT)?;
-        let environment = named(request.environment, DEFAULT_ENVIRONMENT)?;
-        self.refuse_taken(&project, &environment, &name).await?;
+        let (project, environment, name) = self.checked(&request).await?;
         let Source::Image(image) = &request.spec.source;
         let credential = request.credentials.decide(None, image.host())?;
         let there = self.puller_at(&project, &environment).await?;
@@ -124,6 +115,22 @@ impl Control {
         }
         let deployment = self.read_deployment(deployment).await?;
         Ok((self.view(service).await?, deployment))
+    }
+
+    /// The project, environment and name of a service that is to be made, where nothing is wrong with it that can be
+    /// said without its registry.
+    pub(crate) async fn checked(&self, request: &CreateService) -> Result<(Name, Name, Name)> {
+        check(&request.spec, request.replicas)?;
+        self.check_auto_deploy(&request.spec)?;
+        request.domains.iter().try_for_each(|new| self.check_domain(new))?;
+        let name = match &request.name {
+            Some(name) => name.clone(),
+            None => default_name(&request.spec.source)?,
+        };
+        let project = named(request.project.clone(), DEFAULT_PROJECT)?;
+        let environment = named(request.environment.clone(), DEFAULT_ENVIRONMENT)?;
+        self.refuse_taken(&project, &environment, &name).await?;
+        Ok((project, environment, name))
     }
 
     /// A cheap look before the registry is asked; the decision itself is made in the transaction.

@@ -345,9 +345,13 @@ impl Control {
         if resumes {
             self.resume_auto_deploy(&mut tx, actor, &mut service).await?;
         }
-        if resumes || !fields.is_empty() {
-            self.parts.announce(tx.commit().await?);
-            self.ring(service.id);
+        match resumes || !fields.is_empty() {
+            true => {
+                self.parts.announce(tx.commit().await?);
+                self.ring(service.id);
+            }
+            // Nobody else may have to wait until the answer is read.
+            false => drop(tx),
         }
         self.view(service).await
     }

@@ -30,6 +30,7 @@ mod metrics;
 mod parts;
 mod patch;
 mod place;
+mod prospect;
 mod push;
 mod read;
 mod reconcile;
@@ -63,7 +64,7 @@ pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
 pub use listing::Listing;
-pub use logs::{LOG_SERVICES_MAX, LogCursor, LogLevel, LogLines, LogMarker, LogSearch, ServiceLine};
+pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogMarker, LogSearch, ServiceLine};
 pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, ServiceUsage,
     Totals,
@@ -72,6 +73,7 @@ pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFil
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use place::ProjectView;
+pub use prospect::Prospect;
 pub use read::{DeploymentView, InstanceView, ServiceStatus, ServiceView};
 pub use repository::RepositoryView;
 pub use search::Found;

@@ -176,9 +176,14 @@ impl Settings {
 
     /// The address at which a service answers.
     pub fn url_of(&self, service: &Service) -> String {
+        self.url_at(&service.host)
+    }
+
+    /// The address below the base domain that begins with this label.
+    pub(crate) fn url_at(&self, label: &str) -> String {
         match self.proxy_port {
-            80 => format!("http://{}", self.host_of(service)),
-            port => format!("http://{}:{port}", self.host_of(service)),
+            80 => format!("http://{label}.{}", self.base_domain),
+            port => format!("http://{label}.{}:{port}", self.base_domain),
         }
     }
 }

@@ -32,20 +32,21 @@ impl Control {
         let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
         let settings = &self.parts.settings;
         let held = self.parts.registry.held(&settings.platform, after, most).await?;
-        let users = self.parts.store.users_of(&settings.registry_hosts).await?;
+        let mut users = self.parts.store.image_users().await?;
+        users.retain(|user| settings.registry_hosts.contains(user.image.host()));
         let view = |held: HeldRepository| {
-            let uses = users.iter().filter(|(_, image)| *image.repository() == held.repository);
-            let used_by = uses.map(|(service, _)| service.clone()).collect();
+            let uses = users.iter().filter(|user| *user.image.repository() == held.repository);
+            let used_by = uses.map(|user| user.path.clone()).collect();
             let HeldRepository { repository, tags, tag_count } = held;
             RepositoryView { repository, tags, tag_count, used_by }
         };
         Ok(Listing::of(held.into_iter().map(view).collect(), limit))
     }
 
-    /// The names under which the built-in registry is reached, the shortest first.
+    /// The names under which the built-in registry is reached; first the one that every client takes without TLS.
     pub fn registry_hosts(&self) -> Vec<&RegistryHost> {
         let mut hosts: Vec<_> = self.parts.settings.registry_hosts.iter().collect();
-        hosts.sort_by_key(|host| (host.as_str().len(), host.as_str()));
+        hosts.sort_by_key(|host| (!host.as_str().starts_with("127."), host.as_str()));
         hosts
     }
 }

@@ -1,10 +1,7 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
-use std::collections::HashSet;
-
 use mirage_core::{
-    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, RegistryHost, ResolvedImage, Result,
-    ServiceId,
+    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, ResolvedImage, Result, ServiceId,
 };
 
 use sqlx::sqlite::SqliteRow;
@@ -63,7 +60,7 @@ impl Store {
         )
         .fetch_all(&self.reader)
         .await
-        .map_err(|error| failed("read the images of the services", error))?;
+        .map_err(|error| failed("read the services", error))?;
         let user = |row: &SqliteRow| {
             Ok(ImageUser {
                 path: path(row)?,
@@ -73,12 +70,6 @@ impl Store {
             })
         };
         rows.iter().map(user).collect()
-    }
-
-    /// The services whose image is at one of these registries, with that image, by project, environment and name.
-    pub async fn users_of(&self, hosts: &HashSet<RegistryHost>) -> Result<Vec<(ServicePath, Reference)>> {
-        let all = self.image_users().await?.into_iter();
-        Ok(all.filter(|user| hosts.contains(user.image.host())).map(|user| (user.path, user.image)).collect())
     }
 
     /// How many deployments are in each phase that one is in.

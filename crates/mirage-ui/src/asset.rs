@@ -33,14 +33,21 @@ pub(crate) static HTMX: Asset = Asset::script("htmx", || {
 });
 /// What every page does by script.
 pub(crate) static SCRIPT: Asset = Asset::script("mirage", || {
-    [include_str!("../assets/script/live.js"), include_str!("../assets/script/keys.js")].concat()
+    [
+        include_str!("../assets/script/live.js"),
+        include_str!("../assets/script/keys.js"),
+        include_str!("../assets/script/wizard.js"),
+    ]
+    .concat()
 });
+/// What the page of a log does by script.
+pub(crate) static LOG: Asset = Asset::script("log", || include_str!("../assets/script/log.js").to_owned());
 /// The sign in the browser's tab.
 pub(crate) static ICON: Asset =
     Asset::new("icon", "svg", "image/svg+xml", || include_str!("../assets/icon.svg").to_owned());
 
 /// All of them.
-pub(crate) static ALL: [&Asset; 4] = [&STYLE, &HTMX, &SCRIPT, &ICON];
+pub(crate) static ALL: [&Asset; 5] = [&STYLE, &HTMX, &SCRIPT, &LOG, &ICON];
 
 /// A file in memory.
 pub(crate) struct Asset {

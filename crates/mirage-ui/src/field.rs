@@ -20,6 +20,8 @@ pub(crate) struct Field<'a> {
     pub(crate) help: &'a str,
     /// What the browser checks: a regular expression for the whole of it. [`Self::help`] has to say it in words.
     pub(crate) pattern: Option<&'a str>,
+    /// The id of a `datalist` with what may be meant.
+    pub(crate) list: Option<&'a str>,
     /// Whether it has to be there.
     pub(crate) required: bool,
     /// The key that leads to it, for a line of text.
@@ -94,7 +96,7 @@ impl Field<'_> {
         self.around(html! {
             input id=(self.name) name=(self.name) type=(kind) value=[filled(self.value)] required[self.required]
                 pattern=[self.pattern] title=[self.pattern.map(|_| self.help)] placeholder=[filled(self.example)]
-                autocomplete=(keep) spellcheck="false" autocapitalize="off" data-key=[self.key]
+                list=[self.list] autocomplete=(keep) spellcheck="false" autocapitalize="off" data-key=[self.key]
                 aria-describedby=[described.as_deref()] aria-invalid=[wrong.map(|_| "true")];
         })
     }

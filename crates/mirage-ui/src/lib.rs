@@ -4,8 +4,10 @@
 //! A page is a function from what `Control` answered to markup; [`shell`] puts it into its frame. Text from outside
 //! (names, references, log lines, errors) gets into markup by maud's escaping alone.
 
+mod ansi;
 mod asset;
 mod badge;
+mod chart;
 mod copy;
 mod fault;
 mod field;
@@ -48,7 +50,13 @@ pub fn router(control: Control) -> Router {
         .route("/projects/{project}", get(page::services::of_project))
         .merge(page::services::routes())
         .merge(page::service::routes())
+        .merge(page::wizard::routes())
         .merge(page::deployment::routes())
+        .route("/projects/{project}/{environment}/{service}/logs", get(page::logs::page))
+        .route("/projects/{project}/{environment}/{service}/logs/download", get(page::logs::download))
+        .route("/live/projects/{project}/{environment}/{service}/logs", get(page::logs::follow))
+        .route("/projects/{project}/{environment}/{service}/metrics", get(page::metrics::page))
+        .route("/live/projects/{project}/{environment}/{service}/metrics", get(page::metrics::stream))
         .route("/events", get(page::events::list))
         .route("/live/events", get(page::events::stream))
         .route("/credentials", get(page::credentials::list).post(page::credentials::set))

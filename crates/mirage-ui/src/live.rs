@@ -26,7 +26,7 @@ use crate::visitor::Visitor;
 /// Pages that may be followed at once.
 const STREAMS_MAX: usize = 256;
 /// How long one stream lasts. A browser opens the next one, with its cookie, which may be over by then.
-const STREAM_LASTS: Duration = Duration::from_secs(600);
+pub(crate) const STREAM_LASTS: Duration = Duration::from_secs(600);
 /// How long is waited for more events before the pieces are made anew.
 const SETTLE: Duration = Duration::from_millis(30);
 /// How often is looked where something is on its way that tells nobody of each step.
@@ -35,9 +35,10 @@ const MOVING: Duration = Duration::from_millis(500);
 const RESTING: Duration = Duration::from_secs(10);
 /// How often a piece is sent of which nothing but the age is different.
 const AGING: Duration = Duration::from_secs(60);
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser comes back after the end of a stream.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a silent stream says that it is still there.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 static STREAMS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(STREAMS_MAX)));
 
@@ -84,6 +85,14 @@ pub(crate) fn told(id: &str, words: &str) -> Markup {
     html! { p.sr id=(id) role="status" sse-swap=(id) { (words) } }
 }
 
+/// Leave to follow one more page, for as long as it is held.
+///
+/// # Errors
+/// `TARGET_UNAVAILABLE` where too many are followed.
+pub(crate) fn permit() -> Result<OwnedSemaphorePermit> {
+    place(&STREAMS)
+}
+
 /// The stream of a page: `render` makes its pieces, at once and whenever an event of `search` came.
 pub(crate) async fn follow<F, R>(
     control: &Control,
@@ -95,7 +104,7 @@ where
     R: Fn() -> F + Send + 'static,
     F: Future<Output = Result<Pieces>> + Send,
 {
-    let permit = place(&STREAMS)?;
+    let permit = permit()?;
     let feed = control.events(visitor.actor(), search, None).await?;
     let follower = Follower {
         feed,

@@ -1,6 +1,7 @@
 //! The navigation: what is always one step away, and what holds for every page.
 
 use maud::{Markup, html};
+use mirage_core::Name;
 
 use crate::form::token;
 use crate::keys;
@@ -37,7 +38,7 @@ pub(crate) fn navigation(visitor: &Visitor) -> Markup {
         // It is open where there is room; the style says so, as a closed one cannot.
         details.menu { summary { "Menu" } }
         nav.main aria-label="Platform" {
-            a.new href="/new" data-key=(keys::NEW) { "New service" }
+            a.new href=(new_service(visitor)) data-key=(keys::NEW) { "New service" }
             ul {
                 li { a href="/jump" data-key=(keys::JUMP) aria-current=[current(visitor, "/jump", &[])] { "Jump to" } }
                 @for place in &PLACES {
@@ -64,6 +65,18 @@ pub(crate) fn navigation(visitor: &Visitor) -> Markup {
                 button type="submit" { "Log out" }
             }
         }
+    }
+}
+
+/// Where a new service is made: in the environment that somebody looks at, where they do.
+fn new_service(visitor: &Visitor) -> String {
+    let path = visitor.path().split('?').next().unwrap_or_default();
+    let mut parts = path.strip_prefix("/projects/").unwrap_or_default().split('/');
+    let mut name = || parts.next().and_then(|part| part.parse::<Name>().ok());
+    match (name(), name()) {
+        (Some(project), Some(environment)) => format!("/new?project={project}&environment={environment}"),
+        (Some(project), None) => format!("/new?project={project}"),
+        _ => "/new".to_owned(),
     }
 }
 

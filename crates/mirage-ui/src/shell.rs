@@ -3,7 +3,7 @@
 use axum::response::Html;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::asset::{HTMX, ICON, SCRIPT, STYLE};
+use crate::asset::{Asset, HTMX, ICON, SCRIPT, STYLE};
 use crate::copy::copyable;
 use crate::navigation::navigation;
 use crate::visitor::Visitor;
@@ -73,6 +73,11 @@ impl Page<'_> {
 /// A link to what follows in a list.
 pub(crate) fn more(path: &str, words: &str) -> Markup {
     html! { p.more { a href=(path) rel="next" { (words) } } }
+}
+
+/// A script that one page alone needs; it stands in its body.
+pub(crate) fn page_script(asset: &'static Asset) -> Markup {
+    html! { script src=(asset.path()) defer {} }
 }
 
 fn twin(commands: &[String]) -> Markup {

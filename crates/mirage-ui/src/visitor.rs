@@ -22,9 +22,9 @@ pub(crate) struct Visitor {
     session: Session,
     theme: Option<Theme>,
     path: String,
+    cards: bool,
     /// The host that they asked.
     host: String,
-    cards: bool,
 }
 
 /// A look that was chosen by hand; without one the browser says which.
@@ -40,10 +40,10 @@ impl Visitor {
     /// The session that a request shows, if it has one.
     pub(crate) fn of(headers: &HeaderMap, control: &Control) -> Option<Self> {
         let session = control.session(cookie(headers, COOKIE)?).ok()?;
+        let cards = cookie(headers, CARDS) == Some("yes");
         let theme = cookie(headers, THEME).and_then(Theme::of);
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let cards = cookie(headers, CARDS) == Some("yes");
-        Some(Self { session, theme, cards, path: String::new(), host: host.to_owned() })
+        Some(Self { session, theme, path: String::new(), cards, host: host.to_owned() })
     }
 
     /// The same, who looks at this address.

@@ -39,6 +39,8 @@ const ROWS: &[Row] = &[
     ("restart-500", row::many::restart),
     ("idle-1000", row::many::idle),
     ("lists", row::many::lists),
+    ("pages", row::pages::measure),
+    ("page-live", row::pages::live),
     ("rebuild", row::build::rebuild),
     ("first-build", row::build::first),
 ];

@@ -65,12 +65,15 @@ impl Page {
         })
     }
 
-    /// Milliseconds by the page's own clock, counted from 1970.
+    /// How many answers its scripts have had from addresses that end so.
     ///
     /// # Errors
     /// As [`Self::figures`].
-    pub fn now(&self) -> Result<f64> {
-        Ok(self.call("() => Date.now()", &[])?.as_f64().unwrap_or_default())
+    pub fn answers_of(&self, end: &str) -> Result<usize> {
+        const ANSWERS: &str = "end => performance.getEntriesByType('resource')
+          .filter(it => it.responseEnd > 0 && new URL(it.name).pathname.endsWith(end)).length";
+        let count = self.call(ANSWERS, &[Value::from(end)])?;
+        Ok(usize::try_from(count.as_u64().unwrap_or_default())?)
     }
 
     /// When the page's text first had these words in it, counted from 1970, in milliseconds. It watches from the moment

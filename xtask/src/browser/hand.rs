@@ -7,14 +7,16 @@ use super::element::{Element, button, field};
 use super::keys;
 use super::page::Page;
 
-/// Whether the middle of an element is what the mouse would meet there.
+/// Whether the middle of an element is what the mouse would meet there, and it is not switched off.
 const IS_MET: &str = "function (x, y) {
+  if (this.disabled) { return false; }
   const met = document.elementFromPoint(x, y);
   return !!met && (this.contains(met) || met.contains(this));
 }";
 
 impl Page {
-    /// Clicks on the middle of the first element that is called so, once it is there and nothing is before it.
+    /// Clicks on the middle of the first element that is called so, once it is there, nothing is before it and it is not
+    /// switched off.
     ///
     /// # Errors
     /// Where that does not come true.
@@ -153,7 +155,7 @@ impl Page {
         self.visit("/login")?;
         self.write("Token", token)?;
         self.follow(&button("Log in"))?;
-        self.until(&button("Log out"))
+        self.until_so("a page behind the log-in", || Ok(!self.path()?.starts_with("/login")))
     }
 
     /// The middle of an element, which is brought into the window.

@@ -227,7 +227,12 @@ impl Page {
     pub fn complaints(&self) -> Vec<String> {
         let mut heard = held(&self.heard);
         let new: Vec<String> = heard.events.try_iter().filter_map(|event| complaint(&event)).collect();
-        heard.complaints.extend(new);
+        for complaint in new {
+            // The same thing may go wrong many times a second.
+            if !heard.complaints.contains(&complaint) {
+                heard.complaints.push(complaint);
+            }
+        }
         std::mem::take(&mut heard.complaints)
     }
 

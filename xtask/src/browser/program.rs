@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tempfile::TempDir;
 
+use nix::unistd::geteuid;
+
 use super::page::Page;
+use super::relay::Relay;
 use super::wire::Wire;
 use crate::bed::{Process, is_installed, skipped};
 use crate::settings;
@@ -57,12 +60,18 @@ impl Browser {
     /// Where it cannot be started or does not answer; what it wrote is in the message.
     pub fn start() -> Result<Self> {
         // The pipes come as 0 and 1, because no other number passes without `unsafe`.
-        const HANDED: &str = "exec 3<&0 4>&1 </dev/null >/dev/null; exec \"$@\"";
+        const HANDED: &str = "busybox ip link set lo up; exec 3<&0 4>&1 </dev/null >/dev/null; exec \"$@\"";
+        // Who is not root has no network to give away: see `reach`.
+        let apart: &[&str] = if geteuid().is_root() { &["unshare", "-n"] } else { &[] };
         let folder = tempfile::Builder::new().prefix("mirage-browser-").tempdir()?;
         let ((theirs_in, ours_out), (ours_in, theirs_out)) = (std::io::pipe()?, std::io::pipe()?);
         let mut command = Command::new("busybox");
         command.env_clear().env("PATH", settings::path()).env("HOME", folder.path()).env("LC_ALL", "C.UTF-8");
-        command.args(["sh", "-c", HANDED, "browser", "chromium"]).args(FLAGS).arg("--remote-debugging-pipe");
+        command
+            .args(apart)
+            .args(["sh", "-c", HANDED, "browser", "chromium"])
+            .args(FLAGS)
+            .arg("--remote-debugging-pipe");
         command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
         command.stdin(theirs_in).stdout(theirs_out);
         let process = Process::start_piped(&mut command, folder.path(), "chromium")?;
@@ -74,11 +83,32 @@ impl Browser {
         Ok(browser)
     }
 
-    /// A new tab that shares nothing with others, for the pages below `http://127.0.0.1:<port>`.
+    /// Lets it reach a port of this machine's loopback, and through a line that can be cut. Chromium gives up what it
+    /// asks whenever an address of the machine comes or goes (`ERR_NETWORK_CHANGED`), as they do with every
+    /// container; so, started by root, it has a network of its own, in which there is nothing but such ports.
+    ///
+    /// # Errors
+    /// Where there is something at this port already.
+    pub fn reach(&self, port: u16) -> Result<Relay> {
+        match geteuid().is_root() {
+            true => Relay::within(&format!("/proc/{}/ns/net", self.id()), port),
+            false => Relay::to(port),
+        }
+    }
+
+    /// A new tab that shares nothing with others, for the pages of a platform at this port of loopback.
     ///
     /// # Errors
     /// Where Chromium refuses.
     pub fn open(&self, port: u16) -> Result<Page> {
+        self.open_by(&self.reach(port)?)
+    }
+
+    /// The same through this line.
+    ///
+    /// # Errors
+    /// Where Chromium refuses.
+    pub fn open_by(&self, relay: &Relay) -> Result<Page> {
         let context =
             self.wire.ask(None, "Target.createBrowserContext", json!({}))?["browserContextId"].clone();
         let target = json!({"url": "about:blank", "browserContextId": context, "width": 1280, "height": 900});
@@ -88,7 +118,12 @@ impl Browser {
         let Some((session, frame)) = attached["sessionId"].as_str().zip(target.as_str()) else {
             bail!("no tab in {attached}");
         };
-        Page::new(self.wire.clone(), session.to_owned(), frame.to_owned(), format!("http://127.0.0.1:{port}"))
+        Page::new(
+            self.wire.clone(),
+            session.to_owned(),
+            frame.to_owned(),
+            format!("http://127.0.0.1:{}", relay.port()),
+        )
     }
 
     /// Its process id.

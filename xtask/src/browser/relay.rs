@@ -1,10 +1,12 @@
 //! A line to a port of this machine that can be cut.
 
+use std::fs::File;
 use std::io::copy;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use nix::sched::{CloneFlags, setns};
 
 use super::wire::held;
 
@@ -25,8 +27,26 @@ impl Relay {
     ///
     /// # Errors
     /// Where there is no free port.
-    pub fn to(port: u16) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+    pub(super) fn to(port: u16) -> Result<Self> {
+        Self::from(TcpListener::bind("127.0.0.1:0")?, port)
+    }
+
+    /// The same from within a network namespace; it begins at any port of the loopback there.
+    ///
+    /// # Errors
+    /// Where this is not root, or there is no free port.
+    pub(super) fn within(namespace: &str, port: u16) -> Result<Self> {
+        let namespace = File::open(namespace)?;
+        // A socket stays where it was opened, and only this thread is there.
+        let opened = std::thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET)?;
+            Ok::<_, anyhow::Error>(TcpListener::bind("127.0.0.1:0")?)
+        });
+        let listener = opened.join().unwrap_or_else(|_| bail!("the thread broke off"));
+        Self::from(listener.context("no socket in the browser's network")?, port)
+    }
+
+    fn from(listener: TcpListener, port: u16) -> Result<Self> {
         let own = listener.local_addr()?.port();
         let line = Arc::new(Line { to: port, open: Mutex::new(Some(Vec::new())) });
         let passing = line.clone();

@@ -81,8 +81,8 @@ fn what_the_policy_refuses_what_axe_finds_and_a_line_that_is_cut_are_told() {
     const BAD: &str = "<!DOCTYPE html><html lang=en><title>t</title><main><h1>x</h1><input id=i>\
         <script>document.title='ran'</script></main>";
     let browser = Browser::start().unwrap();
-    let relay = Relay::to(server(BAD)).unwrap();
-    let page = browser.open(relay.port()).unwrap();
+    let relay = browser.reach(server(BAD)).unwrap();
+    let page = browser.open_by(&relay).unwrap();
     page.visit("/").unwrap();
     let told = page.complaints().join("\n");
     assert!(told.contains("Content Security Policy"), "{told}");

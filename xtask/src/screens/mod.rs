@@ -19,7 +19,7 @@ pub use town::Town;
 const PICTURE: usize = 150_000;
 const ALL: usize = 3_000_000;
 /// Seconds of visitors, so that there is something to see on charts.
-const SECONDS: u64 = 3;
+const SECONDS: u64 = 75;
 
 const VIEWS: [(&str, Size, Colours); 3] =
     [("light", WIDE, Colours::Light), ("dark", WIDE, Colours::Dark), ("narrow", NARROW, Colours::Light)];

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::town::Town;
-use crate::browser::{Page, heading};
+use crate::browser::{Page, button, heading};
 
 /// Name of the picture, and the way to the page.
 type Shot = (&'static str, fn(&Page, &Town) -> Result<()>);
@@ -11,10 +11,44 @@ type Shot = (&'static str, fn(&Page, &Town) -> Result<()>);
 /// In the order in which they are taken.
 pub(super) const SHOTS: &[Shot] = &[
     ("services", |page, _| page.visit("/projects/default/production")),
+    ("new", |page, _| page.visit("/new?image=ghcr.io/acme/api:7")),
+    ("image", image),
+    ("settings", settings),
+    ("review", review),
     ("service", |page, _| page.visit("/projects/default/production/shop")),
     ("deployment", failed_deployment),
+    ("logs", |page, _| page.visit("/projects/default/production/shop/logs")),
+    ("metrics", |page, _| page.visit("/projects/default/production/shop/metrics")),
+    ("variables", |page, _| page.visit("/projects/default/production/shop/variables")),
+    ("service-settings", |page, _| page.visit("/projects/default/production/shop/settings")),
+    ("domains", |page, _| page.visit("/projects/default/production/shop/domains")),
+    ("volumes", |page, _| page.visit("/projects/default/production/db/volumes")),
+    ("images", |page, _| page.visit("/images")),
+    ("credentials", |page, _| page.visit("/credentials")),
+    ("tokens", |page, _| page.visit("/settings/tokens")),
+    ("about", |page, _| page.visit("/settings/about")),
     ("events", |page, _| page.visit("/events")),
+    ("keys", |page, _| page.visit("/keys")),
 ];
+
+/// The step of the wizard that judges an image.
+fn image(page: &Page, _: &Town) -> Result<()> {
+    page.visit("/new?image=ghcr.io/acme/api:7")?;
+    page.follow(&button("Use a Docker image"))?;
+    page.follow(&button("Check image"))
+}
+
+/// The step after it.
+fn settings(page: &Page, town: &Town) -> Result<()> {
+    image(page, town)?;
+    page.follow(&button("Next: settings"))
+}
+
+/// The last step.
+fn review(page: &Page, town: &Town) -> Result<()> {
+    settings(page, town)?;
+    page.follow(&button("Next: review"))
+}
 
 /// The page of the deployment that failed.
 fn failed_deployment(page: &Page, _: &Town) -> Result<()> {

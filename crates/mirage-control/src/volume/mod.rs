@@ -12,7 +12,7 @@ use mirage_core::{Code, Error, MountPath, Name, Result, Volume, VolumeId, Volume
 use mirage_store::VolumePage;
 
 use crate::access::{Action, Actor};
-use crate::find::placed;
+use crate::find::{ServiceRef, placed};
 use crate::{Control, Listing};
 
 pub use change::NewVolume;
@@ -91,6 +91,25 @@ impl Control {
     ) -> Result<Listing<VolumeView>> {
         self.allow(actor, Action::Read)?;
         let page = VolumePage { environment: None, name: None, after, limit: limit.saturating_add(1) };
+        let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
+        let mut items = Vec::with_capacity(page.items.len());
+        for volume in page.items {
+            items.push(self.volume_view(volume).await?);
+        }
+        Ok(Listing { items, more: page.more })
+    }
+
+    /// The volumes of the environment that a service is in, by name, those among them that were removed and can be
+    /// taken back; at most `limit`.
+    pub async fn volumes_beside(
+        &self,
+        actor: &Actor,
+        service: &ServiceRef,
+        limit: u32,
+    ) -> Result<Listing<VolumeView>> {
+        self.allow(actor, Action::Read)?;
+        let environment = Some(self.find(service).await?.environment);
+        let page = VolumePage { environment, name: None, after: None, limit: limit.saturating_add(1) };
         let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
         let mut items = Vec::with_capacity(page.items.len());
         for volume in page.items {

@@ -10,4 +10,17 @@
   document.body.addEventListener("htmx:sendError", () => say("The platform does not answer."));
   document.body.addEventListener("htmx:responseError", () => say("That did not work. Load the page anew."));
   document.body.addEventListener("htmx:afterOnLoad", () => say(""));
+
+  /* A browser keeps pages for the way back, with their streams, and has six connections for all of them. So a page that is
+     left ends its own, and one that is come back to is loaded anew. */
+  const streams = new Set(), open = htmx.createEventSource;
+  htmx.createEventSource = (url) => {
+    const stream = open(url);
+    streams.add(stream);
+    return stream;
+  };
+  addEventListener("pagehide", () => streams.forEach((stream) => stream.close()));
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && document.querySelector("[sse-connect], [data-stream]")) location.reload();
+  });
 })();

@@ -128,7 +128,7 @@ async fn page(
         @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
             form method="post" {
                 (token(visitor))
-                div.scroll role="region" aria-label="Credentials" tabindex="0" {
+                div.scroll role="group" aria-label="Credentials" tabindex="0" {
                     table.services {
                         thead {
                             tr {
@@ -228,7 +228,7 @@ fn known() -> Markup {
     html! {
         details.known {
             summary { "What registries take as user name and password" }
-            div.scroll role="region" aria-label="What registries take" tabindex="0" {
+            div.scroll role="group" aria-label="What registries take" tabindex="0" {
                 table {
                     thead {
                         tr {

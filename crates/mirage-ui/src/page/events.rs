@@ -207,7 +207,7 @@ fn refused(field: &str, what: String) -> Error {
 fn found_ones(wanted: &Wanted, listing: &Listing<Event>, places: &HashMap<ServiceId, ServicePath>) -> Markup {
     let newest = listing.items.last().map_or(0, |event| event.number);
     let table = html! {
-        div.scroll role="region" aria-label="Events" tabindex="0" {
+        div.scroll role="group" aria-label="Events" tabindex="0" {
             table {
                 thead {
                     tr {

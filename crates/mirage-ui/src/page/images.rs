@@ -41,7 +41,7 @@ pub(crate) async fn list(
                 (pushing(&host))
             }
         } @else {
-            div.scroll role="region" aria-label="Images" tabindex="0" {
+            div.scroll role="group" aria-label="Images" tabindex="0" {
                 table.images {
                     thead {
                         tr {

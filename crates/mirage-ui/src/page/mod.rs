@@ -8,11 +8,14 @@ pub(crate) mod images;
 pub(crate) mod jump;
 pub(crate) mod keys;
 pub(crate) mod login;
+pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod projects;
 pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod settings;
 pub(crate) mod theme;
+pub(crate) mod wizard;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -33,6 +36,18 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Control> for At<T> {
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Fault> {
         let read = Path::<T>::from_request_parts(parts, control).await;
         read.map(|Path(at)| Self(at)).map_err(|_| unreadable("the address").into())
+    }
+}
+
+/// What stands behind the `?` of an address. What cannot be read is answered by a page.
+pub(crate) struct Behind<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Control> for Behind<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Fault> {
+        let read = Query::<T>::from_request_parts(parts, control).await;
+        read.map(|Query(told)| Self(told)).map_err(|_| unreadable("what follows `?` in the address").into())
     }
 }
 

@@ -63,7 +63,10 @@ fn empty() -> Markup {
     html! {
         div.empty {
             p { strong { "There are no projects yet." } }
-            p { "The first service makes one. Deploy an image: " code { "mirage deploy nginx:1.27" } }
+            p {
+                "The first service makes one. " a href="/new" { "Deploy an image" } ", or in a terminal: "
+                code { "mirage deploy nginx:1.27" }
+            }
         }
     }
 }

@@ -244,7 +244,7 @@ impl Shown {
                     }
                 }
             } @else {
-                div.scroll role="region" aria-label="Services" tabindex="0" {
+                div.scroll role="group" aria-label="Services" tabindex="0" {
                     table.services {
                         thead {
                             tr {
@@ -264,7 +264,7 @@ impl Shown {
         }
     }
 
-    /// What is looked for, how it is shown, and the way to a new one.
+    /// What is looked for, and how it is shown.
     fn tools(&self, visitor: &Visitor) -> Markup {
         let path = self.path();
         let (other, words) =
@@ -274,11 +274,10 @@ impl Shown {
                 form.line role="search" method="get" action=(path) {
                     label.sr for="find" { "Find a service by its name" }
                     input #find type="search" name="find" value=[self.find.as_deref()] maxlength=(FIND)
-                        placeholder="Find a service" aria-keyshortcuts="/" autocomplete="off" spellcheck="false";
+                        placeholder="Find a service" data-key="/" autocomplete="off" spellcheck="false";
                     button type="submit" { "Find" }
                 }
                 (form(visitor, &path, "one", html! { button type="submit" name="as" value=(other) { (words) } }))
-                a.new href=(self.new_service()) { "New service" }
             }
         }
     }

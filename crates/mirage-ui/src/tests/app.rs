@@ -106,7 +106,7 @@ impl TestApp {
     }
 
     /// Fills in a form of a page and sends it; `fields` is what is typed, the token is that of the page.
-    pub(super) async fn submit(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(super) async fn fill_in(&self, page: &str, to: &str, fields: &[(&str, &str)]) -> Answer {
         let cookie = self.log_in().await;
         let shown = self.send(Method::GET, page, &[("cookie", &cookie)], "").await;
         let shown = Document::parse(&shown.text);
@@ -126,6 +126,19 @@ impl TestApp {
         let page = Document::parse(&self.send(Method::GET, "/events", &[("cookie", cookie)], "").await.text);
         let input = page.all("input").find(|input| input.get("name") == Some("form"));
         input.unwrap().get("value").unwrap().to_owned()
+    }
+
+    /// Listens to the stream at an address, logged in; after a place, where one is named.
+    pub(super) async fn listen(&self, path: &str, after: Option<&str>) -> Listener {
+        let cookie = self.log_in().await;
+        let mut request = Request::builder().uri(path).header("cookie", cookie);
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Listener { body: response.into_body().into_data_stream(), text: String::new() }
     }
 
     /// Sends a form.
@@ -201,6 +214,12 @@ pub(super) struct Followed {
     text: String,
 }
 
+/// Somebody at the other end of a stream.
+pub(super) struct Listener {
+    body: BodyDataStream,
+    text: String,
+}
+
 impl Followed {
     /// The next piece: its id, and what is in it. Nothing at the end.
     pub(super) async fn next(&mut self) -> Option<(String, String)> {
@@ -231,6 +250,46 @@ impl Followed {
             }
             before.push(next);
         }
+    }
+}
+
+/// A server-sent event.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) data: String,
+}
+
+impl Listener {
+    /// The next event that carries something.
+    pub(super) async fn next(&mut self) -> Heard {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let heard = Heard::read(event);
+                self.text = rest.to_owned();
+                if !heard.name.is_empty() {
+                    return heard;
+                }
+            }
+            let bytes = self.body.next().await.expect("the stream goes on").unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+impl Heard {
+    fn read(event: &str) -> Self {
+        let mut heard = Self::default();
+        for line in event.lines() {
+            match line.split_once(": ") {
+                Some(("event", name)) => heard.name = name.to_owned(),
+                Some(("id", id)) => heard.id = id.to_owned(),
+                Some(("data", data)) => heard.data.push_str(data),
+                _ => {}
+            }
+        }
+        heard
     }
 }
 

@@ -17,6 +17,10 @@ fn pairs() -> Vec<(String, String)> {
         pairs.extend(["ink", state].map(|ink| (ink.to_owned(), format!("{state}-tint"))));
     }
     pairs.extend(grounds.map(|on| ("bad".to_owned(), on.to_owned())));
+    // Lines of logs, under the pointer too, and of charts.
+    for hue in ["ok", "busy", "warn", "violet", "cyan"] {
+        pairs.extend(["surface", "raised"].map(|on| (hue.to_owned(), on.to_owned())));
+    }
     // A badge in a banner, a link in a notice.
     pairs.push(("accent".into(), "bad-tint".into()));
     pairs.push(("on-accent".into(), "accent".into()));

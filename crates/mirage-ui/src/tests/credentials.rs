@@ -57,7 +57,7 @@ async fn a_login_is_given_tried_replaced_and_taken_away() {
 async fn what_is_wrong_stands_under_its_field_with_what_was_typed_but_never_the_password() {
     let app = TestApp::new().await;
     for (fields, at, told) in [
-        ("registry=not+a+host&username=eve", "registry", "not a host is not a registry"),
+        ("registry=not+a+host&username=eve", "registry", "not a host"),
         ("registry=ghcr.io&username=&repository=acme", "username", "the username is missing"),
         ("registry=ghcr.io&username=eve&repository=ACME", "repository", "ACME"),
         ("registry=ghcr.io&username=eve&project=No+Name", "project", "No Name"),

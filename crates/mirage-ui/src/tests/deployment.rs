@@ -27,13 +27,13 @@ async fn somebody_rolls_back_to_an_older_deployment() {
     let path = format!("/deployments/{}", first.id);
     let page = app.page(&path).await;
     assert!(page.text().contains("mirage rollback default/production/web 1"), "{}", page.text());
-    let answer = app.submit(&path, &format!("{path}/rollback"), &[]).await;
+    let answer = app.fill_in(&path, &format!("{path}/rollback"), &[]).await;
     let to = answer.leads_to().to_owned();
     let third = app.ended(to.rsplit('/').next().unwrap().parse().unwrap()).await;
     assert_eq!((third.phase, third.revision), (Phase::Active, 1));
     let page = app.page(&path).await;
     assert!(!page.all("button").any(|it| it.text.starts_with("Roll back")), "it runs");
-    let answer = app.submit(&path, &format!("{path}/redeploy"), &[]).await;
+    let answer = app.fill_in(&path, &format!("{path}/redeploy"), &[]).await;
     let fourth = app.ended(answer.leads_to().rsplit('/').next().unwrap().parse().unwrap()).await;
     assert_eq!((fourth.phase, fourth.revision), (Phase::Active, 1));
 }
@@ -80,7 +80,7 @@ async fn what_is_under_way_is_cancelled() {
     let path = format!("/deployments/{}", begun.id);
     let page = app.page(&path).await;
     assert!(page.text().contains("mirage cancel default/production/web"), "{}", page.text());
-    let answer = app.submit(&path, &format!("{path}/cancel"), &[]).await;
+    let answer = app.fill_in(&path, &format!("{path}/cancel"), &[]).await;
     assert_eq!(answer.leads_to(), path);
     assert_eq!(
         app.control.deployment(&app.admin, begun.id).await.unwrap().deployment.phase,

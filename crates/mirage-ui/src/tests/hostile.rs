@@ -3,6 +3,7 @@
 use mirage_core::{Event, EventKind};
 
 use super::app::TestApp;
+use super::html::Document;
 
 pub(super) const ATTACKS: [&str; 4] = [
     "<script>alert(1)</script>",
@@ -27,6 +28,44 @@ async fn what_a_process_writes_and_why_it_failed_are_shown_as_text() {
     }
     let page = app.page("/projects/default/production/web").await;
     assert!(page.text().contains(ATTACKS[0]), "{}", page.text());
+}
+
+#[tokio::test]
+async fn what_a_log_says_and_what_is_looked_for_in_it_are_shown_as_text() {
+    let app = TestApp::new().await;
+    let web = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let logs = "/projects/default/production/web/logs";
+    let mut live = app.listen(&format!("/live{logs}?lines=100"), None).await;
+    for attack in ATTACKS {
+        app.world.logs.append(
+            &web,
+            "2026-11-21T00:00:01Z",
+            &format!("\x1b[31m{attack}\x1b[0m\x1b]0;{attack}"),
+        );
+    }
+    let page = app.page(logs).await;
+    assert_eq!(page.faults(), Vec::<String>::new());
+    for attack in ATTACKS {
+        assert!(page.text().contains(&format!("00:00:01.000 {attack}0;{attack}")), "{}", page.text());
+    }
+    let mut heard = String::new();
+    while heard.matches("<div").count() < ATTACKS.len() {
+        heard.push_str(&live.next().await.data);
+    }
+    let page = Document::parse(&format!("<!DOCTYPE html><main>{heard}</main>"));
+    let known = ["main", "div", "time", "span"];
+    assert!(page.elements.iter().all(|it| known.contains(&it.name.as_str())), "{heard}");
+    for attack in ATTACKS {
+        assert!(page.only("main").contains(&format!("{attack}0;{attack}")), "{heard}");
+        let encoded: String = attack.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        for field in ["q", "level", "since", "lines", "with", "deployment", "instance", "after"] {
+            let answer = app.get(&format!("{logs}?{field}={encoded}")).await;
+            let page = Document::parse(&answer.text);
+            assert_eq!(page.faults(), Vec::<String>::new(), "{field}: {}", answer.text);
+        }
+        let page = app.page(&format!("{logs}?q={encoded}")).await;
+        assert!(page.all("mark").any(|mark| mark.text == attack.trim()), "{attack} is marked");
+    }
 }
 
 #[tokio::test]
@@ -71,7 +110,7 @@ async fn what_stands_in_an_address_is_shown_as_text() {
                 assert!(answer.leads_to() == "/", "{:?}", answer.leads_to());
                 continue;
             }
-            let page = super::html::Document::parse(&answer.text);
+            let page = Document::parse(&answer.text);
             assert_eq!(page.faults(), Vec::<String>::new(), "{place}{attack}");
         }
     }

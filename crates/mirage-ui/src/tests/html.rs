@@ -5,7 +5,7 @@ use std::collections::HashSet;
 /// Elements without an end.
 const VOID: [&str; 5] = ["meta", "link", "input", "br", "img"];
 /// Elements that stand within a line.
-const INLINE: [&str; 6] = ["a", "span", "strong", "code", "time", "button"];
+const INLINE: [&str; 9] = ["a", "span", "strong", "code", "time", "button", "mark", "b", "i"];
 
 /// An element with where its text is.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(super) struct Element {
     pub(super) text: String,
     /// The names of the elements around it.
     pub(super) within: Vec<String>,
+    /// The same text, character by character.
+    pub(super) raw: String,
+    /// The place of the form it is in.
+    pub(super) form: Option<usize>,
 }
 
 impl Element {
@@ -49,6 +53,7 @@ impl Document {
                 let end = rest.find('<').unwrap_or(rest.len());
                 for at in open.iter().rev() {
                     elements[*at].text.push_str(&unescaped(&rest[..end]));
+                    elements[*at].raw.push_str(&unescaped(&rest[..end]));
                     if elements[*at].is_hidden() {
                         break;
                     }
@@ -70,11 +75,25 @@ impl Document {
             if !VOID.contains(&name.as_str()) {
                 open.push(elements.len());
             }
-            elements.push(Element { name, attributes, text: String::new(), within });
+            let form = open.iter().copied().find(|at| elements.get(*at).is_some_and(|it| it.name == "form"));
+            elements.push(Element {
+                name,
+                attributes,
+                text: String::new(),
+                within,
+                raw: String::new(),
+                form,
+            });
         }
         assert!(open.is_empty(), "every element ends");
         for element in &mut elements {
             element.text = element.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
+        for at in 0..elements.len() {
+            if let Some(id) = elements[at].get("form") {
+                let form = elements.iter().position(|it| it.name == "form" && it.get("id") == Some(id));
+                elements[at].form = form;
+            }
         }
         Self { elements }
     }
@@ -138,7 +157,7 @@ impl Document {
             }
         }
         for element in &self.elements {
-            for name in ["aria-labelledby", "aria-describedby", "for"] {
+            for name in ["aria-labelledby", "aria-describedby", "for", "form", "list"] {
                 for id in element.get(name).unwrap_or_default().split_whitespace() {
                     if !ids.contains(id) {
                         faults.push(format!("`{name}` names `{id}`, which is not there"));
@@ -147,7 +166,9 @@ impl Document {
             }
         }
         for (name, count) in [("h1", 1), ("main", 1), ("title", 1)] {
-            if self.all(name).count() != count {
+            // A drawing has a title of its own.
+            let of_page = |it: &&Element| !it.within.iter().any(|around| around == "svg");
+            if self.all(name).filter(of_page).count() != count {
                 faults.push(format!("not one `{name}`"));
             }
         }
@@ -190,7 +211,7 @@ fn attributes(inside: &str) -> (String, Vec<(String, String)>) {
             None => ("", after),
         };
         assert!(
-            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
             "`{name}` is an attribute"
         );
         found.push((name.to_owned(), unescaped(value)));

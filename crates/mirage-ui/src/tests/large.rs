@@ -7,7 +7,7 @@ use super::app::TestApp;
 
 const SERVICES: u128 = 1_000;
 /// The most a screen may have, in bytes.
-const SCREEN: usize = 40_000;
+pub(super) const SCREEN: usize = 40_000;
 
 #[tokio::test]
 async fn a_thousand_services_come_by_screens_of_forty_kilobytes() {
@@ -30,8 +30,32 @@ async fn a_thousand_services_come_by_screens_of_forty_kilobytes() {
     assert_eq!(seen, 1 + SERVICES as usize, "each is on one page");
 }
 
+#[tokio::test]
+async fn a_log_beside_a_thousand_others_is_a_screen_of_forty_kilobytes() {
+    let app = TestApp::new().await;
+    let web = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    multiply(&app).await;
+    for number in 0..1_000 {
+        let text = format!("\x1b[32mINFO\x1b[0m request {number} GET /api/v1/accounts {}", "x".repeat(200));
+        app.world.logs.append(&web, "2026-11-21T00:00:01Z", &text);
+    }
+    let logs = "/projects/default/production/web/logs";
+    let answer = app.get(logs).await;
+    assert!(answer.text.len() <= SCREEN, "{} bytes", answer.text.len());
+    let page = super::html::Document::parse(&answer.text);
+    assert_eq!(page.faults(), Vec::<String>::new());
+    assert!(page.text().contains("980 more, which `mirage logs` reads together too"), "{}", page.text());
+    let with = "with=a-service-with-a-name-7&with=a-service-with-a-name-999";
+    let page = app.page(&format!("{logs}?{with}")).await;
+    assert_eq!(
+        page.all("input").filter(|it| it.get("checked").is_some()).count(),
+        2,
+        "what was chosen is kept"
+    );
+}
+
 /// Writes services like the one there is, without deploying them.
-async fn multiply(app: &TestApp) {
+pub(super) async fn multiply(app: &TestApp) {
     let page = Page { after: None, limit: 1 };
     let first = app.store.services(&ServiceFilter::default(), &page).await.unwrap().remove(0);
     let revision = app.store.newest_revision_of(first.id).await.unwrap().unwrap();

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use mirage_control::Finding;
 use mirage_core::port::{
@@ -25,6 +24,8 @@ use mirage_core::{
 };
 use tokio::sync::Notify;
 
+use super::logbook::Logbook;
+
 /// Everything that is not the control plane.
 pub(super) struct World {
     began: Instant,
@@ -33,18 +34,24 @@ pub(super) struct World {
     changed: Notify,
     table: Mutex<RouteTable>,
     last: Mutex<Option<InstanceReport>>,
+    /// What services wrote that run.
+    pub(super) logs: Logbook,
     /// What the process of a broken image says.
     pub(super) said: Mutex<Vec<String>>,
     /// Why it does not start.
     pub(super) why: Mutex<String>,
-    /// Why registries refuse every login, if they do.
+    /// What images say of themselves, where it is not the usual.
+    pub(super) config: Mutex<Option<ImageConfig>>,
+    /// What registries refuse everything with, if they do.
     pub(super) refusal: Mutex<Option<Error>>,
+    /// Who asked registries for an image: host, user name, password.
+    pub(super) logins: Mutex<Vec<(String, String, String)>>,
     /// What the built-in registry holds.
     pub(super) held: Mutex<Vec<HeldRepository>>,
-    /// What stands in the way on this machine.
-    pub(super) findings: Mutex<Vec<Finding>>,
     /// Whether nobody answers a probe.
     pub(super) sick: AtomicBool,
+    /// What stands in the way on this machine.
+    pub(super) findings: Mutex<Vec<Finding>>,
 }
 
 impl World {
@@ -56,12 +63,15 @@ impl World {
             changed: Notify::new(),
             table: Mutex::default(),
             last: Mutex::default(),
+            logs: Logbook::default(),
             said: Mutex::default(),
             why: Mutex::default(),
+            config: Mutex::default(),
             refusal: Mutex::default(),
+            logins: Mutex::default(),
             held: Mutex::default(),
-            findings: Mutex::default(),
             sick: AtomicBool::new(false),
+            findings: Mutex::default(),
         })
     }
 }
@@ -82,22 +92,24 @@ impl Randomness for World {
     }
 }
 
-/// Has every tag of every repository.
+/// Has every tag of every repository but `missing`; `private` wants the login of `ci` with the password `sesame`.
 #[async_trait]
 impl Registry for World {
     async fn resolve(
         &self,
         reference: &Reference,
         platform: &Platform,
-        _: Option<&Login>,
+        login: Option<&Login>,
     ) -> Result<ResolvedImage> {
+        self.let_in(reference, login)?;
         let number = reference.identifier().bytes().last().unwrap_or(0);
-        let config = ImageConfig {
+        let usual = ImageConfig {
             command: vec!["/web".into()],
             user: "web".into(),
             ports: vec![Port::new(8080).unwrap()],
             ..ImageConfig::default()
         };
+        let config = self.config.lock().unwrap().clone().unwrap_or(usual);
         Ok(ResolvedImage {
             reference: reference.clone(),
             digest: Digest::sha256([number; 32]),
@@ -139,6 +151,33 @@ impl Registry for World {
         let quota = Quota { limit: Some(100), remaining: 76, window_seconds: Some(21_600), source: None };
         let attachments = Attachments { signature: Presence::Absent, ..Attachments::default() };
         Ok(Sighting { image, attachments, quota: Some(quota) })
+    }
+}
+
+impl World {
+    fn let_in(&self, reference: &Reference, login: Option<&Login>) -> Result<()> {
+        let shown = login.map(|login| (login.owner.username.as_str(), login.password.reveal()));
+        if let Some((username, password)) = shown {
+            let host = reference.host().to_string();
+            self.logins.lock().unwrap().push((host, username.to_owned(), password.to_owned()));
+        }
+        if let Some(refusal) = &*self.refusal.lock().unwrap() {
+            return Err(refusal.clone());
+        }
+        let (host, image) = (reference.host(), reference.familiar());
+        match reference.repository().last() {
+            "missing" => Err(Error::new(Code::ImageNotFound, format!("`{host}` has no image `{image}`"))
+                .hint("check the repository and the tag")),
+            "private" if shown.is_none() => {
+                let what = format!("`{host}` does not let `{image}` be pulled without a login");
+                Err(Error::new(Code::RegistryAuthError, what).hint("a private image needs a user name"))
+            }
+            "private" if shown != Some(("ci", "sesame")) => {
+                let what = format!("`{host}` does not accept the login for `{image}`");
+                Err(Error::new(Code::RegistryAuthError, what).hint("check user name and password"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -226,7 +265,10 @@ impl InstanceEngine for World {
 
 #[async_trait]
 impl LogReader for World {
-    async fn read(&self, _: ServiceId, _: &LogQuery) -> Result<Vec<LogLine>> {
+    async fn read(&self, service: ServiceId, query: &LogQuery) -> Result<Vec<LogLine>> {
+        if self.logs.knows(service) {
+            return Ok(self.logs.read(service, query));
+        }
         let last = self.last.lock().unwrap();
         let Some(report) = last.as_ref() else { return Ok(Vec::new()) };
         let line = |text: &String| LogLine {
@@ -241,8 +283,12 @@ impl LogReader for World {
         Ok(self.said.lock().unwrap().iter().map(line).collect())
     }
 
-    async fn follow(&self, _: ServiceId, _: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
-        Ok(stream::empty().boxed())
+    async fn follow(
+        &self,
+        service: ServiceId,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
+        Ok(self.logs.follow(service, query))
     }
 
     async fn remove(&self, _: ServiceId) -> Result<()> {
@@ -280,7 +326,10 @@ impl CertificateAuthority for World {
         "https://ca.test/directory"
     }
 
-    fn check(&self, _: &str, _: &Secret, _: &Domain) -> Result<Validity> {
+    fn check(&self, chain: &str, _: &Secret, _: &Domain) -> Result<Validity> {
+        if chain.starts_with("expired") {
+            return Err(Error::new(Code::InvalidRequest, "the certificate has expired").field("certificate"));
+        }
         Ok(Validity {
             from: "2026-11-01T00:00:00Z".parse().unwrap(),
             until: "2027-11-01T00:00:00Z".parse().unwrap(),

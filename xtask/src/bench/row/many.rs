@@ -110,14 +110,14 @@ pub(in super::super) fn lists(setting: &Setting) -> Result<Outcome> {
     })
 }
 
-struct Bed {
-    reference: String,
-    platform: Platform,
+pub(super) struct Bed {
+    pub(super) reference: String,
+    pub(super) platform: Platform,
     _registry: Registry,
 }
 
 impl Bed {
-    fn start(setting: &Setting) -> Result<Self> {
+    pub(super) fn start(setting: &Setting) -> Result<Self> {
         let registry = Registry::start()?;
         let reference = registry.reference("bench/web:1");
         web("many-1", Temper::Good).push(&reference)?;
@@ -130,7 +130,7 @@ impl Bed {
 }
 
 /// Creates the services of these numbers, several at a time.
-fn create(
+pub(super) fn create(
     platform: &Platform,
     reference: &str,
     numbers: std::ops::Range<usize>,

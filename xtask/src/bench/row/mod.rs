@@ -5,6 +5,7 @@ pub(super) mod first_answer;
 pub(super) mod hundred;
 pub(super) mod idle;
 pub(super) mod many;
+pub(super) mod pages;
 pub(super) mod preflight;
 pub(super) mod proxy;
 pub(super) mod pull;

@@ -91,7 +91,7 @@ fn table(compared: &Comparison) -> Markup {
         }
     };
     html! {
-        div.scroll role="region" aria-label="Differences" tabindex="0" {
+        div.scroll role="group" aria-label="Differences" tabindex="0" {
             table.compared {
                 thead { tr { th scope="col" { "Setting" } (column(older)) (column(newer)) } }
                 tbody {

@@ -96,7 +96,7 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                     dt { "Ended" } dd { (exact(end)) }
                     dt { "Took" } dd { (took(deployment.created_at, end)) }
                 }
-                dt { "Identity" } dd { (copyable(&deployment.id)) }
+                dt { "Identity" } dd { (copyable(deployment.id)) }
             }
         }
     }

@@ -84,7 +84,7 @@ pub(super) async fn stream(
 pub(super) fn table(items: &[DeploymentView], now: Timestamp) -> Markup {
     html! {
         @if items.is_empty() { p.quiet { "Nothing was deployed yet." } } @else {
-            div.scroll role="region" aria-label="Deployments" tabindex="0" {
+            div.scroll role="group" aria-label="Deployments" tabindex="0" {
                 table {
                     thead {
                         tr {

@@ -23,7 +23,7 @@ pub(super) fn section(view: &ServiceView, now: Timestamp) -> Markup {
             @if view.instances.is_empty() {
                 p.quiet { @if view.service.replicas == 0 { "None is wanted." } @else { "None runs." } }
             } @else {
-                div.scroll role="region" aria-label="Instances" tabindex="0" {
+                div.scroll role="group" aria-label="Instances" tabindex="0" {
                     table {
                         thead {
                             tr {
@@ -55,7 +55,7 @@ fn row(view: &InstanceView, now: Timestamp) -> Markup {
             }
             td.mono { @if let Some(address) = view.address { (address) } }
             td.number { @if let Some(pid) = view.pid { (pid) } }
-            td { (copyable(&view.instance.id)) }
+            td { (copyable(view.instance.id)) }
         }
     }
 }

@@ -2,9 +2,14 @@
 
 mod act;
 mod deployments;
+mod domains;
 mod instances;
 mod overview;
 mod properties;
+mod save;
+mod settings;
+mod variables;
+mod volumes;
 
 use axum::Router;
 use axum::response::Html;
@@ -37,6 +42,18 @@ pub(crate) fn routes() -> Router<Control> {
         .route(&at("/scale"), post(act::scale))
         .route(&at("/deployments"), get(deployments::list))
         .route(&live("/deployments"), get(deployments::stream))
+        .route(&at("/variables"), get(variables::show).post(variables::change))
+        .route(&at("/volumes"), get(volumes::list).post(volumes::change))
+        .route(&at("/volumes/{volume}/backup"), post(volumes::backup))
+        .route(&at("/volumes/{volume}/remove"), post(volumes::remove))
+        .route(&at("/volumes/{volume}/restore"), post(volumes::restore))
+        .route(&at("/domains"), get(domains::list).post(domains::add))
+        .route(&at("/domains/{domain}"), get(domains::show).post(domains::change))
+        .route(&at("/domains/{domain}/certificate"), post(domains::certificate))
+        .route(&at("/domains/{domain}/renew"), post(domains::renew))
+        .route(&at("/domains/{domain}/remove"), post(domains::remove))
+        .route(&at("/settings"), get(settings::show).post(settings::change))
+        .route(&at("/remove"), get(settings::ask_to_remove).post(settings::remove))
 }
 
 /// The pages of one service.
@@ -99,17 +116,30 @@ impl Tab {
         }
     }
 
+    /// The key that leads there.
+    fn key(self) -> Option<&'static str> {
+        match self {
+            Self::Logs => Some("l"),
+            // To what is chosen from there.
+            Self::Deployments => Some("r"),
+            _ => None,
+        }
+    }
+
     /// Where it is.
     pub(crate) fn path(self, view: &ServiceView) -> String {
         format!("{}{}", link::service(view), self.part())
     }
 }
 
+/// Project, environment and service, as an address names them.
+pub(crate) type Named = (String, String, String);
+
 /// The service that an address names by project, environment and name.
 pub(crate) async fn named(
     control: &Control,
     visitor: &Visitor,
-    (project, environment, name): (String, String, String),
+    (project, environment, name): Named,
 ) -> Result<ServiceView> {
     let wanted = ServiceRef::Path {
         project: project.parse()?,
@@ -183,7 +213,11 @@ fn tabs(view: &ServiceView, shown: Tab) -> Markup {
         nav.tabs aria-label="Service" {
             ul {
                 @for tab in Tab::ALL {
-                    li { a href=(tab.path(view)) aria-current=[(tab == shown).then_some("page")] { (tab.words()) } }
+                    li {
+                        a href=(tab.path(view)) aria-current=[(tab == shown).then_some("page")] data-key=[tab.key()] {
+                            (tab.words())
+                        }
+                    }
                 }
             }
         }

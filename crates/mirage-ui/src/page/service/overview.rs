@@ -152,6 +152,7 @@ fn forms(visitor: &Visitor, view: &ServiceView, typed: &Typed<'_>) -> Markup {
         example: "ghcr.io/acme/web:1.4",
         help: "Its tag is looked up now, and what it means is deployed as a new revision.",
         required: true,
+        key: Some("d"),
         error: typed.error,
         ..Field::default()
     };
@@ -176,13 +177,13 @@ fn forms(visitor: &Visitor, view: &ServiceView, typed: &Typed<'_>) -> Markup {
 }
 
 /// What was changed and waits for a deployment.
-fn waiting(view: &ServiceView) -> Result<Markup> {
+pub(super) fn waiting(view: &ServiceView) -> Result<Markup> {
     let differences = view.waiting()?;
     Ok(html! {
         @if !differences.is_empty() {
             section.notice.warn aria-labelledby="waiting" {
                 h2 #waiting { "Waits for the next deploy" }
-                div.scroll role="region" aria-label="Changes" tabindex="0" {
+                div.scroll role="group" aria-label="Changes" tabindex="0" {
                     table {
                         thead { tr { th scope="col" { "Setting" } th scope="col" { "Runs" } th scope="col" { "Asked for" } } }
                         tbody { (changes(&differences)) }

@@ -73,7 +73,7 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
                     (true, true) => "paused since it was rolled back",
                 } }
                 dt { "Created" } dd { (ago(view.service.created_at, now)) }
-                dt { "Identity" } dd { (copyable(&view.service.id)) }
+                dt { "Identity" } dd { (copyable(view.service.id)) }
             }
         }
     }

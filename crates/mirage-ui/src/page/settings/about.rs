@@ -28,7 +28,7 @@ pub(crate) async fn show(State(control): State<Control>, visitor: Visitor) -> Re
                 1 => "One thing needs attention.",
                 _ => { (wrong) " things need attention." },
             } }
-            div.scroll role="region" aria-label="Findings" tabindex="0" {
+            div.scroll role="group" aria-label="Findings" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "State" } th scope="col" { "What" } th scope="col" { "Seen" } } }
                     tbody { @for finding in ordered(&findings) { (row(finding, now)) } }

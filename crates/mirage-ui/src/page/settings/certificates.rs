@@ -36,7 +36,7 @@ pub(crate) async fn list(
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
             @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
-                div.scroll role="region" aria-label="Certificates" tabindex="0" {
+                div.scroll role="group" aria-label="Certificates" tabindex="0" {
                     table {
                         thead {
                             tr {

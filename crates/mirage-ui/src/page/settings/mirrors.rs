@@ -44,7 +44,7 @@ fn mirrors(setup: &Setup) -> Markup {
         @if setup.mirrors.is_empty() {
             div.empty { p { strong { "No registry has a mirror." } } p { "Each is asked itself." } }
         } @else {
-            div.scroll role="region" aria-label="Mirrors" tabindex="0" {
+            div.scroll role="group" aria-label="Mirrors" tabindex="0" {
                 table {
                     thead { tr { th scope="col" { "Registry" } th scope="col" { "Is asked at" } } }
                     tbody {

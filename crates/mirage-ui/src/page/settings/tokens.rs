@@ -88,7 +88,7 @@ async fn page(
             @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
                 form method="post" {
                     (token(visitor))
-                    div.scroll role="region" aria-label="Tokens" tabindex="0" {
+                    div.scroll role="group" aria-label="Tokens" tabindex="0" {
                         table {
                             thead {
                                 tr {

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use mirage_control::{Control, Draft, DraftFields, InspectImage, Inspection};
 use mirage_core::{
-    Code, CredentialChange, Digest, DraftId, Error, Presence, Reference, Result, Secret, Severity, human_bytes,
+    Code, CredentialChange, Digest, DraftId, Error, Presence, Reference, Result, Secret, Severity,
+    human_bytes,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,11 +38,7 @@ pub(super) enum Outcome {
     /// The image.
     Found(Box<Found>),
     /// Why it cannot be had.
-    Refused {
-        code: Code,
-        message: String,
-        hint: Option<String>,
-    },
+    Refused { code: Code, message: String, hint: Option<String> },
 }
 
 /// What is known of an image.
@@ -102,7 +99,10 @@ impl Seen {
 
     /// Whether the registry wants to know who asks.
     pub(super) fn wants_login(&self) -> bool {
-        matches!(&self.outcome, Outcome::Refused { code: Code::RegistryAuthError | Code::CredentialIncomplete, .. })
+        matches!(
+            &self.outcome,
+            Outcome::Refused { code: Code::RegistryAuthError | Code::CredentialIncomplete, .. }
+        )
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn asked(fields: &DraftFields) -> Result<Reference> {
     let read = parts.reference();
     match super::typed::whole_of(fields) {
         // What is wrong with the whole is said by whoever reads it whole: it knows what was meant.
-        Some(Err(whole)) if read.is_err() => {
+        Some(Err(whole)) => {
             let field = read.as_ref().err().and_then(Error::at_field).unwrap_or("image").to_owned();
             Err(whole.field(field))
         }

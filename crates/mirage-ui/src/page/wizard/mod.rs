@@ -1,28 +1,47 @@
 //! `/new`: the way from an image to a service, in steps that are addresses. What is typed is kept in a draft, so each
 //! step can be left, loaded anew and come back to; only the last one makes anything.
 
-pub(crate) mod image;
+mod image;
 mod login;
 mod look;
 mod parts;
 mod reading;
 mod request;
-pub(crate) mod review;
-pub(crate) mod settings;
-pub(crate) mod source;
+mod review;
+mod settings;
+mod source;
+mod tags;
 mod twin;
 mod typed;
 mod variables;
 mod verdict;
 
+use axum::Router;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use http::StatusCode;
 use maud::{Markup, html};
+use mirage_control::Control;
 use mirage_core::{DraftId, Error};
 
 use crate::fault::explained;
+use crate::form::{Fields, token};
 use crate::shell::Page;
 use crate::visitor::Visitor;
+
+/// The addresses of the wizard.
+pub(crate) fn routes() -> Router<Control> {
+    Router::new()
+        .route("/new", get(source::ask).post(source::begin))
+        .route("/new/source", get(source::repository))
+        .route("/new/{draft}/image", get(image::show).post(image::send))
+        .route("/new/{draft}/verdict", post(image::typed))
+        .route("/new/{draft}/tags", get(tags::list))
+        .route("/new/{draft}/settings", get(settings::show).post(settings::send))
+        .route("/new/{draft}/keep", post(settings::keep))
+        .route("/new/{draft}/review", get(review::show).post(review::send))
+        .route("/new/{draft}/drop", post(review::discard))
+}
 
 /// The steps in their order.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +65,21 @@ impl Step {
         }
     }
 
+    /// What a button says that leads to it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Image => "image",
+            Self::Settings => "settings",
+            Self::Review => "review",
+        }
+    }
+
+    /// The step that a button leads to, whatever is typed.
+    fn gone_to(sent: &Fields) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.word() == sent.text("then"))
+    }
+
     /// Its address.
     fn path(self, draft: DraftId) -> String {
         match self {
@@ -61,7 +95,9 @@ impl Step {
         let code = error.code().as_str();
         let of_image = ["IMAGE", "REGISTRY", "CREDENTIAL", "NO_MATCHING", "INVALID_IMAGE"];
         match error.at_field() {
-            Some(field) if field.starts_with("image") || field.starts_with("registryCredentials") => Self::Image,
+            Some(field) if field.starts_with("image") || field.starts_with("registryCredentials") => {
+                Self::Image
+            }
             Some(_) => Self::Settings,
             None if of_image.iter().any(|start| code.starts_with(start)) => Self::Image,
             None => Self::Settings,
@@ -91,14 +127,27 @@ fn page(
     (error.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY), html).into_response()
 }
 
-/// Where somebody is among the steps. Each that a draft has can be gone to.
+/// The id of the form of a step that keeps what is typed.
+const FORM: &str = "step";
+
+/// Where somebody is among the steps. Each that a draft has can be gone to; a step with a form is left by sending it,
+/// so that nothing that was typed is lost.
 fn way(current: Step, draft: Option<DraftId>) -> Markup {
+    let keeps = matches!(current, Step::Image | Step::Settings);
     html! {
+        // What the Enter key presses is the first button of a form.
+        @match current {
+            Step::Image => (first("check", "Check image", true)),
+            Step::Settings => (first("next", "Next: review", false)),
+            Step::Source | Step::Review => {},
+        }
         nav.way aria-label="Steps" {
             ol {
                 @for step in Step::ALL {
                     li {
                         @match draft.filter(|_| step != current) {
+                            Some(_) if keeps => button type="submit" form=(FORM) name="then" value=(step.word())
+                                formnovalidate { (step.words()) },
                             Some(draft) => a href=(step.path(draft)) { (step.words()) },
                             None => span aria-current=[(step == current).then_some("step")] { (step.words()) },
                         }
@@ -106,5 +155,19 @@ fn way(current: Step, draft: Option<DraftId>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The form of a step.
+fn step_form(visitor: &Visitor, action: &str, body: Markup) -> Markup {
+    html! {
+        form.wizard id=(FORM) method="post" action=(action) { (token(visitor)) (body) }
+    }
+}
+
+fn first(value: &str, words: &str, anyhow: bool) -> Markup {
+    html! {
+        button.sr type="submit" form=(FORM) name="then" value=(value) tabindex="-1" aria-hidden="true"
+            formnovalidate[anyhow] { (words) }
     }
 }

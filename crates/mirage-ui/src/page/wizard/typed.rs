@@ -80,8 +80,8 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
     } else if parts != parts_kept(fields) {
         set_parts(fields, &parts);
         fields.set("image", parts.joined());
-    }
-    if !sent.text("follow").is_empty() {
+        fields.set("follow", if parts.digest.is_empty() { "tag" } else { "digest" });
+    } else if !sent.text("follow").is_empty() {
         fields.set("follow", sent.text("follow"));
     }
     if sent.has("username") {
@@ -130,7 +130,8 @@ fn parts_sent(sent: &Fields) -> ReferenceParts {
     ReferenceParts { registry, name, tag, digest }
 }
 
-fn set_parts(fields: &mut DraftFields, parts: &ReferenceParts) {
+/// Keeps the parts of an image.
+pub(super) fn set_parts(fields: &mut DraftFields, parts: &ReferenceParts) {
     let ReferenceParts { registry, name, tag, digest } = parts;
     for (field, text) in [("registry", registry), ("name", name), ("tag", tag), ("digest", digest)] {
         fields.set(field, text.as_str());
@@ -144,7 +145,12 @@ pub(super) fn take_settings(fields: &mut DraftFields, sent: &Fields) {
     }
     fields.set(SETTLED, "yes");
     for name in LINES.into_iter().filter(|name| sent.has(name)) {
-        fields.set(name, sent.text(name));
+        let text = match name {
+            // Each line counts, and so does how it begins.
+            "variables-text" | "command" => sent.raw(name).replace("\r\n", "\n"),
+            _ => sent.text(name).to_owned(),
+        };
+        fields.set(name, text);
     }
     for name in TICKS {
         match sent.has(name) {
@@ -164,9 +170,12 @@ pub(super) fn take_settings(fields: &mut DraftFields, sent: &Fields) {
 }
 
 /// Keeps a row. The value of one that is sealed is not in the page, so an empty one leaves what was typed before; it
-/// stays sealed until another value is typed. A row without a name goes.
+/// stays sealed until another value is typed. A row whose name was taken out goes; one that was not on the page stays.
 fn take_variable(fields: &mut DraftFields, sent: &Fields, at: usize) {
     let [name, value, sealed] = ["name", "value", "sealed"].map(|part| format!("variable-{at}-{part}"));
+    if !sent.has(&name) {
+        return;
+    }
     let (mut typed, mut text) = (sent.text(&name), sent.raw(&value));
     let was_sealed = fields.has(&sealed);
     if typed.is_empty() && (text.is_empty() || was_sealed) {

@@ -1,9 +1,11 @@
 //! A chair before a browser.
 
-use xtask::bed::PlatformOptions;
+use std::path::Path;
+
+use xtask::bed::{Image, Platform, PlatformOptions, Registry, may_run_as_root};
 use xtask::browser::{Browser, Page};
 
-use crate::stage::Stage;
+use crate::stage::{BINARY, Stage};
 
 /// A platform, a registry, and a browser with one page open.
 pub(super) struct Seat {
@@ -14,9 +16,19 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Sits down before a fresh platform, logged in, unless the test has to be skipped.
+    /// Sits down before a fresh platform, logged in, unless the test has to be skipped. What it asks Docker Hub for
+    /// is had from the registry of the stage.
     pub(super) fn take(test: &str) -> Option<Self> {
-        Self::at(test, |test| Stage::with(test, PlatformOptions::default()))
+        Self::at(test, |test| {
+            if !may_run_as_root(test) {
+                return None;
+            }
+            let registry = Registry::start().unwrap();
+            let arguments = vec!["--registry-mirror".into(), format!("docker.io={}", registry.address())];
+            let options = PlatformOptions { arguments, ..PlatformOptions::default() };
+            let platform = Platform::start(Path::new(BINARY), options).unwrap();
+            Some(Stage { registry, platform })
+        })
     }
 
     /// The same before this stage.
@@ -29,6 +41,11 @@ impl Seat {
         let page = browser.open(stage.platform.api_port()).unwrap();
         page.log_in(&stage.platform.token()).unwrap();
         Some(Self { page, browser, stage })
+    }
+
+    /// Has an image at the registry of the stage; answers with its reference there.
+    pub(super) fn pushed(&self, name: &str, image: &Image) -> String {
+        crate::sample::pushed(&self.stage.registry, name, image)
     }
 
     /// Nothing went wrong in the browser.

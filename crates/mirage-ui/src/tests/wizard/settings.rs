@@ -1,0 +1,277 @@
+//! The step that asks how it runs.
+
+use http::StatusCode;
+use mirage_core::{ImageConfig, RestartPolicy};
+
+use super::*;
+
+#[tokio::test]
+async fn ports_are_those_of_the_image_others_or_none() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    for (ports, worker, told) in [
+        ("80, 80", false, "port 80 is listed twice"),
+        ("http", false, "http is not a port"),
+        ("70000", false, "70000 is not a port"),
+        ("80", true, "a worker listens on nothing, and there are ports"),
+    ] {
+        hand.fill("Other ports", ports);
+        hand.tick("Worker: it listens on nothing and has no address", worker);
+        hand.press("Next: review").await;
+        assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY, "{ports}");
+        assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
+        assert_eq!(hand.value("Other ports"), ports);
+    }
+    hand.fill("Other ports", "");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Ports none: it is a worker"));
+    assert!(hand.page.text().contains("Answers at no address"));
+    hand.follow("Back to the settings").await;
+    hand.tick("Worker: it listens on nothing and has no address", false);
+    hand.fill("Other ports", "9090 9091");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Ports 9090, 9091"));
+    assert!(hand.page.text().contains("--port 9090 --port 9091"));
+}
+
+#[tokio::test]
+async fn variables_are_rows_and_text_and_a_sealed_value_is_never_shown_again() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.fill("Name of variable 1", "A=1");
+    hand.fill("Name of variable 2", "KEY");
+    hand.fill("Value of variable 2", "sesame");
+    hand.tick("Sealed variable 2", true);
+    hand.press("Add rows").await;
+    assert_eq!(
+        (hand.value("Name of variable 1").as_str(), hand.value("Value of variable 1").as_str()),
+        ("A", "1")
+    );
+    assert_eq!(hand.value("Value of variable 2"), "", "it is not in the page");
+    assert!(hand.page.all("label").any(|it| it.text == "Name of variable 11"));
+
+    hand.press("As .env text").await;
+    assert_eq!(hand.value("Plain variables"), "A=1\n");
+    hand.fill("Plain variables", "# pasted\nexport A=\"x y\"\nB=\"two\nlines\"\nKEY=new sesame\n");
+    hand.press("Rows").await;
+    assert_eq!(hand.value("Value of variable 1"), "x y");
+    assert_eq!(hand.value("Name of variable 2"), "KEY", "what is sealed stays so, with its new value");
+    hand.press("As .env text").await;
+    assert_eq!(hand.value("Plain variables"), "A=x y\nB=\"two\nlines\"\n");
+    hand.fill("Plain variables", "A=1\nnot a variable sesam\n");
+    hand.press("Rows").await;
+    assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(hand.page.text().contains("line 2 is not a variable"));
+    assert_eq!(hand.value("Plain variables"), "A=1\nnot a variable sesam\n", "what was typed is there");
+    hand.fill("Plain variables", "A=1\nTOKEN=t0ken\n");
+    hand.tick("Seal all of these when they become rows", true);
+    hand.press("Rows").await;
+    assert!(!hand.html.contains("t0ken"));
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Variables 3, 3 of them sealed"), "{}", hand.page.text());
+    assert!(!hand.html.contains("t0ken"));
+    hand.follow("Back to the settings").await;
+    // Taking the tick away does not bring a value back; an empty name takes the row away.
+    hand.tick("Sealed variable 2", false);
+    hand.fill("Name of variable 1", "");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Variables 2, 2 of them sealed"), "{}", hand.page.text());
+    hand.press("Deploy").await;
+    let view = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    let names: Vec<_> = view.service.spec.variables.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["KEY", "TOKEN"]);
+}
+
+#[tokio::test]
+async fn a_variable_that_is_wrong_is_told_by_its_name_and_everything_typed_is_there() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    for (name, told) in [("1A", "1A is not the name of a variable"), ("B", "B is given twice")] {
+        hand.fill("Name of variable 1", "B");
+        hand.fill("Name of variable 2", name);
+        hand.fill("Value of variable 2", "two");
+        hand.press("Next: review").await;
+        assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(hand.page.text().contains(told), "{}", hand.page.text());
+        assert_eq!(hand.value("Value of variable 2"), "two");
+    }
+}
+
+#[tokio::test]
+async fn every_setting_that_is_wrong_is_said_at_its_field() {
+    let app = TestApp::new().await;
+    app.deploy("production", "taken", "registry.test/acme/web:1").await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    for (label, text, usual) in [
+        ("Name", "My Shop", "web"),
+        ("Name", "taken", "web"),
+        ("Project", "No!", "default"),
+        ("Environment", "-", "production"),
+        ("Domains", "http://shop", ""),
+        ("Domains", "x.localhost", ""),
+        ("Path", "healthz", ""),
+        ("Instances", "1000000", "1"),
+        ("Memory", "much", ""),
+        ("Memory", "1KiB", ""),
+        ("Processor cores", "half", ""),
+        ("Good statuses", "20", ""),
+        ("Seconds for one answer", "0", ""),
+        ("Seconds to finish requests", "9999", ""),
+        ("Seconds from the stop signal to the kill", "9999", ""),
+        ("Port that is asked", "0", ""),
+    ] {
+        hand.fill(label, text);
+        hand.press("Next: review").await;
+        assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY, "{label} {text}");
+        assert_eq!(hand.value(label), text, "what was typed is there");
+        let wrong: Vec<_> = hand.page.elements.iter().filter(|it| it.get("aria-invalid").is_some()).collect();
+        assert_eq!(wrong.len(), 1, "{label} {text}: {}", hand.page.text());
+        let label_of = hand.page.all("label").find(|it| it.get("for") == wrong[0].get("id")).unwrap();
+        assert_eq!(label_of.text, label, "{text}");
+        hand.fill(label, usual);
+    }
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::OK, "{}", hand.page.text());
+}
+
+#[tokio::test]
+async fn what_an_image_says_of_itself_is_suggested() {
+    let app = TestApp::new().await;
+    *app.world.config.lock().unwrap() = Some(ImageConfig {
+        command: vec!["postgres".into()],
+        volumes: vec!["/var/lib/data".into(), "/proc/x".into()],
+        health_command: vec!["CMD".into(), "curl".into(), "http://localhost:80/up".into()],
+        ..ImageConfig::default()
+    });
+    let mut hand = at_settings(&app, "acme/db:1").await;
+    let text = hand.page.text();
+    assert!(text.contains("The image exposes no port: PORT=8080"), "{text}");
+    assert!(text.contains("The image asks itself for /up."), "{text}");
+    assert_eq!(hand.value("Name of volume 1"), "db-data");
+    assert_eq!(hand.value("Path of volume 1"), "/var/lib/data");
+    assert_eq!(hand.value("Path of volume 2"), "", "no volume can be there");
+    hand.fill("Instances", "2");
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(hand.page.text().contains("a volume has one writer"));
+    hand.fill("Instances", "1");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("Keeps db-data:/var/lib/data"));
+    assert!(hand.page.text().contains("--volume db-data:/var/lib/data"));
+    hand.follow("Back to the settings").await;
+    hand.fill("Name of volume 1", "");
+    hand.fill("Instances", "2");
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::OK);
+    assert!(!hand.page.text().contains("Keeps"), "not kept where somebody says so");
+}
+
+#[tokio::test]
+async fn everything_that_was_set_is_in_the_service() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "127.0.0.1:7070/default/web:1").await;
+    for (label, text) in [
+        ("Path", "/up"),
+        ("Processor cores", "0.5"),
+        ("Instances", "3"),
+        ("Domains", "shop.example.com www.example.com"),
+        ("Command", "serve\n--all of it"),
+        ("When its process exits", "always"),
+        ("Processes and threads", "100"),
+        ("Seconds from the stop signal to the kill", "20"),
+        ("Seconds to finish requests", "40"),
+        ("Seconds that old instances stay", "5"),
+        ("Instances more than wanted, in turns", "1"),
+        ("Port that is asked", "9000"),
+        ("Host that is asked for", "shop.example"),
+        ("Good statuses", "200-299"),
+        ("Seconds until it has to be well", "90"),
+        ("Seconds for one answer", "0.5"),
+        ("Seconds between two questions", "7"),
+        ("Bad answers in a row", "4"),
+    ] {
+        hand.fill(label, text);
+    }
+    hand.tick("Let programs gain privileges by setuid bits", true);
+    hand.tick("Deploy whenever this tag is pushed to the built-in registry", true);
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::OK, "{}", hand.page.text());
+    hand.press("Deploy").await;
+    let view = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    let spec = &view.service.spec;
+    let probe = &spec.probe;
+    assert_eq!(
+        (probe.path.as_deref(), probe.port, probe.host.as_deref()),
+        (Some("/up"), Some(9000), Some("shop.example"))
+    );
+    assert_eq!(
+        (probe.interval_millis, probe.timeout_millis, probe.budget_millis),
+        (Some(7_000), Some(500), Some(90_000))
+    );
+    assert_eq!((probe.threshold, probe.expected.as_ref().unwrap().to_string()), (Some(4), "200-299".into()));
+    assert_eq!(spec.command.as_ref().unwrap(), &["serve", "--all of it"]);
+    assert_eq!((spec.resources.cpu_millis, spec.resources.pids), (Some(500), 100));
+    assert_eq!((spec.restart, spec.stop_grace_seconds), (RestartPolicy::Always, 20));
+    assert_eq!(
+        (spec.rollout.surge, spec.rollout.overlap_seconds, spec.rollout.drain_seconds),
+        (Some(1), 5, 40)
+    );
+    assert!(spec.allow_new_privileges && spec.auto_deploy);
+    assert_eq!((view.service.replicas, view.domains.len()), (3, 2));
+}
+
+#[tokio::test]
+async fn what_is_typed_is_kept_by_script_without_a_button() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.fill("Name", "half typ");
+    hand.fill("Name of variable 1", "A");
+    let keep = hand.path.replace("settings", "keep");
+    let answer = hand.send_typed("Next: review", &keep).await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NO_CONTENT, ""));
+    hand.reload().await;
+    assert_eq!((hand.value("Name").as_str(), hand.value("Name of variable 1").as_str()), ("half typ", "A"));
+}
+
+#[tokio::test]
+async fn a_large_env_file_fits_and_one_that_is_too_large_is_refused() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.press("As .env text").await;
+    let lines: String = (0..200).map(|number| format!("VARIABLE_{number}=some value of it\n")).collect();
+    hand.fill("Plain variables", &lines);
+    hand.press("Rows").await;
+    assert!(hand.page.text().contains("200 variables are many for rows"));
+    hand.press("Next: review").await;
+    hand.press("Deploy").await;
+    let view = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    assert_eq!(view.service.spec.variables.len(), 200);
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.press("As .env text").await;
+    let lines: String = (0..600).map(|number| format!("V{number}=\n")).collect();
+    hand.fill("Plain variables", &lines);
+    hand.press("Rows").await;
+    assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(hand.page.text().contains("there are more than 500 variables"));
+}
+
+#[tokio::test]
+async fn a_step_that_is_left_keeps_what_was_typed_wherever_somebody_goes() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    for (button, path) in
+        [("Back to the image", "/image"), ("Image", "/image"), ("Source", "/new"), ("Review", "/review")]
+    {
+        let settings = hand.path.clone();
+        hand.fill("Name", &format!("Half typed {button}"));
+        hand.press(button).await;
+        assert!(hand.path.ends_with(path), "{}", hand.path);
+        hand.open(&settings).await;
+        assert_eq!(hand.value("Name"), format!("Half typed {button}"));
+    }
+    hand.press("Image").await;
+    hand.fill("Image", "acme/missing");
+    hand.press("Settings").await;
+    assert!(hand.path.ends_with("/image"), "closed");
+    assert_eq!(hand.value("Image"), "acme/missing");
+}

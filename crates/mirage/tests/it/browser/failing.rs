@@ -1,0 +1,51 @@
+//! What went wrong, and the way back.
+
+use xtask::browser::{button, heading, link};
+
+use super::seat::Seat;
+use crate::sample::{script, web};
+
+#[test]
+fn an_image_that_listens_elsewhere_fails_with_the_reason_its_last_lines_and_a_hint() {
+    let Some(seat) = Seat::take("an image that listens elsewhere fails with reason, last lines and a hint")
+    else {
+        return;
+    };
+    let page = &seat.page;
+    let good = seat.pushed("acme/web:1", &web("one"));
+    let astray = script("echo it comes up; echo it listens on 3000; exec httpd -f -p 3000 -h /www");
+    let astray = seat.pushed("acme/web:2", &astray);
+    seat.stage.done(&["deploy", &good, "--name", "web", "--health-timeout", "3"]);
+    page.visit("/projects/default/production/web").unwrap();
+    seat.stage.done(&["deploy", &astray, "--name", "web", "--health-timeout", "3", "--detach"]);
+    page.visit("/projects/default/production/web").unwrap();
+    page.follow(&link("#2")).unwrap();
+    // It is told while it is looked at.
+    page.until(&heading("Why it failed")).unwrap();
+    let told = page.text().unwrap();
+    for words in ["PROBE_FAILED", "it listens on port 3000 instead", "it comes up", "it listens on 3000"] {
+        assert!(told.contains(words), "no `{words}` in: {told}");
+    }
+    assert_eq!(seat.stage.served("web"), "one", "the old one serves on");
+    seat.is_content();
+}
+
+#[test]
+fn a_bad_release_is_rolled_back_by_a_button() {
+    let Some(seat) = Seat::take("a bad release is rolled back by a button") else { return };
+    let page = &seat.page;
+    for tag in ["1", "2"] {
+        let reference = seat.pushed(&format!("acme/web:{tag}"), &web(tag));
+        seat.stage.done(&["deploy", &reference, "--name", "web"]);
+    }
+    assert_eq!(seat.stage.served("web"), "2");
+    page.visit("/projects/default/production/web").unwrap();
+    page.follow(&link("#1")).unwrap();
+    page.until(&heading("web #1")).unwrap();
+    page.follow(&button("Roll back to #1")).unwrap();
+    page.until(&heading("web #1")).unwrap();
+    page.until_text("rollback 0 s ago").unwrap();
+    page.until_text("web #1 is active").unwrap();
+    assert_eq!(seat.stage.served("web"), "1");
+    seat.is_content();
+}
