@@ -54,14 +54,14 @@ fn white_on_black_is_the_most_there_is() {
     assert!((contrast([0.5, 0.1, 20.0], [0.5, 0.1, 20.0]) - 1.0).abs() < 0.01);
 }
 
-/// `--name: light-dark(oklch(lightness chroma hue), oklch(lightness chroma hue));`, in light and in dark.
+/// `--name:light-dark(oklch(lightness chroma hue), oklch(lightness chroma hue));`, in light and in dark.
 fn tokens(css: &str) -> (HashMap<String, [f64; 3]>, HashMap<String, [f64; 3]>) {
     let colour = |text: &str| -> [f64; 3] {
         let parts: Vec<f64> = text.split(' ').map(|part| part.parse().unwrap()).collect();
         parts.try_into().unwrap()
     };
     let token = |line: &str| {
-        let (name, rest) = line.trim().strip_prefix("--")?.split_once(": light-dark(oklch(")?;
+        let (name, rest) = line.trim().strip_prefix("--")?.split_once(":light-dark(oklch(")?;
         let (light, dark) = rest.strip_suffix("));")?.split_once("), oklch(")?;
         let name = name.to_owned();
         Some(((name.clone(), colour(light)), (name, colour(dark))))
