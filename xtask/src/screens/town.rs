@@ -138,6 +138,12 @@ impl Town {
             self.done(&["domain", "add", "default/production/shop", domain, "--no-certificate"])?;
         }
         self.done(&["variables", "set", "--shared", "REGION=north"])?;
+        // Two of these are in the registry that is built in.
+        for tag in ["1", "2"] {
+            let own = format!("127.0.0.1:{}/acme/docs:{tag}", self.platform.api_port());
+            image(&own, SERVER, true).push_as(&own, ("token", &self.platform.token()))?;
+            self.done(&["deploy", &own, "--name", "docs"])?;
+        }
         self.platform.cli_told(
             &["variables", "set", "-s", "default/production/shop", "--sealed-stdin", "PAYMENT_KEY"],
             "key",
