@@ -40,7 +40,7 @@ pub(super) const MORE: &[Shot] = &[
 /// The services as cards, which is remembered.
 fn cards(page: &Page, _: &Town) -> Result<()> {
     page.visit("/projects/default/production")?;
-    page.follow(&button("Cards"))
+    page.follow(&button("As cards"))
 }
 
 /// The step of the wizard that judges an image.
