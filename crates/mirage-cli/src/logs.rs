@@ -1,7 +1,5 @@
 //! `mirage logs NAME…`
 
-mod resume;
-
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
@@ -9,13 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mirage_core::{Code, Error, Result};
+use mirage_core::{Code, Error, LogCursor, LogPlace, Result};
 
 use super::Context;
 use super::api::segment;
 use super::args::since;
 use super::wire::LogLine;
-use resume::Resume;
 
 /// Pauses before a platform that went away is asked again: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -64,7 +61,8 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
     let mut output = Output {
         args: &args,
         context: &context,
-        resume: Resume::default(),
+        passed: LogCursor::default(),
+        seen: 0,
         connected: None,
         speakers: BTreeSet::new(),
     };
@@ -84,15 +82,15 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
-        let seen = output.resume.lines();
+        let seen = output.seen;
         let next = match seen {
             // Who wanted some of those from before, and there were none, wants all that came since.
             0 if args.limit.is_some() => format!("{query}&after=@{}", since.as_microsecond()),
             0 => first.clone(),
-            _ => format!("{query}&after={}", output.resume.after()),
+            _ => format!("{query}&after={}", output.passed),
         };
         ended = output.pass_on(&next).await;
-        pause = if output.resume.lines() > seen { PAUSE } else { (pause * 2).min(PAUSE_MOST) };
+        pause = if output.seen > seen { PAUSE } else { (pause * 2).min(PAUSE_MOST) };
     }
     ended
 }
@@ -101,7 +99,9 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
 struct Output<'a> {
     args: &'a LogsArgs,
     context: &'a Context,
-    resume: Resume,
+    /// How far the lines of each instance have come, and how many there were.
+    passed: LogCursor,
+    seen: u64,
     /// When a platform answered for the first time.
     connected: Option<Timestamp>,
     /// Services and instances that have written.
@@ -117,7 +117,8 @@ impl Output<'_> {
         while let Some(text) = lines.try_next().await? {
             let line: LogLine = serde_json::from_str(&text)
                 .map_err(|error| Error::internal("read a log line of the platform", error))?;
-            self.resume.pass(&line);
+            self.passed.pass(line.next.parse::<LogPlace>()?, line.time);
+            self.seen += 1;
             if self.context.printer.json {
                 self.context.printer.data(&text);
             } else {

@@ -64,7 +64,7 @@ pub use events::{EventFeed, EventSearch};
 pub use find::ServiceRef;
 pub use inspect::{InspectImage, Inspection};
 pub use listing::Listing;
-pub use logs::{LOG_SERVICES_MAX, LogCursor, LogLevel, LogLines, LogMarker, LogSearch, ServiceLine};
+pub use logs::{LOG_SERVICES_MAX, LogLevel, LogLines, LogMarker, LogSearch, ServiceLine};
 pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, ServiceUsage,
     Totals,

@@ -78,7 +78,7 @@ pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::tags::TagListing;
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};
 pub use instance::{Exit, Instance, InstanceReport, InstanceSpec, InstanceState, LogPolicy, MountedVolume};
-pub use log::{LineTest, LogLine, LogPosition, LogQuery, LogStream};
+pub use log::{LineTest, LogCursor, LogLine, LogPlace, LogPosition, LogQuery, LogStream};
 pub use meaning::Meaning;
 pub use metric::{Figures, MetricPoint};
 pub use name::Name;

@@ -1,5 +1,7 @@
 //! Log lines of instances.
 
+mod cursor;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DeploymentId, InstanceId};
+
+pub use cursor::{LogCursor, LogPlace};
 
 /// Where a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +40,13 @@ pub struct LogLine {
     /// Lines may be missing before this one: from the place at which the reader went on, the log's size
     /// limit had taken some away.
     pub lost_before: bool,
+}
+
+impl LogLine {
+    /// Where the next line of its instance starts.
+    pub fn place(&self) -> LogPlace {
+        LogPlace { instance: self.instance, next: self.next }
+    }
 }
 
 /// A place in the log of one instance, which stays valid while the log grows and rotates.

@@ -67,7 +67,7 @@ impl Registry {
         match self {
             Self::Hub => "M1 8h4v4H1zM6 8h4v4H6zM11 8h4v4h-4zM6 3h4v4H6z",
             Self::GitHub => "M3 2h3v12H3zM6 9h5V2h3v10H6z",
-            Self::GitLab => "M8 15 1 6l3-4 2 4h4l2-4 3 4z",
+            Self::GitLab => "M8 1l7 7-7 7-7-7zM8 5 5 8l3 3 3-3z",
             Self::Quay => "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zm0 4a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
             Self::Amazon => "M8 1l6 3.5v7L8 15l-6-3.5v-7zM5 6v4l3 2 3-2V6L8 4z",
             Self::BuiltIn => "M8 1l7 6v8h-5v-4H6v4H1V7z",

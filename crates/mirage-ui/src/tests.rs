@@ -6,6 +6,7 @@ mod colours;
 mod credentials;
 mod deployment;
 mod events;
+mod fields;
 mod hand;
 mod hostile;
 mod html;

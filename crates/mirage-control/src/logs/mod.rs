@@ -1,6 +1,5 @@
 //! What services wrote.
 
-mod cursor;
 mod level;
 mod merge;
 mod pattern;
@@ -9,7 +8,6 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use mirage_core::{Code, Error, LineTest, LogLine, LogQuery, Name, Result, Service};
 
-pub use cursor::LogCursor;
 pub use level::LogLevel;
 pub use pattern::LogMarker;
 

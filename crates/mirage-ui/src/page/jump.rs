@@ -87,11 +87,11 @@ fn list(hits: &[Hit]) -> Markup {
 async fn hits(control: &Control, visitor: &Visitor, text: &str) -> Result<Vec<Hit>> {
     let wanted = text.trim().to_lowercase();
     let places = PLACES.iter().map(|place| (place.path, place.name)).chain(ALSO).chain(TABS);
-    let named = places.filter(|(_, name)| !wanted.is_empty() && name.to_lowercase().contains(&wanted));
-    let mut hits: Vec<Hit> =
-        named.map(|(path, name)| Hit { path: path.into(), name: name.into(), what: "page".into() }).collect();
-    hits.extend(control.search(visitor.actor(), text, MOST).await?.into_iter().map(hit));
-    Ok(hits)
+    let named = places.filter(|(_, name)| name.to_lowercase().contains(&wanted));
+    let pages = named.map(|(path, name)| Hit { path: path.into(), name: name.into(), what: "page".into() });
+    let found = control.search(visitor.actor(), text, MOST).await?.into_iter().map(hit);
+    // Where nothing was typed yet, everything is found: services are what is looked for most.
+    Ok(if wanted.is_empty() { found.chain(pages).collect() } else { pages.chain(found).collect() })
 }
 
 /// What may have been meant by an address that leads nowhere.

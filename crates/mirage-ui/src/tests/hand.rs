@@ -84,6 +84,14 @@ impl<'a> Hand<'a> {
         self.press_anyhow(words).await;
     }
 
+    /// Presses the Enter key in the field of this label.
+    pub(super) async fn enter(&mut self, label: &str) {
+        let form = self.labelled(label).form;
+        let first = self.page.all("button").find(|it| it.form == form && it.get("type") == Some("submit"));
+        let words = first.unwrap().text.clone();
+        self.press(&words).await;
+    }
+
     /// Sends the form as its button would, also where the page has it closed.
     pub(super) async fn press_anyhow(&mut self, words: &str) {
         let button = self.button(words);

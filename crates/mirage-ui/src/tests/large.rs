@@ -7,7 +7,7 @@ use super::app::TestApp;
 
 const SERVICES: u128 = 1_000;
 /// The most a screen may have, in bytes.
-const SCREEN: usize = 40_000;
+pub(super) const SCREEN: usize = 40_000;
 
 #[tokio::test]
 async fn a_thousand_services_come_by_screens_of_forty_kilobytes() {
@@ -55,7 +55,7 @@ async fn a_log_beside_a_thousand_others_is_a_screen_of_forty_kilobytes() {
 }
 
 /// Writes services like the one there is, without deploying them.
-async fn multiply(app: &TestApp) {
+pub(super) async fn multiply(app: &TestApp) {
     let page = Page { after: None, limit: 1 };
     let first = app.store.services(&ServiceFilter::default(), &page).await.unwrap().remove(0);
     let revision = app.store.newest_revision_of(first.id).await.unwrap().unwrap();

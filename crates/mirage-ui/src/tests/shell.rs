@@ -94,6 +94,9 @@ async fn a_few_characters_lead_to_services_projects_deployments_and_pages() {
     assert_eq!(page.link(&deployment.id.to_string()), format!("/deployments/{}", deployment.id));
     assert_eq!(found(&app.page("/jump?q=defau").await)[0], "default project");
     assert_eq!(found(&app.page("/jump?q=event").await), ["Events page"]);
+    let open = found(&app.page("/jump").await);
+    assert_eq!(open[..2], ["payments service in default/production", "payments service in default/staging"]);
+    assert!(open.contains(&"Backup page".to_owned()), "{open:?}");
     assert!(app.page("/jump?q=nothing").await.only("main").contains("Nothing is called so."));
 
     let cookie = app.log_in().await;

@@ -91,6 +91,20 @@ async fn somebody_goes_from_nothing_to_a_running_service() {
 }
 
 #[tokio::test]
+async fn the_enter_key_goes_on() {
+    let app = TestApp::new().await;
+    let mut hand = Hand::at(&app, "/new").await;
+    hand.fill("Image", "acme/web:1");
+    hand.enter("Image").await;
+    hand.enter("Image").await;
+    assert!(hand.page.text().contains("● found"), "{}", hand.page.text());
+    hand.press("Next: settings").await;
+    hand.fill("Name", "shop");
+    hand.enter("Name").await;
+    assert!(hand.path.ends_with("/review"), "{}", hand.path);
+}
+
+#[tokio::test]
 async fn an_address_may_bring_image_project_and_environment() {
     let app = TestApp::new().await;
     let mut hand = Hand::at(&app, "/new?image=nginx&project=shop&environment=staging").await;

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use mirage_control::{Actor, Control, LogCursor, LogSearch, ServiceLine, ServiceRef};
-use mirage_core::{Code, Error, LogQuery, Result};
+use mirage_control::{Actor, Control, LogSearch, ServiceLine, ServiceRef};
+use mirage_core::{Code, Error, LogCursor, LogQuery, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -151,7 +151,7 @@ async fn answer(
 }
 
 fn item(line: ServiceLine, passed: &mut LogCursor) -> Item<LogLine> {
-    passed.pass(&line.line);
+    passed.pass(line.line.place(), line.line.time);
     Item { id: Some(passed.to_string()), data: LogLine::from(line), name: None }
 }
 

@@ -1,7 +1,7 @@
 //! Log lines in answers.
 
 use jiff::Timestamp;
-use mirage_control::{LogCursor, LogLevel, ServiceLine};
+use mirage_control::{LogLevel, ServiceLine};
 use mirage_core as core;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,6 +45,7 @@ enum LogStream {
 
 impl From<ServiceLine> for LogLine {
     fn from(ServiceLine { service, line }: ServiceLine) -> Self {
+        let next = line.place().to_string();
         Self {
             service: service.to_string(),
             level: LogLevel::of(&line.text).map(LogLevel::as_str),
@@ -57,7 +58,7 @@ impl From<ServiceLine> for LogLine {
             text: line.text,
             instance: line.instance.to_string(),
             deployment: line.deployment.to_string(),
-            next: LogCursor::place(line.instance, line.next),
+            next,
         }
     }
 }

@@ -10,7 +10,7 @@ use mirage_core::{CredentialChange, Deployment, DeploymentId, Error, Phase, Resu
 
 use super::{Shown, page};
 use crate::fault::Fault;
-use crate::form::{Sent, button, refused};
+use crate::form::{Sent, button, form, refused};
 use crate::link;
 use crate::page::At;
 use crate::page::service::Tab;
@@ -35,14 +35,16 @@ pub(super) fn actions(shown: &Shown, visitor: &Visitor) -> Markup {
             }
             @if is_over && !shown.runs() {
                 @match &shown.rollback {
-                    Ok(_) => (button(visitor, &format!("{path}/rollback"), &format!("Roll back to #{revision}"))),
+                    Ok(_) => (form(visitor, &format!("{path}/rollback"), "one", html! {
+                        button type="submit" data-key="r" { "Roll back to #" (revision) }
+                    })),
                     Err(error) => (refused("no-rollback", &format!("Roll back to #{revision}"), error.message())),
                 }
             }
             @if deployment.phase == Phase::Failed {
                 a href=(Tab::Settings.path(&shown.of)) { "Change settings" }
                 a href=(format!("{}#deploy", link::service(&shown.of))) { "Deploy another image" }
-                a href=(Tab::Logs.path(&shown.of)) { "Logs" }
+                a href=(Tab::Logs.path(&shown.of)) data-key="l" { "Logs" }
             }
         }
     }

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream as streams};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use maud::{Markup, html};
-use mirage_control::{Control, LogCursor, LogMarker, ServiceLine, ServiceView};
-use mirage_core::{Code, Error, Name, Result};
+use mirage_control::{Control, LogMarker, ServiceLine, ServiceView};
+use mirage_core::{Code, Error, LogCursor, Name, Result};
 
 use self::lines::{Painter, grouped, plain};
 use self::stream::Follower;
@@ -154,7 +154,7 @@ fn told_apart(view: &ServiceView, wish: &Wish) -> Vec<String> {
 /// The lines, with what can be done with them.
 fn log(control: &Control, view: &ServiceView, wish: &Wish, found: &Found) -> Markup {
     let mut cursor = LogCursor::default();
-    found.lines.iter().for_each(|line| cursor.pass(&line.line));
+    found.lines.iter().for_each(|line| cursor.pass(line.line.place(), line.line.time));
     let painter = Painter { marker: found.marker.clone(), services: told_apart(view, wish) };
     let painted = painter.newest(&found.lines, wish.count() * LINE_BYTES, control.now());
     let path = path(view);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use mirage_control::{Control, LogCursor, LogLines};
+use mirage_control::{Control, LogLines};
+use mirage_core::LogCursor;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -57,7 +58,7 @@ impl Follower {
         loop {
             match line {
                 Ok(line) => {
-                    self.cursor.pass(&line.line);
+                    self.cursor.pass(line.line.place(), line.line.time);
                     batch.push_str(&self.painter.line(&line, now).into_string());
                     count += 1;
                 }

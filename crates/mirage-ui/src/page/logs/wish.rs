@@ -3,8 +3,8 @@
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use mirage_control::{LOG_SERVICES_MAX, LogCursor, LogMarker, LogSearch, ServiceRef, ServiceView};
-use mirage_core::{Code, Error, LogQuery, Result};
+use mirage_control::{LOG_SERVICES_MAX, LogMarker, LogSearch, ServiceRef, ServiceView};
+use mirage_core::{Code, Error, LogCursor, LogQuery, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::fault::{Fault, unreadable};

@@ -118,7 +118,12 @@ impl Tab {
 
     /// The key that leads there.
     fn key(self) -> Option<&'static str> {
-        (self == Self::Logs).then_some("l")
+        match self {
+            Self::Logs => Some("l"),
+            // To what is chosen from there.
+            Self::Deployments => Some("r"),
+            _ => None,
+        }
     }
 
     /// Where it is.

@@ -88,7 +88,7 @@ async fn page(
         (waiting(view)?)
         section aria-labelledby="variables" {
             h2 #variables { "Variables" }
-            nav.switch aria-label="How variables are edited" {
+            nav.ways aria-label="How variables are edited" {
                 ul {
                     @for (text, to, words) in [(false, path.clone(), "Rows"), (true, format!("{path}?as=text"), "As .env text")] {
                         li { a href=(to) aria-current=[(editor.is_text() == text).then_some("true")] { (words) } }

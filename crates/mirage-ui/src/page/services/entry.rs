@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, ServiceUsage, ServiceView};
-use mirage_core::{Source, human_bytes};
+use mirage_core::{Phase, Source, human_bytes};
 
 use crate::badge;
 use crate::link;
@@ -93,14 +93,10 @@ fn used(usage: Option<&ServiceUsage>) -> Markup {
     html! {
         @if let Some(usage) = usage {
             data value=(usage.memory_bytes) {
-                (human_bytes(usage.memory_bytes)) span.quiet { " · " (cores(usage.cpu_millis)) }
+                (human_bytes(usage.memory_bytes)) span.quiet { " · " (usage.cpu_millis / 10) " %" }
             }
         }
     }
-}
-
-fn cores(millis: u64) -> String {
-    format!("{}.{:02} cores", millis / 1000, millis % 1000 / 10)
 }
 
 fn address(view: &ServiceView) -> Markup {
@@ -116,7 +112,9 @@ fn last(view: &ServiceView, now: Timestamp) -> Markup {
     html! {
         @match &view.newest {
             Some(newest) => {
-                a href=(link::deployment(newest.id)) { (newest.trigger) " " (newest.phase) }
+                a href=(link::deployment(newest.id)) {
+                    (newest.trigger) @if newest.phase != Phase::Active { " " (newest.phase) }
+                }
                 " " span.quiet { (ago(newest.created_at, now)) }
             },
             None => span.quiet { "never" },

@@ -57,10 +57,11 @@ pub(super) fn login(view: &View, part_of_answer: bool) -> Markup {
         }
         _ => "Where a token is enough, any user name does.",
     };
+    // Half a password is shown to no registry: some lock out whoever is wrong too often.
     let (error, again) = (view.error(), if typed { "Another password" } else { "Password or token" });
     html! {
         details.login #login open[open] hx-swap-oob=[part_of_answer.then_some("true")] hx-post=(view.verdict("login"))
-            hx-trigger="input delay:500ms" hx-include="closest form" hx-target="#verdict" hx-sync="closest form:replace" {
+            hx-trigger="change delay:100ms, paste delay:250ms" hx-include="closest form" hx-target="#verdict" hx-sync="closest form:replace" {
             summary { "This image needs a login" }
             @for one in view.shared.iter().take(NAMED) {
                 p.quiet {

@@ -135,6 +135,12 @@ const FORM: &str = "step";
 fn way(current: Step, draft: Option<DraftId>) -> Markup {
     let keeps = matches!(current, Step::Image | Step::Settings);
     html! {
+        // What the Enter key presses is the first button of a form.
+        @match current {
+            Step::Image => (first("check", "Check image", true)),
+            Step::Settings => (first("next", "Next: review", false)),
+            Step::Source | Step::Review => {},
+        }
         nav.way aria-label="Steps" {
             ol {
                 @for step in Step::ALL {
@@ -156,5 +162,12 @@ fn way(current: Step, draft: Option<DraftId>) -> Markup {
 fn step_form(visitor: &Visitor, action: &str, body: Markup) -> Markup {
     html! {
         form.wizard id=(FORM) method="post" action=(action) { (token(visitor)) (body) }
+    }
+}
+
+fn first(value: &str, words: &str, anyhow: bool) -> Markup {
+    html! {
+        button.sr type="submit" form=(FORM) name="then" value=(value) tabindex="-1" aria-hidden="true"
+            formnovalidate[anyhow] { (words) }
     }
 }

@@ -4,8 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::LogPosition;
+use crate::error::{Code, Error};
+use crate::id::InstanceId;
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::{Code, Error, InstanceId, LogLine, LogPosition};
+
+/// Where the next line of an instance starts; as text `id:segment:offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The place in its log.
+    pub next: LogPosition,
+}
 
 /// How far a reader is in the log of each instance: `id:segment:offset`, joined by commas. Before them stands
 /// `@time` (microseconds since 1970): of instances without a place, only what was read after that is new. It is
@@ -13,12 +24,12 @@ use mirage_core::{Code, Error, InstanceId, LogLine, LogPosition};
 /// last line of those that stand together in it because they wrote longest ago.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogCursor {
-    places: BTreeMap<InstanceId, Place>,
+    places: BTreeMap<InstanceId, Known>,
     others_after: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct Known {
     position: LogPosition,
     /// When its last line was read; unknown where it came from a client.
     time: Option<Timestamp>,
@@ -28,30 +39,25 @@ impl LogCursor {
     /// The most instances a cursor names; one with more would be too long for a header.
     const MAX_INSTANCES: usize = 64;
 
-    /// One place as text: of an instance, where its next line starts.
-    pub fn place(instance: InstanceId, next: LogPosition) -> String {
-        format!("{instance}:{}:{}", next.segment, next.offset)
-    }
-
-    /// Remembers that a line was delivered.
-    pub fn pass(&mut self, line: &LogLine) {
+    /// Remembers that a line was delivered, which was read at `time`; the next one of its instance is at `place`.
+    pub fn pass(&mut self, place: LogPlace, time: Timestamp) {
         if self.is_empty() {
             // What is older was not asked for. Another instance may have written in the same microsecond.
-            self.others_after = line.time.checked_sub(SignedDuration::from_micros(1)).ok();
+            self.others_after = time.checked_sub(SignedDuration::from_micros(1)).ok();
         }
-        self.places.insert(line.instance, Place { position: line.next, time: Some(line.time) });
+        self.places.insert(place.instance, Known { position: place.next, time: Some(time) });
         if self.places.len() <= Self::MAX_INSTANCES {
             return;
         }
         // Of those that a client named, the last line was delivered before this one.
-        let (_, time, longest_ago) = self
+        let (_, last, longest_ago) = self
             .places
             .iter()
-            .map(|(id, place)| (place.time.is_some(), place.time.unwrap_or(line.time), *id))
+            .map(|(id, known)| (known.time.is_some(), known.time.unwrap_or(time), *id))
             .min()
-            .unwrap_or((true, line.time, line.instance));
+            .unwrap_or((true, time, place.instance));
         self.places.remove(&longest_ago);
-        self.others_after = self.others_after.max(Some(time));
+        self.others_after = self.others_after.max(Some(last));
     }
 
     /// Whether it names no place.
@@ -61,7 +67,7 @@ impl LogCursor {
 
     /// The places, as a log query takes them.
     pub fn places(&self) -> Vec<(InstanceId, LogPosition)> {
-        self.places.iter().map(|(id, place)| (*id, place.position)).collect()
+        self.places.iter().map(|(id, known)| (*id, known.position)).collect()
     }
 
     /// Of instances without a place, only lines after this are new.
@@ -73,7 +79,10 @@ impl LogCursor {
 impl fmt::Display for LogCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = self.others_after.map(|time| format!("@{}", time.as_microsecond()));
-        let places = self.places.iter().map(|(id, known)| Self::place(*id, known.position));
+        let places = self
+            .places
+            .iter()
+            .map(|(id, known)| LogPlace { instance: *id, next: known.position }.to_string());
         for (at, part) in time.into_iter().chain(places).enumerate() {
             let comma = if at == 0 { "" } else { "," };
             write!(f, "{comma}{part}")?;
@@ -86,11 +95,6 @@ impl FromStr for LogCursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || {
-            Error::new(Code::InvalidRequest, "`after` is no place in a log")
-                .field("after")
-                .hint("send the `next` of the last line you have, of several instances joined by commas")
-        };
         let mut cursor = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
             if let Some(micros) = part.strip_prefix('@') {
@@ -98,8 +102,8 @@ impl FromStr for LogCursor {
                 cursor.others_after = Some(time.ok_or_else(wrong)?);
                 continue;
             }
-            let (id, position) = read_place(part).ok_or_else(wrong)?;
-            cursor.places.insert(id, Place { position, time: None });
+            let LogPlace { instance, next } = part.parse()?;
+            cursor.places.insert(instance, Known { position: next, time: None });
             if cursor.places.len() > Self::MAX_INSTANCES {
                 return Err(wrong());
             }
@@ -108,45 +112,59 @@ impl FromStr for LogCursor {
     }
 }
 
-fn read_place(text: &str) -> Option<(InstanceId, LogPosition)> {
-    let mut parts = text.split(':');
-    let id = parts.next()?.parse().ok()?;
-    let segment = parts.next()?.parse().ok()?;
-    let offset = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some((id, LogPosition { segment, offset }))
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.instance, self.next.segment, self.next.offset)
+    }
+}
+
+impl FromStr for LogPlace {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let read = || {
+            let mut parts = text.split(':');
+            let instance = parts.next()?.parse().ok()?;
+            let segment = parts.next()?.parse().ok()?;
+            let offset = parts.next()?.parse().ok()?;
+            let next = LogPosition { segment, offset };
+            parts.next().is_none().then_some(Self { instance, next })
+        };
+        read().ok_or_else(wrong)
+    }
+}
+
+fn wrong() -> Error {
+    Error::new(Code::InvalidRequest, "`after` is no place in a log")
+        .field("after")
+        .hint("send the `next` of the last line you have, of several instances joined by commas")
 }
 
 #[cfg(test)]
 mod tests {
-    use mirage_core::{DeploymentId, LogStream};
-
     use super::*;
 
     fn id(n: u8) -> InstanceId {
         InstanceId::from_random([n; 16])
     }
 
-    fn line(n: u8) -> LogLine {
-        LogLine {
-            time: Timestamp::from_second(n.into()).unwrap(),
-            stream: LogStream::Stdout,
-            text: String::new(),
-            instance: id(n),
-            deployment: DeploymentId::from_random([0; 16]),
-            next: LogPosition { segment: n.into(), offset: 7 },
-            lost_before: false,
-        }
+    fn place(n: u8) -> LogPlace {
+        LogPlace { instance: id(n), next: LogPosition { segment: n.into(), offset: 7 } }
+    }
+
+    fn time(n: u8) -> Timestamp {
+        Timestamp::from_second(n.into()).unwrap()
     }
 
     #[test]
     fn a_cursor_reads_back_what_it_wrote() {
         let mut cursor = LogCursor::default();
-        (1..3).for_each(|n| cursor.pass(&line(n)));
+        (1..3).for_each(|n| cursor.pass(place(n), time(n)));
         let read: LogCursor = cursor.to_string().parse().unwrap();
         let before = Timestamp::from_microsecond(999_999).unwrap();
         assert_eq!((read.places(), read.others_after()), (cursor.places(), Some(before)));
         assert_eq!("".parse::<LogCursor>().unwrap(), LogCursor::default());
-        let many: Vec<String> = (0..65_u8).map(|n| LogCursor::place(id(n), LogPosition::default())).collect();
+        let many: Vec<String> = (0..65_u8).map(|n| place(n).to_string()).collect();
         for wrong in ["x", "0:0:0", "@", "@x", &format!("{}:1", many[0]), &many.join(",")] {
             assert_eq!(wrong.parse::<LogCursor>().unwrap_err().at_field(), Some("after"));
         }
@@ -155,17 +173,17 @@ mod tests {
     #[test]
     fn a_cursor_stays_short_however_many_instances_there_were() {
         let mut cursor = LogCursor::default();
-        (1..=200).for_each(|n| cursor.pass(&line(n)));
+        (1..=200).for_each(|n| cursor.pass(place(n), time(n)));
         let read: LogCursor = cursor.to_string().parse().unwrap();
         assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);
-        assert_eq!(read.others_after(), Some(line(200 - 64).time));
+        assert_eq!(read.others_after(), Some(time(200 - 64)));
         assert!(read.to_string().len() < 4_000);
-        let named: LogCursor = LogCursor::place(id(1), LogPosition::default()).parse().unwrap();
+        let named: LogCursor = place(1).to_string().parse().unwrap();
         let mut went_on = named.clone();
-        went_on.pass(&line(1));
+        went_on.pass(place(1), time(1));
         assert_eq!(went_on.others_after(), None, "who named places wants all of the others");
         let mut read = read;
-        read.pass(&line(250));
+        read.pass(place(250), time(250));
         assert_eq!(read.places().len(), LogCursor::MAX_INSTANCES);
     }
 }
