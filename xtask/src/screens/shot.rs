@@ -24,7 +24,7 @@ pub(super) const SHOTS: &[Shot] = &[
 
 /// Taken where somebody names them, or asks for all.
 pub(super) const MORE: &[Shot] = &[
-    ("new", |page, _| page.visit("/new?image=ghcr.io/acme/api:7")),
+    ("new", |page, _| page.visit("/new?image=ghcr.io/acme/billing:3.2.0")),
     ("deployments", |page, _| page.visit("/projects/default/production/shop/deployments")),
     ("service-settings", |page, _| page.visit("/projects/default/production/shop/settings")),
     ("domains", |page, _| page.visit("/projects/default/production/shop/domains")),
@@ -45,7 +45,7 @@ fn cards(page: &Page, _: &Town) -> Result<()> {
 
 /// The step of the wizard that judges an image.
 fn image(page: &Page, _: &Town) -> Result<()> {
-    page.visit("/new?image=ghcr.io/acme/api:7")?;
+    page.visit("/new?image=ghcr.io/acme/billing:3.2.0")?;
     page.follow(&button("Use a Docker image"))?;
     page.follow(&button("Check image"))
 }
@@ -53,13 +53,18 @@ fn image(page: &Page, _: &Town) -> Result<()> {
 /// The step after it.
 fn settings(page: &Page, town: &Town) -> Result<()> {
     image(page, town)?;
-    page.follow(&button("Next: settings"))
+    page.follow(&button("Next: settings"))?;
+    page.write("Name of variable 1", "GREETING")?;
+    page.write("Value of variable 1", "good morning")?;
+    page.write("Path", "/healthz")?;
+    page.write("Memory", "256MiB")
 }
 
 /// The last step.
 fn review(page: &Page, town: &Town) -> Result<()> {
     settings(page, town)?;
-    page.follow(&button("Next: review"))
+    page.follow(&button("Next: review"))?;
+    page.until(&heading("What will happen"))
 }
 
 /// The page of the deployment that failed.

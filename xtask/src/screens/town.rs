@@ -55,6 +55,8 @@ const IMAGES: &[(&str, &str, bool)] = &[
     ("acme/checkout:1.9.0", ASTRAY, true),
     ("acme/search:0.8.2", SLOW, true),
     ("acme/mailer:3", WORKER, false),
+    // Nothing runs of it: it is for the wizard.
+    ("acme/billing:3.2.0", SERVER, true),
     ("library/postgres:16", SERVER, true),
     ("library/nginx:1.27", SERVER, true),
 ];
