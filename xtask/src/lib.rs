@@ -43,6 +43,7 @@ cargo xtask <command>
   screens [NAME…]  takes the pictures of docs/screens; `screens --list` names them
       --binary PATH  shows this binary instead of building one
       --into FOLDER  puts them elsewhere
+      --all          takes also those that are not kept there
   tidy             the rules of ARCHITECTURE.md as checks
   docs             writes docs/CLI.md, docs/ENV.md and docs/API.md from the binary
       --check        fails where they are stale instead

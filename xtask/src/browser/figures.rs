@@ -12,7 +12,7 @@ use super::page::Page;
 pub struct Figures {
     /// Milliseconds until the first byte of the answer.
     pub answer: f64,
-    /// Milliseconds until the first text or picture is on the screen.
+    /// Milliseconds until the first text or picture is on the screen; -1 where that took more than two seconds.
     pub first_paint: f64,
     /// How much was moved after it had been shown: 0 is nothing.
     pub shift: f64,
@@ -30,6 +30,12 @@ const MEASURE: &str = "async () => {
   const shifts = [];
   const observer = new PerformanceObserver(list => shifts.push(...list.getEntries()));
   observer.observe({type: 'layout-shift', buffered: true});
+  // Nothing that is not painted within two seconds is waited for.
+  await new Promise(done => {
+    new PerformanceObserver(list => { if (list.getEntriesByName('first-contentful-paint').length) { done(); } })
+      .observe({type: 'paint', buffered: true});
+    setTimeout(done, 2000);
+  });
   await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   shifts.push(...observer.takeRecords());
   const page = performance.getEntriesByType('navigation')[0];

@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 
 use crate::browser::{Browser, Colours, NARROW, Page, Size, WIDE};
 use crate::workspace::{release_binary, root};
-use shot::SHOTS;
+use shot::{MORE, SHOTS};
 
 pub use town::Town;
 
@@ -24,10 +24,10 @@ const SECONDS: u64 = 75;
 const VIEWS: [(&str, Size, Colours); 3] =
     [("light", WIDE, Colours::Light), ("dark", WIDE, Colours::Dark), ("narrow", NARROW, Colours::Light)];
 
-/// Takes the pictures named, or all of them; `true` where all of them are small enough.
+/// Takes the pictures named, or those of docs/screens; `true` where all of them are small enough.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
     if words == ["--list"] {
-        SHOTS.iter().for_each(|(name, _)| println!("{name}"));
+        SHOTS.iter().chain(MORE).for_each(|(name, _)| println!("{name}"));
         return Ok(true);
     }
     let (mut binary, mut folder, mut names) = (None, root().join("docs/screens"), Vec::new());
@@ -36,7 +36,8 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         match word {
             "--binary" => binary = Some(PathBuf::from(words.next().context("`--binary` needs a path")?)),
             "--into" => folder = words.next().context("`--into` needs a folder")?.into(),
-            name if SHOTS.iter().any(|(known, _)| *known == name) => names.push(name),
+            "--all" => names.extend(SHOTS.iter().chain(MORE).map(|(name, _)| *name)),
+            name if SHOTS.iter().chain(MORE).any(|(known, _)| *known == name) => names.push(name),
             other => bail!("`{other}` is no picture; `cargo xtask screens --list` names them"),
         }
     }
@@ -52,7 +53,8 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     std::fs::create_dir_all(&folder)?;
     let mut bytes = 0;
     let mut are_small = true;
-    for (name, lead) in SHOTS.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+    let usual = |name: &&str| names.is_empty() && SHOTS.iter().any(|(known, _)| known == name);
+    for (name, lead) in SHOTS.iter().chain(MORE).filter(|(name, _)| usual(name) || names.contains(name)) {
         page.look(WIDE, Colours::Light)?;
         lead(&page, &town).with_context(|| format!("on the way to `{name}`"))?;
         for size in taken(&page, name, &folder)? {

@@ -3,15 +3,14 @@
 use anyhow::Result;
 
 use super::town::Town;
-use crate::browser::{Page, button, heading};
+use crate::browser::{Page, button, heading, link};
 
 /// Name of the picture, and the way to the page.
 type Shot = (&'static str, fn(&Page, &Town) -> Result<()>);
 
-/// In the order in which they are taken.
+/// The ten of docs/screens, in the order in which they are taken.
 pub(super) const SHOTS: &[Shot] = &[
     ("services", |page, _| page.visit("/projects/default/production")),
-    ("new", |page, _| page.visit("/new?image=ghcr.io/acme/api:7")),
     ("image", image),
     ("settings", settings),
     ("review", review),
@@ -20,20 +19,33 @@ pub(super) const SHOTS: &[Shot] = &[
     ("logs", |page, _| page.visit("/projects/default/production/shop/logs")),
     ("metrics", |page, _| page.visit("/projects/default/production/shop/metrics")),
     ("variables", |page, _| page.visit("/projects/default/production/shop/variables")),
+    ("images", |page, _| page.visit("/images")),
+];
+
+/// Taken where somebody names them, or asks for all.
+pub(super) const MORE: &[Shot] = &[
+    ("new", |page, _| page.visit("/new?image=ghcr.io/acme/billing:3.2.0")),
+    ("deployments", |page, _| page.visit("/projects/default/production/shop/deployments")),
     ("service-settings", |page, _| page.visit("/projects/default/production/shop/settings")),
     ("domains", |page, _| page.visit("/projects/default/production/shop/domains")),
     ("volumes", |page, _| page.visit("/projects/default/production/db/volumes")),
-    ("images", |page, _| page.visit("/images")),
     ("credentials", |page, _| page.visit("/credentials")),
     ("tokens", |page, _| page.visit("/settings/tokens")),
     ("about", |page, _| page.visit("/settings/about")),
     ("events", |page, _| page.visit("/events")),
     ("keys", |page, _| page.visit("/keys")),
+    ("cards", cards),
 ];
+
+/// The services as cards, which is remembered.
+fn cards(page: &Page, _: &Town) -> Result<()> {
+    page.visit("/projects/default/production")?;
+    page.follow(&button("As cards"))
+}
 
 /// The step of the wizard that judges an image.
 fn image(page: &Page, _: &Town) -> Result<()> {
-    page.visit("/new?image=ghcr.io/acme/api:7")?;
+    page.visit("/new?image=ghcr.io/acme/billing:3.2.0")?;
     page.follow(&button("Use a Docker image"))?;
     page.follow(&button("Check image"))
 }
@@ -41,18 +53,23 @@ fn image(page: &Page, _: &Town) -> Result<()> {
 /// The step after it.
 fn settings(page: &Page, town: &Town) -> Result<()> {
     image(page, town)?;
-    page.follow(&button("Next: settings"))
+    page.follow(&button("Next: settings"))?;
+    page.write("Name of variable 1", "GREETING")?;
+    page.write("Value of variable 1", "good morning")?;
+    page.write("Path", "/healthz")?;
+    page.write("Memory", "256MiB")
 }
 
 /// The last step.
 fn review(page: &Page, town: &Town) -> Result<()> {
     settings(page, town)?;
-    page.follow(&button("Next: review"))
+    page.follow(&button("Next: review"))?;
+    page.until(&heading("What will happen"))
 }
 
 /// The page of the deployment that failed.
 fn failed_deployment(page: &Page, _: &Town) -> Result<()> {
     page.visit("/projects/default/production/checkout")?;
-    page.follow(&crate::browser::link("#1"))?;
+    page.follow(&link("#1"))?;
     page.until(&heading("Why it failed"))
 }

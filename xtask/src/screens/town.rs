@@ -55,6 +55,8 @@ const IMAGES: &[(&str, &str, bool)] = &[
     ("acme/checkout:1.9.0", ASTRAY, true),
     ("acme/search:0.8.2", SLOW, true),
     ("acme/mailer:3", WORKER, false),
+    // Nothing runs of it: it is for the wizard.
+    ("acme/billing:3.2.0", SERVER, true),
     ("library/postgres:16", SERVER, true),
     ("library/nginx:1.27", SERVER, true),
 ];
@@ -138,6 +140,12 @@ impl Town {
             self.done(&["domain", "add", "default/production/shop", domain, "--no-certificate"])?;
         }
         self.done(&["variables", "set", "--shared", "REGION=north"])?;
+        // Two of these are in the registry that is built in.
+        for tag in ["1", "2"] {
+            let own = format!("127.0.0.1:{}/acme/docs:{tag}", self.platform.api_port());
+            image(&own, SERVER, true).push_as(&own, ("token", &self.platform.token()))?;
+            self.done(&["deploy", &own, "--name", "docs"])?;
+        }
         self.platform.cli_told(
             &["variables", "set", "-s", "default/production/shop", "--sealed-stdin", "PAYMENT_KEY"],
             "key",

@@ -48,6 +48,7 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
     page.log_in(&bed.platform.token())?;
     let mut answers = vec![Samples::default(); PAGES.len()];
     let (mut paints, mut shifts) = (Samples::default(), Samples::default());
+    let (mut worst, mut moves) = (0.0, "none");
     let mut most = Figures::default();
     for round in 0..=setting.rounds_or(11) {
         for (path, answers) in PAGES.iter().zip(&mut answers) {
@@ -58,6 +59,9 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
                 answers.push(seen.answer);
                 paints.push(seen.first_paint);
                 shifts.push(seen.shift);
+                if seen.shift > worst {
+                    (worst, moves) = (seen.shift, *path);
+                }
             }
             most.html = most.html.max(seen.html);
             most.style = most.style.max(seen.style);
@@ -65,7 +69,7 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
         }
     }
     let slowest = answers.iter().map(Samples::median).fold(0.0, f64::max);
-    let (paint, shift) = (paints.median(), shifts.most());
+    let paint = paints.median();
     let Figures { html, style, script, .. } = most;
     let is_small = html <= HTML && style <= STYLE && script <= SCRIPT;
     let mut figures: Vec<Figure> = PAGES
@@ -79,10 +83,10 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
         what: format!("{} pages with {SERVICES} services, in headless Chromium", PAGES.len()),
         must: "first byte under 20 ms, first paint under 100 ms, no layout shift; at most 40 kB of HTML, 25 kB of CSS, 75 kB of script".into(),
         got: format!(
-            "the slowest page {slowest:.1} ms; first paint {paint:.0} ms; shift {shift:.3}; at most {:.1} kB, {:.1} kB, {:.1} kB",
+            "the slowest page {slowest:.1} ms; first paint {paint:.0} ms; shift {worst:.4} (`{moves}`); at most {:.1} kB, {:.1} kB, {:.1} kB",
             kilo(html), kilo(style), kilo(script)
         ),
-        reached: slowest < ANSWER && paint < PAINT && shift < 0.001 && is_small,
+        reached: slowest < ANSWER && paint < PAINT && worst < 0.001 && is_small,
         figures,
         note: "Services in environments of 200, with 0 replicas, and one that runs. Measured by the browser (Navigation Timing, Paint \
                Timing, Layout Instability) over loopback, logged in, from its cache where a file has its hash in its address; the log-in is checked \

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use xtask::bed::may_run_as_root;
-use xtask::browser::{Browser, Colours, NARROW, Page, WIDE};
+use xtask::browser::{Browser, Colours, NARROW, Page, WIDE, button};
 use xtask::screens::Town;
 
+use super::wizard::begin;
 use crate::stage::BINARY;
 
 /// So many pages that differ in names alone are looked at.
@@ -23,6 +24,14 @@ fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
     let page = browser.open(town.platform.api_port()).unwrap();
     let mut faults = judged(&page, "/login");
     page.log_in(&town.platform.token()).unwrap();
+    // The steps of the wizard lead to each other by buttons, which keep what was typed.
+    begin(&page, "ghcr.io/acme/shop:2.4.1");
+    for next in ["Next: settings", "Next: review"] {
+        page.until(&button(next)).unwrap();
+        faults.extend(judged(&page, &page.path().unwrap()));
+        page.follow(&button(next)).unwrap();
+    }
+    faults.extend(judged(&page, &page.path().unwrap()));
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut waiting = VecDeque::from(["/".to_owned()]);
     let mut seen = Vec::new();
@@ -37,9 +46,18 @@ fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
         waiting.extend(page.links().unwrap().into_iter().filter(|link| !link.contains("/download")));
         seen.push(path);
     }
+    for wanted in
+        ["new?", "new/*/image?", "images?", "credentials?", "settings/tokens?", "projects/*/*/*/logs?"]
+    {
+        assert!(kinds.contains_key(wanted), "{wanted} in {kinds:#?}");
+    }
     println!("{} pages of {} kinds: {seen:#?}", seen.len(), kinds.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-    assert!(seen.len() > 15, "{seen:?}");
+    // A page that is not there is a page too; that the browser complains of its status is right.
+    page.visit("/projects/nobody").unwrap();
+    assert_eq!(page.faults().unwrap(), Vec::<String>::new());
+    assert_eq!(page.complaints().len(), 1);
+    assert!(seen.len() > 30, "{seen:?}");
 }
 
 fn judged(page: &Page, path: &str) -> Vec<String> {
@@ -59,11 +77,21 @@ fn judged(page: &Page, path: &str) -> Vec<String> {
 
 /// An address without the names in it.
 fn kind(path: &str) -> String {
-    const WORDS: &[&str] =
-        &["live", "deployments", "logs", "metrics", "variables", "volumes", "domains", "settings"];
+    const WORDS: &[&str] = &[
+        "deployments",
+        "logs",
+        "metrics",
+        "variables",
+        "volumes",
+        "domains",
+        "settings",
+        "image",
+        "review",
+        "source",
+    ];
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut parts: Vec<&str> = path.split('/').skip(1).collect();
-    if ["projects", "deployments", "new", "images"].contains(&parts[0]) {
+    if ["projects", "deployments", "new", "images", "credentials"].contains(&parts[0]) {
         parts[1..].iter_mut().filter(|part| !WORDS.contains(part)).for_each(|part| *part = "*");
     }
     let asked: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
