@@ -58,7 +58,7 @@ impl Registry {
         html! {
             span.kind title=(self.words()) {
                 svg width="16" height="16" aria-hidden="true" { path d=(self.drawing()) {} }
-                "Image" span.sr { " of " (self.words()) }
+                span.word { "Image" } span.sr { " of " (self.words()) }
             }
         }
     }

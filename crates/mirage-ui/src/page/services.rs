@@ -29,7 +29,7 @@ use crate::live::{Around, Pieces, follow, followed, told};
 use crate::shell::{Page, more};
 use crate::visitor::{Visitor, cards_kept};
 
-pub(crate) use entry::{badge_of, image};
+pub(crate) use entry::{badge_of, by, image};
 
 /// Services on a page.
 const MOST: u32 = 30;

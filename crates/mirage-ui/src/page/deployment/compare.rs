@@ -63,7 +63,9 @@ pub(crate) fn rows(differences: &Differences) -> Markup {
         @if !differences.variable_names.is_empty() {
             tr {
                 th scope="row" { "variables" }
-                td.mono colspan="2" { (cut(&differences.variable_names.join(", "), VALUE)) }
+                td colspan="2" {
+                    span.mono { (cut(&differences.variable_names.join(", "), VALUE)) } " " span.quiet { "different" }
+                }
             }
         }
     }

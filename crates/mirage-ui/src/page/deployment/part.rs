@@ -10,6 +10,7 @@ use super::Shown;
 use crate::badge;
 use crate::copy::copyable;
 use crate::link;
+use crate::page::services::by;
 use crate::prose::prose;
 use crate::when::{ago, cut, exact, short_digest, took};
 
@@ -31,7 +32,7 @@ pub(super) fn head(shown: &Shown, now: Timestamp) -> Markup {
             span.what {
                 span.mono { (cut(&image.reference.familiar(), LINE)) } " " (short_digest(&image.digest))
             }
-            span.what { (deployment.trigger) " " (ago(deployment.created_at, now)) }
+            span.what { (deployment.trigger) " " (by(deployment)) (ago(deployment.created_at, now)) }
         }
     }
 }
@@ -93,6 +94,7 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                     dt { "Replaces" }
                     dd.mono { a href=(link::deployment(replaces)) { (replaces) } }
                 }
+                @if !deployment.requested_by.is_empty() { dt { "Asked by" } dd { (deployment.requested_by) } }
                 dt { "Asked for" } dd { (exact(deployment.created_at)) " " span.quiet { (ago(deployment.created_at, now)) } }
                 @if let Some(end) = deployment.finished_at {
                     dt { "Ended" } dd { (exact(end)) }

@@ -109,7 +109,7 @@ fn row(view: &DeploymentView, now: Timestamp) -> Markup {
                 (badge::of_deployment(deployment).badge(now))
                 @if let Some(failure) = &deployment.failure { " " span.quiet { (cut(&failure.message, WHY)) } }
             }
-            td { (deployment.trigger) }
+            td { (deployment.trigger) @if !deployment.requested_by.is_empty() { span.quiet { " by " (deployment.requested_by) } } }
             td {
                 span.mono { (cut(&image.reference.familiar(), REFERENCE)) } " " span.quiet { (short_digest(&image.digest)) }
             }

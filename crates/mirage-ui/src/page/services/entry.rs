@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, ServiceUsage, ServiceView};
-use mirage_core::{Phase, Source, human_bytes};
+use mirage_core::{Deployment, Phase, Source, human_bytes};
 
 use crate::badge;
 use crate::link;
@@ -12,6 +12,8 @@ use crate::when::{ago, cut};
 
 /// The longest reference and address that is shown, in characters.
 const REFERENCE: usize = 60;
+/// The longest name of somebody that is shown, in characters.
+const WHO: usize = 40;
 
 /// The id of its element.
 pub(super) fn id(view: &ServiceView) -> String {
@@ -115,9 +117,14 @@ fn last(view: &ServiceView, now: Timestamp) -> Markup {
                 a href=(link::deployment(newest.id)) {
                     (newest.trigger) @if newest.phase != Phase::Active { " " (newest.phase) }
                 }
-                " " span.quiet { (ago(newest.created_at, now)) }
+                " " span.quiet { (by(newest)) (ago(newest.created_at, now)) }
             },
             None => span.quiet { "never" },
         }
     }
+}
+
+/// Who asked for a deployment, where that is remembered, and what goes on behind it.
+pub(crate) fn by(deployment: &Deployment) -> Markup {
+    html! { @if !deployment.requested_by.is_empty() { "by " (cut(&deployment.requested_by, WHO)) ", " } }
 }
