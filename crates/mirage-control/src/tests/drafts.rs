@@ -133,3 +133,33 @@ async fn two_pages_that_are_typed_into_at_once_lose_nothing() {
     }
     assert_eq!(stage.read(id).await.unwrap().fields.names().count(), 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_would_come_to_is_told_before_it_is_made() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    let request = || CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()));
+    let ahead = stage.control.prospect(&stage.actor, &request()).await.unwrap();
+    assert_eq!(ahead.name.as_str(), "web");
+    assert!(ahead.is_new_project && ahead.is_new_environment);
+    assert_eq!(ahead.url.as_deref(), Some("http://web-production.localhost:8080"));
+    let mut worker = request();
+    worker.spec.ports = Some(Vec::new());
+    assert_eq!(stage.control.prospect(&stage.actor, &worker).await.unwrap().url, None);
+
+    stage.create("acme/web:1").await;
+    assert_eq!(refused(stage.control.prospect(&stage.actor, &request()).await).code(), Code::NameTaken);
+    let elsewhere = CreateService { project: Some("shop".parse().unwrap()), ..request() };
+    let ahead = stage.control.prospect(&stage.actor, &elsewhere).await.unwrap();
+    assert_eq!(
+        ahead.url.as_deref(),
+        Some("http://web-production-shop.localhost:8080"),
+        "the short one is taken"
+    );
+    let mut wrong = elsewhere;
+    wrong.spec.resources.memory_bytes = Some(1);
+    assert_eq!(
+        refused(stage.control.prospect(&stage.actor, &wrong).await).at_field(),
+        Some("resources.memory")
+    );
+}

@@ -41,7 +41,7 @@ pub(crate) async fn list(
     let path = Step::Image.path(draft.id);
     let body = html! {
         (step_form(&visitor, &path, html! { @if let Ok(listing) = &listing { (buttons(listing)) } }))
-        p { a href=(path) { "Back to the image" } }
+        div.leave-off { a.button href=(path) { "Back to the image" } }
     };
     let name = asked(&draft.fields).map_or("REF".to_owned(), |reference| reference.familiar());
     let twin = [format!("mirage inspect {name}")];
