@@ -1,6 +1,6 @@
 //! Somebody who follows every link.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use http::{Method, StatusCode};
 
@@ -8,6 +8,8 @@ use mirage_control::NewToken;
 
 use super::app::{TOKEN, TestApp};
 use super::html::Document;
+use crate::keys::{FILTER, HELP, JUMP, MAP, NEW};
+use crate::navigation::PLACES;
 
 #[tokio::test]
 async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
@@ -28,6 +30,11 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     let draft = super::wizard::checked_draft(&app).await;
     let cookie = app.log_in().await;
     let secrets = [TOKEN, cookie.as_str(), token.reveal(), "hunter2-of-eve"];
+    let known = |keys: &str| {
+        let mut mapped = MAP.iter().flat_map(|group| group.keys);
+        mapped.any(|key| key.keys == keys) || PLACES.iter().any(|place| keys == format!("g {}", place.key))
+    };
+    let mut pressed = BTreeSet::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let service = "/projects/default/production/web";
     let mut waiting =
@@ -53,6 +60,10 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
         let page = Document::parse(&answer.text);
         assert_eq!(page.faults(), Vec::<String>::new(), "{path}: {}", answer.text);
         assert!(page.text().contains("In a terminal: mirage "), "{path} has a twin");
+        for keys in page.elements.iter().filter_map(|element| element.get("data-key")) {
+            assert!(known(keys), "{path} has the key `{keys}`, which is not on the map");
+            pressed.insert(keys.to_owned());
+        }
         let links = page.elements.iter().filter_map(|element| element.get("href"));
         for link in links.filter(|link| link.starts_with('/')) {
             waiting.push_back(link.split('#').next().unwrap_or_default().to_owned());
@@ -90,4 +101,7 @@ async fn every_link_of_every_page_leads_to_a_page_that_is_well_made() {
     assert_eq!(seen.keys().filter(|path| path.starts_with("/deployments/")).count(), 3, "{seen:?}");
     assert_eq!(seen.keys().filter(|path| path.starts_with("/credentials/")).count(), 2, "{seen:?}");
     assert!(seen.values().all(|bytes| *bytes <= 40_000), "{seen:?}");
+    for keys in [JUMP, HELP, NEW, FILTER, "d", "r", "l", "g p"] {
+        assert!(pressed.contains(keys), "`{keys}` is on the map and on a page: {pressed:?}");
+    }
 }
