@@ -32,7 +32,7 @@ use crate::visitor::{Visitor, cards_kept};
 pub(crate) use entry::{badge_of, by, image};
 
 /// Services on a page.
-const MOST: u32 = 30;
+const MOST: u32 = 28;
 /// Environments that have a tab, beside the one that is shown.
 const TABS: usize = 30;
 /// The longest part of a name that is looked for, in characters.

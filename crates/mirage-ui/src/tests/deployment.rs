@@ -123,7 +123,7 @@ async fn two_deployments_are_compared_by_digest_and_settings_and_no_value_of_a_v
             "image registry.test/acme/web:1 registry.test/acme/web:2",
             "stopGraceSeconds 10 3",
             "command different",
-            "variables API_KEY",
+            "variables API_KEY different",
         ] {
             assert!(rows.contains(&row), "{row}: {rows:?}");
         }
