@@ -30,7 +30,7 @@ pub struct About {
     pub proxy_port: u16,
     /// At this port over TLS; `None` where they do not.
     pub proxy_tls_port: Option<u16>,
-    /// The names under which the built-in registry is reached, the shortest first.
+    /// The names under which the built-in registry is reached, in the order of [`Control::registry_hosts`].
     pub registry_hosts: Vec<RegistryHost>,
     /// Where certificates are asked for.
     pub authority: String,

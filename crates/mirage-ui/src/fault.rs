@@ -3,11 +3,12 @@
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
 use mirage_control::Control;
 use mirage_core::{Code, Error};
 
+use crate::link;
 use crate::page::jump::{Hit, near};
 use crate::prose::prose;
 use crate::shell::Page;
@@ -96,11 +97,17 @@ pub(crate) async fn no_such_page(uri: Uri) -> Fault {
     no_page(uri.path())
 }
 
-/// The fallback for an address that exists, with a method it does not answer to.
-pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Fault {
+/// The fallback for an address that exists, with a method it does not answer to. One that only takes forms is looked at
+/// by whoever had to log in before theirs was taken, and is led to the page above it.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    if method == Method::GET
+        && let Some((above, _)) = uri.path().rsplit_once('/').filter(|(above, _)| !above.is_empty())
+    {
+        return Redirect::to(link::next(above)).into_response();
+    }
     let what = format!("`{}` does not answer to {method}", shown(uri.path()));
     let error = Error::new(Code::InvalidRequest, what).hint("follow a link of a page");
-    Fault { error, status: StatusCode::METHOD_NOT_ALLOWED }
+    Fault { error, status: StatusCode::METHOD_NOT_ALLOWED }.into_response()
 }
 
 /// An address that is none.

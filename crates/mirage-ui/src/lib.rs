@@ -84,9 +84,13 @@ pub fn router(control: Control) -> Router {
         .layer(from_fn(guard::headers))
         // A page has a token of its session in it, and text of others. That neither is sent in the name of another
         // site's page (`SameSite=Strict`) keeps the size of an answer from telling about the token.
-        .layer(CompressionLayer::new().compress_when(
-            // A backup is large, and most of what is in it is compressed already.
-            DefaultPredicate::new().and(NotForContentType::const_new(page::settings::backup::KIND)),
-        ))
+        .layer(
+            CompressionLayer::new().compress_when(
+                // A backup is large, and most of what is in it is compressed already.
+                DefaultPredicate::new()
+                    .and(NotForContentType::const_new(page::settings::backup::KIND))
+                    .and(NotForContentType::const_new("application/zstd")),
+            ),
+        )
         .with_state(control)
 }

@@ -125,6 +125,11 @@ impl FromRequestParts<Control> for Visitor {
             if parts.headers.contains_key("hx-request") {
                 return (StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response();
             }
+            // A stream that could not be opened would be tried for ever.
+            if parts.uri.path().starts_with("/live/") {
+                let headers = [(header::CONTENT_TYPE, "text/event-stream")];
+                return (headers, "event: ended\ndata: log in\n\n").into_response();
+            }
             let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
             Redirect::to(&link::log_in(wanted)).into_response()
         })

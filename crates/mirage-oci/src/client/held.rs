@@ -8,8 +8,8 @@ use super::manifest::Document;
 use super::options::MAX_MANIFEST_BYTES;
 use crate::content::ContentStore;
 
-/// Tags of a repository that are looked at.
-const TAGS_MAX: usize = 20;
+/// Tags of a repository that are looked at: each is a file to read.
+const TAGS_MAX: usize = 5;
 
 /// The repositories that follow `after`, at most `limit`. Reads files.
 pub(super) fn held(

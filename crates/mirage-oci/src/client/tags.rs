@@ -74,12 +74,15 @@ impl Documents {
             };
             // What cannot be a tag cannot be deployed.
             found.extend(tags.iter().filter_map(|tag| tag.parse().ok()));
-            let more = next.is_some() || found.len() > TAGS_MAX;
-            if !more || found.len() >= TAGS_MAX || next == last {
-                found.truncate(TAGS_MAX);
-                return Ok(TagListing::new(found, more));
-            }
-            last = next;
+            let more = next != Next::Nothing || found.len() > TAGS_MAX;
+            let next = match next {
+                Next::After(tag) if found.len() < TAGS_MAX && last.as_deref() != Some(tag.as_str()) => tag,
+                _ => {
+                    found.truncate(TAGS_MAX);
+                    return Ok(TagListing::new(found, more));
+                }
+            };
+            last = Some(next);
         }
         Ok(TagListing::new(found, true))
     }
@@ -89,7 +92,7 @@ impl Documents {
         &self,
         image: RemoteImage<'_>,
         last: Option<&str>,
-    ) -> Result<(Vec<String>, Option<String>), Fault> {
+    ) -> Result<(Vec<String>, Next), Fault> {
         let item = match last {
             Some(last) => format!("tags/list?n={PAGE}&last={last}"),
             None => format!("tags/list?n={PAGE}"),
@@ -109,13 +112,31 @@ impl Documents {
     }
 }
 
+/// What follows a page.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Nothing,
+    /// The page that begins after this tag.
+    After(String),
+    /// A page that is not asked for in a way that is known.
+    Unknown,
+}
+
 /// After which tag the next page begins: `</v2/…/tags/list?n=1000&last=1.27>; rel="next"`. Only that is taken from
 /// the address, which is never followed.
-fn next(headers: &HeaderMap) -> Option<String> {
-    let link = headers.get(LINK)?.to_str().ok()?;
-    let (address, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = rest.contains("rel=\"next\"") || rest.contains("rel=next");
-    let (_, query) = address.split_once('?').filter(|_| is_next)?;
+fn next(headers: &HeaderMap) -> Next {
+    let link = headers.get(LINK).map(|link| link.to_str().unwrap_or_default());
+    match link {
+        Some(link) if link.contains("rel=\"next\"") || link.contains("rel=next") => {
+            last_of(link).map_or(Next::Unknown, Next::After)
+        }
+        _ => Next::Nothing,
+    }
+}
+
+fn last_of(link: &str) -> Option<String> {
+    let (address, _) = link.trim().strip_prefix('<')?.split_once('>')?;
+    let (_, query) = address.split_once('?')?;
     let last = query.split('&').find_map(|pair| pair.strip_prefix("last="))?;
     // A tag, percent-encoded at most; whatever else stands there would change the question.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._%".contains(&byte);

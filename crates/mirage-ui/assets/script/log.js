@@ -12,15 +12,14 @@
   const say = (words) => { by("live-state").textContent = words; by("live-state").hidden = !words; };
   const toEnd = () => { log.scrollTop = log.scrollHeight; top = log.scrollTop; };
   const seen = () => { following = true; unseen = 0; fresh.hidden = true; };
-  /* As many events a frame as keep it short. A page in the background has no frames. */
+  /* As many events a frame as keep it short. A page in the background has no frames, and no stream. */
   const schedule = () => {
     if (scheduled || !waiting.length) return;
-    if (document.hidden) return show();
     scheduled = requestAnimationFrame(() => { scheduled = 0; show(); schedule(); });
   };
   const show = () => {
     const made = document.createElement("template");
-    made.innerHTML = waiting.splice(0, document.hidden ? waiting.length : FRAME).join("");
+    made.innerHTML = waiting.splice(0, FRAME).join("");
     const added = [...made.content.children];
     let chunk = lines.lastElementChild;
     for (let at = 0; at < added.length;) {
@@ -62,7 +61,7 @@
      That a stream ends and the next one begins is no cut that anybody has to hear of. */
   let after = log.dataset.after, pause = 1000, cut = 0;
   const follow = () => {
-    const source = new EventSource(`${log.dataset.stream}&after=${encodeURIComponent(after)}`);
+    const source = htmx.createEventSource(`${log.dataset.stream}&after=${encodeURIComponent(after)}`);
     source.addEventListener("open", () => { clearTimeout(cut); cut = 0; say(""); pause = 1000; });
     source.addEventListener("error", () => {
       cut ||= setTimeout(say, 800, "Not live, reconnecting…");
@@ -76,7 +75,6 @@
       waiting.push(event.data);
       schedule();
     });
-    addEventListener("pagehide", () => source.close(), { once: true });
   };
 
   /* What is being typed is marked at once, the last places of it; sending the form has the server look for it. */
@@ -123,8 +121,6 @@
     }
   });
 
-  addEventListener("visibilitychange", schedule);
-  addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
   toEnd();
   follow();
 })();

@@ -94,7 +94,13 @@ pub(crate) async fn stream(
             let listing = control.events_before(&actor, &search, i64::MAX, MOST).await?;
             let places = control.service_paths(&actor).await?;
             let newer = listing.items.iter().rev().take_while(|event| event.number > after);
-            let rows = html! { @for event in newer { (row(event, &places)) } };
+            let has_hole = listing.more && listing.items.first().is_some_and(|oldest| oldest.number > after);
+            let rows = html! {
+                @for event in newer { (row(event, &places)) }
+                @if has_hole {
+                    tr { td colspan="4" { a href="/events" { "More happened since than is shown: load the page anew" } } }
+                }
+            };
             Ok(Pieces { pieces: vec![("newer".into(), rows)], ..Pieces::default() })
         }
     };

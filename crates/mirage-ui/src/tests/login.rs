@@ -121,3 +121,20 @@ async fn logging_out_needs_the_token_of_the_page_and_ends_the_session_in_the_bro
     assert!(answer.header("set-cookie").starts_with("mirage_session=; Path=/; Max-Age=0; HttpOnly"));
     assert_eq!(app.post("/logout", "", &format!("form={token}")).await.leads_to(), "/login");
 }
+
+#[tokio::test]
+async fn a_stream_without_a_session_says_so_once_and_a_form_leads_back_to_its_page() {
+    let app = TestApp::new().await;
+    let deployment = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let answer = app.send(Method::GET, "/live/projects/default/production", &[], "").await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert_eq!(answer.text, "event: ended\ndata: log in\n\n");
+
+    let path = format!("/deployments/{}", deployment.id);
+    let posted = app.post(&format!("{path}/redeploy"), "", "form=x").await;
+    let to = posted.leads_to().to_owned();
+    let logged_in = app.post("/login", "", &format!("token={TOKEN}&{}", to.split_once('?').unwrap().1)).await;
+    let back = logged_in.leads_to().to_owned();
+    assert_eq!(back, format!("{path}/redeploy"));
+    assert_eq!(app.get(&back).await.leads_to(), path, "what only takes forms leads to the page above it");
+}

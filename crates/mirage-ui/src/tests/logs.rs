@@ -238,7 +238,8 @@ async fn the_log_can_be_had_as_a_file() {
 #[tokio::test]
 async fn whoever_is_not_logged_in_hears_nothing() {
     let (app, _) = started().await;
-    for path in [WEB, LIVE, &format!("{WEB}/download")] {
+    assert_eq!(app.send(Method::GET, LIVE, &[], "").await.text, "event: ended\ndata: log in\n\n");
+    for path in [WEB, &format!("{WEB}/download")] {
         let answer = app.send(Method::GET, path, &[], "").await;
         assert!(answer.leads_to().starts_with("/login"), "{path}");
     }

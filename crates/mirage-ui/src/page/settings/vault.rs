@@ -43,7 +43,8 @@ async fn page(control: &Control, visitor: &Visitor, error: Option<&Error>) -> Re
         }
         section aria-labelledby="rotate" {
             h2 #rotate { "A new key" }
-            p { "Makes a new key and seals everything anew. Services go on. A backup from before needs the old key." }
+            p { "Makes a new key and seals everything anew. Services go on, and everybody at a browser logs in again, you too.
+                A backup from before needs the old key." }
             @if let Some(error) = error { (explained(error)) }
             @if let Some(event) = &last {
                 @if let EventKind::VaultRotated { records } = event.kind {
