@@ -269,6 +269,20 @@ impl Page {
         Ok(base64::engine::general_purpose::STANDARD.decode(text)?)
     }
 
+    /// Has the page believe that it is in the background, or that somebody looks at it again.
+    ///
+    /// # Errors
+    /// Where the browser does not answer.
+    pub fn in_background(&self, is_hidden: bool) -> Result<()> {
+        let source = format!(
+            "Object.defineProperty(document, 'hidden', {{ configurable: true, get: () => {is_hidden} }});
+             document.dispatchEvent(new Event('visibilitychange'));"
+        );
+        // The page's own scripts are to see it.
+        let told = json!({ "expression": source, "returnByValue": true });
+        outcome(&self.tell("Runtime.evaluate", told)?).map(drop)
+    }
+
     /// Runs a script beside the page's own, which neither sees nor hinders it.
     pub(super) fn evaluate(&self, source: &str) -> Result<Value> {
         let told = json!({

@@ -59,14 +59,16 @@
 
   /* After a cut the browser comes back with the place after the last line it had. Where it gave up, we do the same.
      That a stream ends and the next one begins is no cut that anybody has to hear of. */
-  let after = log.dataset.after, pause = 1000, cut = 0;
+  let after = log.dataset.after, pause = 1000, cut = 0, again = 0, source;
   const follow = () => {
-    const source = htmx.createEventSource(`${log.dataset.stream}&after=${encodeURIComponent(after)}`);
+    clearTimeout(again);
+    source?.close();
+    source = htmx.createEventSource(`${log.dataset.stream}&after=${encodeURIComponent(after)}`);
     source.addEventListener("open", () => { clearTimeout(cut); cut = 0; say(""); pause = 1000; });
     source.addEventListener("error", () => {
       cut ||= setTimeout(say, 800, "Not live, reconnecting…");
       if (source.readyState !== EventSource.CLOSED) return;
-      setTimeout(follow, pause);
+      again = setTimeout(follow, pause);
       pause = Math.min(pause * 2, 30000);
     });
     source.addEventListener("problem", (event) => say(`Not live: ${event.data}`));
@@ -121,6 +123,7 @@
     }
   });
 
+  document.addEventListener("wake", follow);
   toEnd();
   follow();
 })();

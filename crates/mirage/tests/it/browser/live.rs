@@ -58,5 +58,16 @@ fn pages_that_are_left_hold_no_stream_and_are_live_again_when_somebody_comes_bac
     let two = seat.pushed("acme/web:2", &web("two"));
     stage.done(&["deploy", &two, "--name", "web"]);
     page.until_text("acme/web:2").unwrap();
+
+    // One in the background hears nothing, and everything when somebody looks at it.
+    page.in_background(true).unwrap();
+    let three = seat.pushed("acme/web:3", &web("three"));
+    stage.done(&["deploy", &three, "--name", "web"]);
+    assert!(!page.text().unwrap().contains("acme/web:3"));
+    page.in_background(false).unwrap();
+    page.until_text("acme/web:3").unwrap();
+    let four = seat.pushed("acme/web:4", &web("four"));
+    stage.done(&["deploy", &four, "--name", "web"]);
+    page.until_text("acme/web:4").unwrap();
     seat.is_content();
 }
