@@ -54,7 +54,8 @@ impl Fault {
             }
             p { a href="/projects" { "Go to the projects" } }
         };
-        Page { title, visitor, crumbs: &[], twin: &[], body }.into_html()
+        let twin = visitor.map(|_| "mirage services".to_owned());
+        Page { title, visitor, crumbs: &[], twin: twin.as_slice(), body }.into_html()
     }
 }
 

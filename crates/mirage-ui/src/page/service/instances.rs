@@ -7,6 +7,7 @@ use mirage_core::{InstanceState, Verdict};
 
 use crate::badge;
 use crate::copy::copyable;
+use crate::link;
 use crate::when::cut;
 
 /// Instances that are shown; a service may have more.
@@ -28,10 +29,10 @@ pub(super) fn section(view: &ServiceView, now: Timestamp) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "Place" } th scope="col" { "State" } th scope="col" { "Address" }
-                                th scope="col" { "Process" } th scope="col" { "Identity" }
+                                th scope="col" { "Process" } th scope="col" { "Identity" } th scope="col" { "Wrote" }
                             }
                         }
-                        tbody { @for instance in view.instances.iter().take(SHOWN) { (row(instance, now)) } }
+                        tbody { @for instance in view.instances.iter().take(SHOWN) { (row(view, instance, now)) } }
                     }
                 }
                 @if rest > 0 { p.quiet { (rest) " more" } }
@@ -40,7 +41,7 @@ pub(super) fn section(view: &ServiceView, now: Timestamp) -> Markup {
     }
 }
 
-fn row(view: &InstanceView, now: Timestamp) -> Markup {
+fn row(of: &ServiceView, view: &InstanceView, now: Timestamp) -> Markup {
     let why = match (&view.state, &view.verdict) {
         (InstanceState::Exited(exit), _) => Some(exit.to_string()),
         (_, Verdict::Unhealthy(failure)) => Some(failure.to_string()),
@@ -56,6 +57,11 @@ fn row(view: &InstanceView, now: Timestamp) -> Markup {
             td.mono { @if let Some(address) = view.address { (address) } }
             td.number { @if let Some(pid) = view.pid { (pid) } }
             td { (copyable(view.instance.id)) }
+            td {
+                a href=(format!("{}/logs?instance={}", link::service(of), view.instance.id)) {
+                    "Logs" span.sr { " of place " (view.instance.ordinal) }
+                }
+            }
         }
     }
 }
