@@ -206,7 +206,8 @@ fn take_variable(fields: &mut DraftFields, sent: &Fields, at: usize) {
     if !sent.has(&name) {
         return;
     }
-    let (mut typed, mut text) = (sent.text(&name), sent.raw(&value));
+    let given = sent.raw(&value).replace('\r', "");
+    let (mut typed, mut text) = (sent.text(&name), given.as_str());
     let was_sealed = fields.has(&sealed);
     if typed.is_empty() && (text.is_empty() || was_sealed) {
         [&name, &value, &sealed].into_iter().for_each(|name| fields.remove(name));
