@@ -33,6 +33,23 @@ pub fn env_lines(text: &str) -> Result<Vec<(String, String)>, usize> {
     Ok(pairs)
 }
 
+/// The line, or lines, of which [`env_lines`] reads exactly this variable, whatever follows; without the last line
+/// break. `None` where there is none: for a value with a line break and both quotes in it, or with a carriage return,
+/// which editors change, or for a name that is none.
+pub fn env_line(name: &str, value: &str) -> Option<String> {
+    let ways = [format!("{name}={value}"), format!("{name}=\"{value}\""), format!("{name}='{value}'")];
+    let reads = |line: &String| {
+        // What follows is not to become part of it, nor to end a quote that it begins with.
+        ["NEXT=1", "NEXT=\"1\"", "NEXT='1'"].into_iter().all(|next| {
+            env_lines(&format!("{line}\n{next}\n")).is_ok_and(|found| match &found[..] {
+                [(one, text), (next, last)] => one == name && text == value && next == "NEXT" && last == "1",
+                _ => false,
+            })
+        })
+    };
+    ways.into_iter().find(reads).filter(|line| !line.contains('\r'))
+}
+
 /// A value whose quote ends on a later line, and how many lines that takes.
 fn several(value: &str, rest: &[&str]) -> Option<(String, usize)> {
     let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
@@ -83,6 +100,30 @@ mod tests {
         assert_eq!(read(text).unwrap(), pairs(&[("KEY", "-----BEGIN\nabc\n-----END"), ("NEXT", "1")]));
         assert_eq!(read("A=\"open\nB=2").unwrap(), pairs(&[("A", "\"open"), ("B", "2")]), "it never ends");
         assert_eq!(read("A=it's\nB='x'").unwrap(), pairs(&[("A", "it's"), ("B", "x")]));
+    }
+
+    #[test]
+    fn a_line_is_read_back_as_it_was_or_there_is_none() {
+        for (value, expected) in [
+            ("hello", Some("A=hello")),
+            ("", Some("A=")),
+            (" spaced ", Some("A=\" spaced \"")),
+            ("it's", Some("A=it's")),
+            ("'x'", Some("A=\"'x'\"")),
+            ("\"quoted\"", Some("A=\"\"quoted\"\"")),
+            ("\"", Some("A=\"\"\"")),
+            ("one\ntwo", Some("A=\"one\ntwo\"")),
+            ("say \"one\"\ntwo", Some("A='say \"one\"\ntwo'")),
+            ("\"a'\nb", None),
+            ("a\r", None),
+        ] {
+            assert_eq!(env_line("A", value).as_deref(), expected, "{value:?}");
+        }
+        for name in ["", "# A", "A=B", "A\nB", "export A"] {
+            assert_eq!(env_line(name, "1"), None, "{name}");
+        }
+        let text = ["\"", "\"quoted\"", "'x'"].map(|value| env_line("A", value).unwrap()).join("\n");
+        assert_eq!(read(&text).unwrap(), pairs(&[("A", "\""), ("A", "\"quoted\""), ("A", "'x'")]));
     }
 
     #[test]

@@ -126,6 +126,12 @@ impl<'a> Hand<'a> {
                 (None, true) if element.get("checked").is_none() => None,
                 (None, _) => standing(&self.page, element),
             };
+            // A browser has no line breaks in a line, and its own in lines.
+            let value = value.map(|value| match element.name.as_str() {
+                "textarea" => value.replace("\r\n", "\n").replace('\n', "\r\n"),
+                "input" if element.get("type") != Some("hidden") => value.replace(['\r', '\n'], ""),
+                _ => value,
+            });
             pairs.extend(value.map(|value| (name.to_owned(), value)));
         }
         pairs

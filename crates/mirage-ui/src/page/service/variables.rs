@@ -1,7 +1,6 @@
 //! `/projects/{project}/{environment}/{service}/variables`: the environment of its processes, as rows or as text.
 
 mod editor;
-mod line;
 mod typed;
 
 use axum::extract::rejection::QueryRejection;

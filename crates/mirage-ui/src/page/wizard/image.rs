@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::login::{Shared, login, shared};
 use super::look::{Seen, asked, look};
-use super::parts::{parts, shows, whole};
+use super::parts::{parts, parts_shown, shows, whole, whole_shown};
 use super::tags::{self, opener};
-use super::typed::{By, parts_kept, take_image};
+use super::typed::{By, LOGIN_SHOWN, parts_kept, take_image};
 use super::verdict::{answer, known, verdict};
 use super::{Step, page, step_form};
 use crate::fault::Fault;
@@ -108,13 +108,14 @@ pub(crate) async fn typed(
     };
     let view = View::of(&control, &visitor, draft, None).await?;
     let wants_login = view.seen.as_ref().is_some_and(Seen::wants_login);
-    // What is being typed into stays as it is.
+    let is_elsewhere = parts_kept(&view.fields).registry != fields.text(LOGIN_SHOWN);
+    // What is being typed into stays as it is, but for a password that is beside another registry.
     let parts_of_page = html! {
         (answer(&view))
-        @if by == By::Parts { (whole(&view, true)) }
-        @if by == By::Whole { (parts(&view, true)) }
+        @if by == By::Parts { (whole(&view, true)) (parts_shown(&view, true)) }
+        @if by == By::Whole { (whole_shown(&view, true)) (parts(&view, true)) }
         @if by == By::Whole || by == By::Parts { (opener(&view, true)) }
-        @if by != By::Login && (wants_login || by == By::Whole) { (login(&view, true)) }
+        @if is_elsewhere || (by != By::Login && (wants_login || by == By::Whole)) { (login(&view, true)) }
         (choice(&view, true))
         (known(&view, true))
         (next(&view, true))

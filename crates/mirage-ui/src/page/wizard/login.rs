@@ -5,7 +5,7 @@ use mirage_control::Control;
 use mirage_core::{Name, Result};
 
 use super::image::View;
-use super::typed::parts_kept;
+use super::typed::{LOGIN_SHOWN, parts_kept};
 use crate::field::Field;
 use crate::visitor::Visitor;
 use crate::when::cut;
@@ -63,6 +63,7 @@ pub(super) fn login(view: &View, part_of_answer: bool) -> Markup {
         details.login #login open[open] hx-swap-oob=[part_of_answer.then_some("true")] hx-post=(view.verdict("login"))
             hx-trigger="change delay:100ms, paste delay:250ms" hx-include="closest form" hx-target="#verdict" hx-sync="closest form:replace" {
             summary { "This image needs a login" }
+            input type="hidden" name=(LOGIN_SHOWN) value=(host);
             @for one in view.shared.iter().take(NAMED) {
                 p.quiet {
                     "Kept for " code { (cut(&host, 100)) } ": " strong { (cut(&one.username, 100)) } " in " (one.place)

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use mirage_core::Error;
 
 use super::image::View;
-use super::typed::parts_kept;
+use super::typed::{PARTS_SHOWN, WHOLE_SHOWN, parts_kept, shown};
 use crate::field::Field;
 
 /// Registries that are offered by name: host, words.
@@ -41,6 +41,7 @@ pub(super) fn whole(view: &View, part_of_answer: bool) -> Markup {
     html! {
         div #whole hx-swap-oob=[part_of_answer.then_some("true")] hx-post=(view.verdict("whole"))
             hx-trigger="input delay:250ms" hx-include="closest form" hx-target="#verdict" hx-sync="closest form:replace" {
+            (whole_shown(view, false))
             (field.text())
             @if meant { p.meant { "Means " code { (parts.joined()) } } }
         }
@@ -65,6 +66,7 @@ pub(super) fn parts(view: &View, part_of_answer: bool) -> Markup {
         fieldset.parts #parts hx-swap-oob=[part_of_answer.then_some("true")] hx-post=(view.verdict("parts"))
             hx-trigger="input delay:250ms" hx-include="closest form" hx-target="#verdict" hx-sync="closest form:replace" {
             legend { "Its parts" }
+            (parts_shown(view, false))
             (Field { label: "Registry", value: chosen, known_as: Some("imageRegistry-of-list"), ..field("registry", "") }
                 .choice(&options))
             div.host {
@@ -102,6 +104,22 @@ pub(super) fn parts(view: &View, part_of_answer: bool) -> Markup {
                 ..field("digest", "imageDigest")
             }.text())
         }
+    }
+}
+
+/// What the one field shows, for the form.
+pub(super) fn whole_shown(view: &View, part_of_answer: bool) -> Markup {
+    hidden(WHOLE_SHOWN, view.fields.get("image"), part_of_answer)
+}
+
+/// What the parts show, for the form.
+pub(super) fn parts_shown(view: &View, part_of_answer: bool) -> Markup {
+    hidden(PARTS_SHOWN, &shown(&parts_kept(&view.fields)), part_of_answer)
+}
+
+fn hidden(name: &str, value: &str, part_of_answer: bool) -> Markup {
+    html! {
+        input type="hidden" id=(name) name=(name) value=(value) hx-swap-oob=[part_of_answer.then_some("true")];
     }
 }
 

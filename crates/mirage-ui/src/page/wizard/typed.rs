@@ -40,6 +40,11 @@ const LINES: [&str; 24] = [
 const TICKS: [&str; 3] = ["worker", "follow-pushes", "privileges"];
 /// The field that says that the settings were sent once, so that nothing is suggested over them any more.
 pub(super) const SETTLED: &str = "settled";
+/// Hidden fields with what the page shows before anybody types: the whole, the parts in one, and the registry that the
+/// password is for. What was typed is told by them also where an answer is still under way.
+pub(super) const WHOLE_SHOWN: &str = "image-shown";
+pub(super) const PARTS_SHOWN: &str = "parts-shown";
+pub(super) const LOGIN_SHOWN: &str = "login-shown";
 
 /// Who sent the form of the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,15 +74,26 @@ impl By {
     }
 }
 
-/// Keeps what was sent about the image. Of the whole and its parts, that counts which was changed.
+/// Keeps what was sent about the image. Of the whole and its parts, that counts which was changed on the page; where
+/// both were, the whole does, but for somebody who types into the parts.
 pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
     if !sent.has("image") {
         return;
     }
+    let before = fields.get("registry").to_owned();
     let (whole, parts) = (sent.text("image"), parts_sent(sent));
-    if whole != fields.get("image") {
+    let was_shown = sent.has(WHOLE_SHOWN) && sent.text(WHOLE_SHOWN) == whole;
+    let into_parts = !matches!(by, By::Whole | By::Load)
+        && sent.has(PARTS_SHOWN)
+        && sent.text(PARTS_SHOWN) != shown(&parts);
+    let is_old = match by {
+        By::Load => was_shown,
+        By::Parts => into_parts,
+        _ => into_parts && was_shown,
+    };
+    if whole != fields.get("image") && !is_old {
         take_whole(fields, whole);
-    } else if parts != parts_kept(fields) {
+    } else if into_parts && parts != parts_kept(fields) {
         set_parts(fields, &parts);
         fields.set("image", parts.joined());
         fields.set("follow", if parts.digest.is_empty() { "tag" } else { "digest" });
@@ -89,8 +105,13 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
     }
     let host = parts_kept(fields).registry;
     let password = sent.raw("password");
-    // Whoever types on in the name of a registry means none of those on the way to it.
-    let is_meant = matches!(by, By::Login | By::Button) || fields.get("password-for") == host;
+    // It is for the registry that stood beside it, or, where none did, for the one that came with it. Whoever types on
+    // in the name of a registry means none of those on the way to it.
+    let is_beside = match sent.text(LOGIN_SHOWN) {
+        "" => before.is_empty() || before == host,
+        shown => shown == host,
+    };
+    let is_meant = is_beside && (matches!(by, By::Login | By::Button) || fields.get("password-for") == host);
     if !password.is_empty() && is_meant {
         fields.set("password", password);
         fields.set("password-for", host);
@@ -118,6 +139,15 @@ pub(super) fn parts_kept(fields: &DraftFields) -> ReferenceParts {
     let [registry, name, tag, digest] =
         ["registry", "name", "tag", "digest"].map(|name| fields.get(name).to_owned());
     ReferenceParts { registry, name, tag, digest }
+}
+
+/// Parts in one, as a page shows them: Docker Hub by its name, and without what a browser takes out of a field.
+pub(super) fn shown(parts: &ReferenceParts) -> String {
+    let plain = |text: &str| text.replace(['\r', '\n'], "").trim().to_owned();
+    let ReferenceParts { registry, name, tag, digest } = parts;
+    let [registry, name, tag, digest] = [registry, name, tag, digest].map(|text| plain(text));
+    let registry = if registry.is_empty() { "docker.io".to_owned() } else { registry };
+    plain(&ReferenceParts { registry, name, tag, digest }.joined())
 }
 
 fn parts_sent(sent: &Fields) -> ReferenceParts {
@@ -176,7 +206,8 @@ fn take_variable(fields: &mut DraftFields, sent: &Fields, at: usize) {
     if !sent.has(&name) {
         return;
     }
-    let (mut typed, mut text) = (sent.text(&name), sent.raw(&value));
+    let given = sent.raw(&value).replace('\r', "");
+    let (mut typed, mut text) = (sent.text(&name), given.as_str());
     let was_sealed = fields.has(&sealed);
     if typed.is_empty() && (text.is_empty() || was_sealed) {
         [&name, &value, &sealed].into_iter().for_each(|name| fields.remove(name));

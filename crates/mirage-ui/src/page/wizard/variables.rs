@@ -1,11 +1,11 @@
-//! Variables, as rows and as the text of a `.env` file. The text has plain ones alone: sealed ones are rows, whose values
-//! never come back.
+//! Variables, as rows and as the text of a `.env` file. The text has plain ones alone, and of them those that a line can
+//! say: sealed ones are rows, whose values never come back.
 
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use mirage_control::DraftFields;
-use mirage_core::{Code, Error, Result, VariableInput, VariableName, VariableText, env_lines};
+use mirage_core::{Code, Error, Result, VariableInput, VariableName, VariableText, env_line, env_lines};
 
 use super::typed::{SETTLED, VARIABLES_MAX};
 use crate::field::Field;
@@ -34,21 +34,17 @@ pub(super) fn as_text(fields: &DraftFields) -> bool {
     fields.get(MODE) == "text"
 }
 
-/// Makes text of the plain rows. A value of several lines is put into quotes.
+/// Makes text of the plain rows. One that no line can say stays a row.
 pub(super) fn to_text(fields: &mut DraftFields) {
     if as_text(fields) {
         return;
     }
     let mut text = String::new();
     for row in rows(fields).into_iter().filter(|row| !row.sealed) {
-        let quote = match (row.value.contains('\n') || row.value.trim() != row.value, row.value.contains('"'))
-        {
-            (false, _) => "",
-            (true, false) => "\"",
-            (true, true) => "'",
-        };
-        text += &format!("{}={quote}{}{quote}\n", row.name, row.value);
-        forget(fields, row.at);
+        if let Some(line) = env_line(&row.name, &row.value) {
+            text += &format!("{line}\n");
+            forget(fields, row.at);
+        }
     }
     fields.set(TEXT, text);
     fields.set(MODE, "text");
@@ -148,7 +144,7 @@ pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error
                     label: "Plain variables",
                     value: fields.get(TEXT),
                     example: "GREETING=hello",
-                    help: "Lines NAME=value, as in a .env file: comments, `export` and quotes are understood. Sealed ones are below.",
+                    help: "Lines NAME=value, as in a .env file: comments, `export` and quotes are understood. Sealed ones are below, and those that no line can say.",
                     ..Field::default()
                 }.lines(12))
                 (Field {
@@ -188,6 +184,8 @@ fn line(row: &Row) -> Markup {
             @if row.sealed {
                 input id=(value) name=(value) type="password" placeholder=(if row.is_kept { "sealed; type to replace it" } else { "value" })
                     autocomplete="new-password";
+            } @else if row.value.contains('\n') {
+                textarea.mono id=(value) name=(value) rows="3" spellcheck="false" { "\n" (row.value) }
             } @else {
                 input.mono id=(value) name=(value) type="text" value=(row.value) placeholder="value"
                     autocomplete="off" spellcheck="false" autocapitalize="off";

@@ -13,11 +13,12 @@ use crate::when::{ago, cut};
 /// The longest text of a part, in characters.
 const LONG: usize = 200;
 
-/// The verdict about the image of a draft. It is asked for by itself where there is none yet.
+/// The verdict about the image of a draft. It is asked for by itself where there is none yet, and again where it may have
+/// changed; not where the login was refused, as some registries lock out whoever is wrong too often.
 pub(super) fn verdict(view: &View) -> Markup {
     let untold = view.wrong.is_none() && !view.is_empty();
     let stale = match &view.seen {
-        Some(seen) => seen.found().is_none(),
+        Some(seen) => seen.found().is_none() && !seen.wants_login(),
         None => untold,
     };
     html! {

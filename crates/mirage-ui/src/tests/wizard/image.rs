@@ -149,6 +149,96 @@ async fn a_password_is_shown_to_no_registry_but_the_one_it_was_typed_for() {
 }
 
 #[tokio::test]
+async fn a_password_in_the_field_of_one_registry_is_not_taken_for_another() {
+    let app = TestApp::new().await;
+    let mut hand = at_image(&app).await;
+    hand.fill("Image", "ghcr.io/acme/private:1");
+    hand.press("Check image").await;
+    hand.fill("User name", "ci");
+    hand.fill("Password or token", "sesame");
+    hand.press("Check image").await;
+    assert!(hand.page.text().contains("● found"), "{}", hand.page.text());
+    // The form is sent with another image, and the page with the password is still that of the one before.
+    for (at, by) in ["login", "button"].into_iter().enumerate() {
+        hand.fill("Image", &format!("evil.example/acme/private:{at}"));
+        hand.fill("Another password", "sesame");
+        let verdict = hand.path.replace("/image", &format!("/verdict?by={by}"));
+        let answer = hand.send_typed("Next: settings", &verdict).await;
+        assert!(answer.text.contains("id=\"login\""), "its login is that of the new one: {}", answer.text);
+    }
+    hand.press("Check image").await;
+    assert_eq!(hand.value("Image"), "evil.example/acme/private:1");
+    assert!(hand.page.text().contains("The registry wants a login first."), "{}", hand.page.text());
+    assert!(!hand.page.text().contains("A password was typed."));
+    let hosts: Vec<String> = app.world.logins.lock().unwrap().iter().map(|(host, ..)| host.clone()).collect();
+    assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "ghcr.io"), "{hosts:?}");
+}
+
+#[tokio::test]
+async fn what_is_typed_counts_although_the_answer_to_it_is_still_under_way() {
+    let app = TestApp::new().await;
+    let mut hand = at_image(&app).await;
+    hand.fill("Image", "acme/web:1");
+    hand.press("Check image").await;
+    // The whole is typed and kept; its parts in the page are those of the image before.
+    let verdict = |hand: &Hand<'_>, by: &str| hand.path.replace("/image", &format!("/verdict?by={by}"));
+    hand.fill("Image", "quay.io/acme/shop:3");
+    hand.send_typed("Next: settings", &verdict(&hand, "whole")).await;
+    hand.send_typed("Next: settings", &verdict(&hand, "load")).await;
+    hand.press("Check image").await;
+    assert_eq!(hand.value("Image"), "quay.io/acme/shop:3");
+    assert_eq!((hand.value("Registry").as_str(), hand.value("Name").as_str()), ("quay.io", "acme/shop"));
+    // A part is typed and kept, and typed on; the whole in the page is that of the image before.
+    hand.fill("Tag", "4");
+    hand.send_typed("Next: settings", &verdict(&hand, "parts")).await;
+    hand.fill("Tag", "42");
+    hand.send_typed("Next: settings", &verdict(&hand, "parts")).await;
+    hand.send_typed("Next: settings", &verdict(&hand, "load")).await;
+    hand.press("Check image").await;
+    assert_eq!(hand.value("Image"), "quay.io/acme/shop:42");
+}
+
+#[tokio::test]
+async fn a_check_writes_nothing_into_the_field() {
+    let app = TestApp::new().await;
+    let mut hand = at_image(&app).await;
+    for image in ["", "nginx:-1", "acme /web : 1"] {
+        hand.fill("Image", image);
+        for _ in 0..2 {
+            hand.press("Check image").await;
+            assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY, "{image}");
+            assert_eq!(hand.value("Image"), image, "as it was typed");
+        }
+    }
+    hand.fill("Image", "nginx:-1");
+    hand.press("Check image").await;
+    hand.fill("Tag", "1");
+    hand.press("Check image").await;
+    assert_eq!(hand.value("Image"), "docker.io/nginx:1", "a part that is typed counts");
+}
+
+#[tokio::test]
+async fn a_login_that_was_refused_is_not_tried_again_by_a_page_that_is_loaded() {
+    let app = TestApp::new().await;
+    let mut hand = at_image(&app).await;
+    let asks = |hand: &Hand<'_>| {
+        let verdict = hand.page.elements.iter().find(|it| it.get("id") == Some("verdict")).unwrap();
+        verdict.get("hx-post").is_some()
+    };
+    hand.fill("Image", "ghcr.io/acme/private:1");
+    hand.fill("User name", "ci");
+    hand.fill("Password or token", "wrong");
+    hand.press("Check image").await;
+    assert!(hand.page.text().contains("does not accept the login"), "{}", hand.page.text());
+    assert!(!asks(&hand), "some registries lock out whoever is wrong too often");
+    hand.fill("Image", "acme/missing:1");
+    hand.fill("User name", "");
+    hand.press("Check image").await;
+    assert!(hand.page.text().contains("has no image"), "{}", hand.page.text());
+    assert!(asks(&hand), "it may be there by now");
+}
+
+#[tokio::test]
 async fn a_login_that_is_kept_already_is_used_and_named() {
     let app = TestApp::new().await;
     let new = mirage_control::NewCredential {
@@ -209,7 +299,7 @@ async fn the_verdict_answers_with_what_changes_and_keeps_what_was_typed() {
         .collect();
     assert_eq!(
         swapped,
-        ["parts", "tags", "login", "choice", "known", "next"],
+        ["image-shown", "parts", "tags", "login", "choice", "known", "next"],
         "not what is being typed into"
     );
     assert!(answer.text.len() < 12_000, "{} bytes", answer.text.len());

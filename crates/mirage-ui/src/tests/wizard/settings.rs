@@ -83,6 +83,35 @@ async fn variables_are_rows_and_text_and_a_sealed_value_is_never_shown_again() {
 }
 
 #[tokio::test]
+async fn a_value_of_several_lines_stays_one_in_rows_and_as_text() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.press("As .env text").await;
+    hand.fill("Plain variables", "CERT=\"-----BEGIN\nabc\n-----END\"\nHASH='\"'\n");
+    hand.press("Rows").await;
+    assert_eq!(hand.value("Value of variable 1"), "-----BEGIN\nabc\n-----END");
+    hand.press("Add rows").await;
+    assert_eq!(hand.value("Value of variable 1"), "-----BEGIN\nabc\n-----END");
+    hand.press("As .env text").await;
+    assert_eq!(hand.value("Plain variables"), "CERT=\"-----BEGIN\nabc\n-----END\"\nHASH=\"\"\"\n");
+    // What no line says stays a row; what one says in quotes of its own is read back as it was.
+    hand.press("Rows").await;
+    hand.fill("Value of variable 1", "it's \"one\"\nand two");
+    hand.fill("Name of variable 3", "QUOTED");
+    hand.fill("Value of variable 3", "'x'");
+    hand.press("As .env text").await;
+    assert_eq!(hand.value("Plain variables"), "HASH=\"\"\"\nQUOTED=\"'x'\"\n");
+    assert_eq!(hand.value("Value of variable 1"), "it's \"one\"\nand two");
+    hand.press("Next: review").await;
+    hand.press("Deploy").await;
+    let view = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    let plain = |name: &str| view.service.spec.variables[&name.parse().unwrap()].plain().map(str::to_owned);
+    for (name, value) in [("CERT", "it's \"one\"\nand two"), ("HASH", "\""), ("QUOTED", "'x'")] {
+        assert_eq!(plain(name).as_deref(), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_variable_that_is_wrong_is_told_by_its_name_and_everything_typed_is_there() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, "acme/web:1").await;

@@ -2,10 +2,9 @@
 
 use maud::{Markup, html};
 use mirage_control::ServiceView;
-use mirage_core::{Error, VariableValue};
+use mirage_core::{Error, VariableValue, env_line};
 
 use super::ROWS;
-use super::line::env_line;
 use super::typed::{MODE, TEXT, TEXT_WAY, part, rows_sent};
 use crate::field::Field;
 use crate::form::Fields;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mirage_control::ServiceView;
-use mirage_core::{Code, Error, Result, VariableInput, VariableName, VariableText, VariableValue, env_lines};
+use mirage_core::{
+    Code, Error, Result, VariableInput, VariableName, VariableText, VariableValue, env_line, env_lines,
+};
 
-use super::line::env_line;
 use crate::form::Fields;
 
 /// The most rows of a form.
