@@ -58,7 +58,7 @@ pub(super) async fn redeploy(
 ) -> Result<Response, Fault> {
     let id = id.parse::<DeploymentId>()?;
     let service = of(&control, &sent.visitor, id).await?;
-    let begun = control.redeploy(sent.visitor.actor(), &service).await;
+    let begun = control.redeploy_of(sent.visitor.actor(), &service, id).await;
     answer(&control, &sent.visitor, id, begun).await
 }
 
