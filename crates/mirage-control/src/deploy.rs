@@ -110,7 +110,8 @@ impl Control {
         let current = self.current_revision(&service).await?;
         if asked != current {
             let name = &service.name;
-            let message = format!("a redeploy of `{name}` takes revision {current}, and this one had {asked}");
+            let message =
+                format!("a redeploy of `{name}` takes revision {current}, and this one had {asked}");
             return Err(Error::new(Code::Conflict, message).hint(format!(
                 "roll back to revision {asked}, or redeploy `{name}` itself, which takes {current}"
             )));

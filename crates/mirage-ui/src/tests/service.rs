@@ -22,8 +22,10 @@ async fn ended(app: &TestApp, answer: &Answer) -> Deployment {
 }
 
 fn input<'a>(page: &'a Document, name: &str) -> &'a Element {
-    let mut fields =
-        page.elements.iter().filter(|it| ["input", "textarea", "select", "button"].contains(&it.name.as_str()));
+    let mut fields = page
+        .elements
+        .iter()
+        .filter(|it| ["input", "textarea", "select", "button"].contains(&it.name.as_str()));
     fields.find(|it| it.get("name") == Some(name)).unwrap_or_else(|| panic!("a field `{name}`"))
 }
 

@@ -53,7 +53,8 @@ pub(super) async fn rollback(
     let view = named(&control, &sent.visitor, place).await?;
     let begun = async {
         let revision = sent.fields.text("revision").parse::<u32>().map_err(|_| {
-            Error::new(Code::InvalidRequest, "the form does not say to which revision").hint("load the page anew")
+            Error::new(Code::InvalidRequest, "the form does not say to which revision")
+                .hint("load the page anew")
         })?;
         let (actor, wanted) = (sent.visitor.actor(), by_id(&view));
         control.rollback(actor, &wanted, Some(revision), CredentialChange::default()).await
