@@ -90,15 +90,33 @@ impl Control {
     pub async fn redeploy(&self, actor: &Actor, wanted: &ServiceRef) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let service = self.find(wanted).await?;
-        let (active, candidate) = self.parts.store.current_deployments(service.id).await?;
-        let revision = match active.or(candidate) {
-            Some(deployment) => deployment.revision,
-            None => {
-                let newest = self.parts.store.deployments(service.id, 1).await?;
-                newest.first().map(|d| d.revision).ok_or_else(|| gone(&service))?
-            }
-        };
+        let revision = self.current_revision(&service).await?;
         self.again(actor, &service, revision, Trigger::Redeploy).await
+    }
+
+    /// The same, only where that is the revision that this deployment had.
+    ///
+    /// # Errors
+    /// `CONFLICT` where it is another one.
+    pub async fn redeploy_of(
+        &self,
+        actor: &Actor,
+        wanted: &ServiceRef,
+        id: DeploymentId,
+    ) -> Result<Deployment> {
+        self.allow(actor, Action::Deploy)?;
+        let service = self.find(wanted).await?;
+        let asked = self.deployment_of(&service, id).await?.revision;
+        let current = self.current_revision(&service).await?;
+        if asked != current {
+            let name = &service.name;
+            let message =
+                format!("a redeploy of `{name}` takes revision {current}, and this one had {asked}");
+            return Err(Error::new(Code::Conflict, message).hint(format!(
+                "roll back to revision {asked}, or redeploy `{name}` itself, which takes {current}"
+            )));
+        }
+        self.again(actor, &service, current, Trigger::Redeploy).await
     }
 
     /// Deploys an older revision's exact content; without a number, the one before the active one. It runs
@@ -168,12 +186,7 @@ impl Control {
     ) -> Result<Deployment> {
         self.allow(actor, Action::Deploy)?;
         let service = self.find(wanted).await?;
-        let deployment = self.parts.store.deployment(id).await?;
-        let Some(deployment) = deployment.filter(|d| d.service == service.id) else {
-            return Err(Error::new(Code::NotFound, format!("`{}` has no deployment `{id}`", service.name))
-                .field("deploymentId")
-                .hint(format!("`mirage deployments {}` lists them", service.name)));
-        };
+        let deployment = self.deployment_of(&service, id).await?;
         self.rollback(actor, wanted, Some(deployment.revision), credentials).await
     }
 
@@ -219,6 +232,27 @@ impl Control {
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         self.read_deployment(id).await
+    }
+
+    async fn deployment_of(&self, service: &Service, id: DeploymentId) -> Result<Deployment> {
+        let deployment = self.parts.store.deployment(id).await?;
+        deployment.filter(|deployment| deployment.service == service.id).ok_or_else(|| {
+            Error::new(Code::NotFound, format!("`{}` has no deployment `{id}`", service.name))
+                .field("deploymentId")
+                .hint(format!("`mirage deployments {}` lists them", service.name))
+        })
+    }
+
+    /// The revision of what serves, else of what is on its way, else of the newest.
+    async fn current_revision(&self, service: &Service) -> Result<u32> {
+        let (active, candidate) = self.parts.store.current_deployments(service.id).await?;
+        match active.or(candidate) {
+            Some(deployment) => Ok(deployment.revision),
+            None => {
+                let newest = self.parts.store.deployments(service.id, 1).await?;
+                newest.first().map(|d| d.revision).ok_or_else(|| gone(service))
+            }
+        }
     }
 
     /// What becomes of the service's own credential. A change that is about neither the image nor the

@@ -48,7 +48,11 @@ pub(crate) const MAP: [Group; 4] = [
     },
     Group {
         name: "On a service or a deployment",
-        keys: &[key("d", "deploy"), key("r", "roll back"), key("l", "show the logs")],
+        keys: &[
+            key("d", "go to where an image is deployed"),
+            key("r", "go to the button that rolls back, or to the deployments"),
+            key("l", "show the logs"),
+        ],
     },
     Group {
         name: "In the jump palette",

@@ -42,14 +42,13 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 static STREAMS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(STREAMS_MAX)));
 
-/// A piece with others in it. It is sent where other ones are in it than before; they are not sent beside it then.
+/// A piece with others in it. It is sent where other ones are in it than before, and with the first answer of a stream, as
+/// nobody knows what came and went while a page was not connected; they are not sent beside it then.
 pub(crate) struct Around {
     /// The id of its element.
     pub(crate) id: String,
     /// Says which pieces are in it.
     pub(crate) key: String,
-    /// The key of what the page showed that is followed.
-    pub(crate) shown: String,
     /// What is in it.
     pub(crate) markup: Markup,
 }
@@ -168,8 +167,7 @@ where
                 self.aged = Instant::now();
             }
             let whole = around.filter(|around| {
-                self.known.insert(around.id.clone(), around.key.clone()).as_ref().unwrap_or(&around.shown)
-                    != &around.key
+                self.known.insert(around.id.clone(), around.key.clone()).as_ref() != Some(&around.key)
             });
             for (id, markup) in pieces.into_iter().rev() {
                 let text = markup.into_string();

@@ -21,6 +21,7 @@ mod pages;
 mod service;
 mod settings;
 mod shell;
+mod stale;
 mod walker;
 mod wizard;
 mod world;

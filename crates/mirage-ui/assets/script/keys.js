@@ -13,7 +13,8 @@
   document.documentElement.dataset.script = "";
 
   const press = (element) => {
-    if (!typing(element)) return element.click();
+    /* What posts changes something: a key only leads to it, and Enter presses it then. */
+    if (!typing(element) && element.type !== "submit") return element.click();
     element.focus();
     element.select?.();
   };

@@ -12,7 +12,10 @@ use crate::visitor::Visitor;
 pub(crate) async fn map(visitor: Visitor) -> Html<String> {
     let body = html! {
         h1 { "Keys" }
-        p { "Each key presses a link or a button of the page. None does anything while you type in a field." }
+        p {
+                "Each key follows a link of the page, or goes to a field or to a button that changes something: Enter presses it then. "
+                "None does anything while you type in a field."
+             }
         div.keys {
             @for group in &MAP {
                 section aria-label=(group.name) {

@@ -37,6 +37,9 @@ const MOST: u32 = 28;
 const TABS: usize = 30;
 /// The longest part of a name that is looked for, in characters.
 const FIND: usize = 63;
+/// How they are shown, as forms and addresses say it.
+const CARDS: &str = "cards";
+const TABLE: &str = "table";
 /// The id of the element with all services.
 const SERVICES: &str = "services";
 
@@ -48,14 +51,14 @@ pub(crate) fn routes() -> Router<Control> {
 }
 
 /// Which services are looked at.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Asked {
     after: Option<String>,
     #[serde(default)]
     find: String,
-    /// Which ones the page shows that is followed.
-    #[serde(default)]
-    shown: String,
+    /// How the page shows them that is followed: meanwhile another page may have chosen otherwise.
+    #[serde(rename = "as")]
+    layout: Option<String>,
 }
 
 /// An environment with the services of a page.
@@ -66,6 +69,7 @@ struct Shown {
     usage: HashMap<ServiceId, ServiceUsage>,
     asked: Asked,
     find: Option<String>,
+    cards: bool,
 }
 
 /// `GET /projects/{project}`: its first environment; `production` where there is one
@@ -98,15 +102,15 @@ async fn of_environment(
         h1 { (shown.project.project.name) " " span.quiet { (shown.environment.name) } }
         (shown.tabs())
         @if !is_empty || shown.find.is_some() { (shown.tools(&visitor)) }
-        div id=(SERVICES) sse-swap=(SERVICES) { (shown.services(&control, &visitor)) }
+        div id=(SERVICES) sse-swap=(SERVICES) { (shown.services(&control)) }
         @if let Some(last) = shown.listing.items.last().filter(|_| shown.listing.more) {
             (more(&shown.address(&path, &format!("after={}:{}", last.service.name, last.service.id)), "More services"))
         }
         (told("services-told", &shown.told()))
     };
     let after = shown.asked.after.as_deref().map(|after| format!("after={after}&"));
-    let stream = shown
-        .address(&format!("/live{path}"), &format!("{}shown={}", after.unwrap_or_default(), shown.key()));
+    let layout = if shown.cards { CARDS } else { TABLE };
+    let stream = shown.address(&format!("/live{path}"), &format!("{}as={layout}", after.unwrap_or_default()));
     let body = followed(&stream, body);
     let title = format!("{} {}", shown.project.project.name, shown.environment.name);
     let crumbs = [("Projects", "/projects".to_owned())];
@@ -130,9 +134,8 @@ async fn stream(
     let render = move || {
         let (control, visitor, all) = (looking.clone(), Arc::clone(&who), Arc::clone(&all));
         async move {
-            let Asked { after, find, shown } = &all.1;
-            let asked = Asked { after: after.clone(), find: find.clone(), shown: shown.clone() };
-            Ok(Shown::of(&control, &visitor, &all.0, asked).await?.pieces(&control, &visitor))
+            let (place, asked) = &*all;
+            Ok(Shown::of(&control, &visitor, place, asked.clone()).await?.pieces(&control))
         }
     };
     follow(&control, &visitor, &EventSearch::default(), render).await
@@ -141,7 +144,7 @@ async fn stream(
 /// `POST /projects/{project}/{environment}`: as a table or as cards from now on
 async fn lay_out(At((project, environment)): At<(String, String)>, sent: Sent) -> Result<Response, Fault> {
     let path = link::environment(project.parse::<Name>()?.as_str(), environment.parse::<Name>()?.as_str());
-    let cookie = [(header::SET_COOKIE, cards_kept(sent.fields.text("as") == "cards"))];
+    let cookie = [(header::SET_COOKIE, cards_kept(sent.fields.text("as") == CARDS))];
     Ok((cookie, Redirect::to(&path)).into_response())
 }
 
@@ -170,29 +173,25 @@ impl Shown {
         let listing = control.services(visitor.actor(), &filter, &part).await?;
         let ids: Vec<ServiceId> = listing.items.iter().map(|view| view.service.id).collect();
         let usage = control.usage(visitor.actor(), &ids).await?;
-        Ok(Self { project: view, environment, listing, usage, asked, find })
+        let cards = asked.layout.as_deref().map_or(visitor.wants_cards(), |layout| layout == CARDS);
+        Ok(Self { project: view, environment, listing, usage, asked, find, cards })
     }
 
-    fn pieces(&self, control: &Control, visitor: &Visitor) -> Pieces {
+    fn pieces(&self, control: &Control) -> Pieces {
         let now = control.now();
         let mut pieces: Vec<(String, Markup)> = Vec::with_capacity(self.listing.items.len() + 1);
         for view in &self.listing.items {
             let usage = self.usage.get(&view.service.id);
             pieces.push((
                 entry::id(view),
-                match visitor.wants_cards() {
+                match self.cards {
                     true => entry::card(view, control, usage, now),
                     false => entry::cells(view, control, usage, now),
                 },
             ));
         }
         pieces.push(("services-told".to_owned(), html! { (self.told()) }));
-        let around = Around {
-            id: SERVICES.to_owned(),
-            key: self.key(),
-            shown: self.asked.shown.clone(),
-            markup: self.services(control, visitor),
-        };
+        let around = Around { id: SERVICES.to_owned(), key: self.key(), markup: self.services(control) };
         let moving = self.listing.items.iter().any(|view| view.status == ServiceStatus::Deploying);
         Pieces { pieces, around: Some(around), moving }
     }
@@ -232,12 +231,12 @@ impl Shown {
         }
     }
 
-    fn services(&self, control: &Control, visitor: &Visitor) -> Markup {
+    fn services(&self, control: &Control) -> Markup {
         let items = &self.listing.items;
         let now = control.now();
         let usage = |view: &ServiceView| self.usage.get(&view.service.id);
         html! {
-            @if items.is_empty() { (self.empty()) } @else if visitor.wants_cards() {
+            @if items.is_empty() { (self.empty()) } @else if self.cards {
                 ul.cards aria-label="Services" {
                     @for view in items {
                         li id=(entry::id(view)) sse-swap=(entry::id(view)) { (entry::card(view, control, usage(view), now)) }
@@ -267,8 +266,7 @@ impl Shown {
     /// What is looked for, and how it is shown.
     fn tools(&self, visitor: &Visitor) -> Markup {
         let path = self.path();
-        let (other, words) =
-            if visitor.wants_cards() { ("table", "As a table") } else { ("cards", "As cards") };
+        let (other, words) = if self.cards { (TABLE, "As a table") } else { (CARDS, "As cards") };
         html! {
             div.tools {
                 form.line role="search" method="get" action=(path) {

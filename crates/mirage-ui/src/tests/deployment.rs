@@ -59,7 +59,7 @@ async fn what_never_ran_is_not_rolled_back_to_and_says_why_and_what_else_can_be_
     }
     let service = "/projects/default/production/web";
     assert_eq!(page.link("Change settings"), format!("{service}/settings"));
-    assert_eq!(page.link("Deploy another image"), format!("{service}#deploy"));
+    assert_eq!(page.link("Deploy another image"), format!("{service}#image"));
     // Somebody whose page is older than that sends it nevertheless.
     let first = app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap().active.unwrap();
     let cookie = app.log_in().await;

@@ -61,12 +61,11 @@ async fn what_is_the_same_is_not_sent_again() {
     let shown = app.page("/projects/default/production").await;
     let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
     let mut page = app.follow(stream).await;
-    let mut first = Vec::new();
-    while first.len() < 4 {
-        first.push(page.next().await.unwrap().0);
-    }
+    let (first, all) = page.next().await.unwrap();
     let rows = ["s-api", "s-web", "s-worker"];
-    assert_eq!(first, ["s-api", "s-web", "s-worker", "services-told"], "all of it comes first");
+    assert_eq!(first, "services", "all of it comes first");
+    assert!(rows.iter().all(|row| all.contains(&format!("id=\"{row}\""))), "{all}");
+    assert_eq!(page.next().await.unwrap().0, "services-told");
     // Whoever reads the pieces to the second change has seen everything that was sent for the first.
     app.control.update(&app.admin, &"web".parse().unwrap(), scaled(0)).await.unwrap();
     let (mut sent, _) = page.until(rows[1], "stopped").await;
@@ -82,17 +81,34 @@ async fn a_service_that_comes_or_goes_comes_and_goes_on_the_page() {
     let shown = app.page("/projects/default/production").await;
     let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
     let mut page = app.follow(stream).await;
-    assert_eq!(page.next().await.unwrap().0, "s-web");
+    assert_eq!(page.next().await.unwrap().0, "services");
     app.deploy("staging", "other", "registry.test/acme/web:1").await;
     app.deploy("production", "api", "registry.test/acme/web:1").await;
     let (_, all) = page.until("services", "/projects/default/production/api").await;
     assert!(all.contains("id=\"s-web\"") && !all.contains("other"), "{all}");
-    // Whoever lost the connection meanwhile asks with what their page shows.
-    let mut again = app.follow(stream).await;
-    assert_eq!(again.next().await.unwrap().0, "services");
     app.control.remove(&app.admin, &"web".parse().unwrap()).await.unwrap();
     let (_, gone) = page.until("services", "production/api").await;
     assert!(!gone.contains("s-web"), "{gone}");
+}
+
+#[tokio::test]
+async fn what_went_while_a_page_was_not_connected_is_gone_when_it_is_again() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let shown = app.page("/projects/default/production").await;
+    let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
+    let mut page = app.follow(stream).await;
+    app.deploy("production", "api", "registry.test/acme/web:1").await;
+    page.until("services", "s-api").await;
+    drop(page);
+    app.control.remove(&app.admin, &"api".parse().unwrap()).await.unwrap();
+    while app.control.service(&app.admin, &"api".parse().unwrap()).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    // What is there is what was there when the page was loaded.
+    let mut again = app.follow(stream).await;
+    let (id, all) = again.next().await.unwrap();
+    assert!(id == "services" && all.contains("s-web") && !all.contains("s-api"), "{id}: {all}");
 }
 
 #[tokio::test]
@@ -140,8 +156,9 @@ async fn every_piece_of_a_stream_has_its_place_on_the_page() {
         let stream = page.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
         assert!(stream.starts_with(&format!("/live{path}")), "{stream}");
         let mut stream = app.follow(stream).await;
-        let places = page.elements.iter().filter_map(|element| element.get("sse-swap"));
-        for _ in 0..places.filter(|id| *id != "services").count() {
+        let places: Vec<_> = page.elements.iter().filter_map(|element| element.get("sse-swap")).collect();
+        let within = |id: &&&str| places.contains(&"services") && id.starts_with("s-");
+        for _ in 0..places.iter().filter(|id| !within(id)).count() {
             let (id, data) = stream.next().await.unwrap();
             let place = page.elements.iter().find(|element| element.get("id") == Some(&id));
             let place = place.unwrap_or_else(|| panic!("{path} has `{id}`"));
@@ -185,11 +202,34 @@ async fn cards_are_followed_as_rows_are() {
     let shown = Document::parse(&answer.text);
     let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
     let mut page = app.follow_with(stream, &cookie).await;
-    let (id, card) = page.next().await.unwrap();
-    assert!(id == "s-web" && card.starts_with("<h2>"), "{id}: {card}");
+    let (id, cards) = page.next().await.unwrap();
+    assert!(id == "services" && cards.starts_with("<ul class=\"cards\""), "{id}: {cards}");
     app.control.update(&app.admin, &"web".parse().unwrap(), scaled(0)).await.unwrap();
     let (_, card) = page.until("s-web", "stopped").await;
     assert!(card.starts_with("<h2>"), "{card}");
+}
+
+#[tokio::test]
+async fn a_page_is_followed_as_it_is_laid_out_whatever_another_one_chose_meanwhile() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let plain = app.log_in().await;
+    let chosen = format!("{plain}; mirage_cards=yes");
+    let path = "/projects/default/production";
+    for (before, after, around, row) in
+        [(&plain, &chosen, "<div", "<th"), (&chosen, &plain, "<ul class=\"cards\"", "<h2>")]
+    {
+        let answer = app.send(Method::GET, path, &[("cookie", before)], "").await;
+        let shown = Document::parse(&answer.text);
+        let stream = shown.elements.iter().find_map(|element| element.get("sse-connect")).unwrap();
+        let mut page = app.follow_with(stream, after).await;
+        let (id, all) = page.next().await.unwrap();
+        assert!(id == "services" && all.starts_with(around), "{all}");
+        let replicas = if row == "<th" { 0 } else { 1 };
+        app.control.update(&app.admin, &"web".parse().unwrap(), scaled(replicas)).await.unwrap();
+        let (_, piece) = page.until("s-web", "").await;
+        assert!(piece.starts_with(row), "{piece}");
+    }
 }
 
 /// The same without what depends on the moment.

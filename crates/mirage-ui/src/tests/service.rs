@@ -22,8 +22,10 @@ async fn ended(app: &TestApp, answer: &Answer) -> Deployment {
 }
 
 fn input<'a>(page: &'a Document, name: &str) -> &'a Element {
-    let mut fields =
-        page.elements.iter().filter(|it| ["input", "textarea", "select"].contains(&it.name.as_str()));
+    let mut fields = page
+        .elements
+        .iter()
+        .filter(|it| ["input", "textarea", "select", "button"].contains(&it.name.as_str()));
     fields.find(|it| it.get("name") == Some(name)).unwrap_or_else(|| panic!("a field `{name}`"))
 }
 
@@ -55,7 +57,8 @@ async fn somebody_deploys_another_image_scales_restarts_and_rolls_back() {
     assert_eq!((view.service.replicas, view.service.generation), (3, 1));
     let page = app.page(WEB).await;
     assert!(page.all("button").any(|it| it.text == "Roll back to #1"), "{}", page.text());
-    let answer = app.fill_in(WEB, &format!("{WEB}/rollback"), &[]).await;
+    assert_eq!(input(&page, "revision").get("value"), Some("1"));
+    let answer = app.fill_in(WEB, &format!("{WEB}/rollback"), &[("revision", "1")]).await;
     assert_eq!(ended(&app, &answer).await.revision, 1);
 }
 

@@ -1,6 +1,7 @@
 //! What is around every page: the navigation, the theme, the keyboard, the way to jump.
 
 use http::{Method, StatusCode};
+use mirage_control::ServicePatch;
 
 use super::app::TestApp;
 use super::html::Document;
@@ -120,4 +121,51 @@ async fn every_key_is_on_the_map_and_the_map_is_complete() {
         let known = MAP.iter().flat_map(|group| group.keys).any(|key| key.keys == keys);
         assert!(known || keys.starts_with("g "), "`{keys}` is on the map");
     }
+}
+
+#[tokio::test]
+async fn every_key_of_the_map_is_on_the_pages_of_its_group() {
+    let app = TestApp::new().await;
+    *app.world.why.lock().unwrap() = "no such program".into();
+    let web = "/projects/default/production/web";
+    let first = app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let mut deployments = vec![first.id];
+    for tag in ["2", "broken"] {
+        let image = format!("registry.test/acme/web:{tag}");
+        let patch = ServicePatch { image: Some(image.parse().unwrap()), ..Default::default() };
+        let begun = app.control.deploy(&app.admin, &"web".parse().unwrap(), patch).await.unwrap();
+        deployments.push(app.ended(begun.id).await.id);
+    }
+    let tabs = ["", "/deployments", "/logs", "/metrics", "/variables", "/volumes", "/domains", "/settings"];
+    let services = tabs.iter().map(|tab| format!("{web}{tab}")).chain([format!("{web}/remove")]);
+    let deployments: Vec<_> = deployments.iter().map(|id| format!("/deployments/{id}")).collect();
+    let script = include_str!("../../assets/script/keys.js");
+    for group in &MAP {
+        let (pages, by_script): (Vec<String>, &[&str]) = match group.name {
+            "Everywhere" => (vec!["/projects".into(), web.into()], &["c", "esc"]),
+            "In a list" => {
+                (vec!["/projects/default/production".into(), "/events".into()], &["j", "k", "enter"])
+            }
+            "On a service or a deployment" => (services.clone().chain(deployments.clone()).collect(), &[]),
+            "In the jump palette" => (vec!["/jump".into()], &["down", "up"]),
+            other => panic!("no page of `{other}` is looked at"),
+        };
+        for path in pages {
+            let page = app.page(&path).await;
+            for key in group.keys.iter().filter(|key| !by_script.contains(&key.keys)) {
+                let all = page.elements.iter().filter(|it| it.get("data-key") == Some(key.keys));
+                assert_eq!(all.count(), 1, "`{}` is on {path}", key.keys);
+            }
+        }
+    }
+    // What a key is on that changes something is reached by it, and not pressed.
+    let page = app.page(&deployments[0]).await;
+    let back = page.elements.iter().find(|it| it.get("data-key") == Some("r")).unwrap();
+    assert_eq!((back.text.as_str(), back.get("type")), ("Roll back to #1", Some("submit")));
+    assert!(script.contains(r#"element.type !== "submit") return element.click();"#));
+    assert_eq!(page.link("Deploy another image"), format!("{web}#image"));
+    assert_eq!(app.page(&format!("{web}/logs")).await.link("Deploy"), format!("{web}#image"));
+    assert!(
+        app.page(web).await.elements.iter().any(|it| it.get("id") == Some("image") && it.name == "input")
+    );
 }

@@ -27,6 +27,7 @@ pub(super) fn actions(shown: &Shown, visitor: &Visitor) -> Markup {
     let revision = deployment.revision;
     // What `redeploy` deploys.
     let current = shown.of.revision.as_ref().map(|revision| revision.number);
+    let can_roll_back = is_over && !shown.runs() && shown.rollback.is_ok();
     html! {
         div.actions {
             @if !is_over { (button(visitor, &format!("{path}/cancel"), "Cancel")) }
@@ -41,11 +42,11 @@ pub(super) fn actions(shown: &Shown, visitor: &Visitor) -> Markup {
                     Err(error) => (refused("no-rollback", &format!("Roll back to #{revision}"), error.message())),
                 }
             }
-            @if deployment.phase == Phase::Failed {
-                a href=(Tab::Settings.path(&shown.of)) { "Change settings" }
-                a href=(format!("{}#deploy", link::service(&shown.of))) { "Deploy another image" }
-                a href=(Tab::Logs.path(&shown.of)) data-key="l" { "Logs" }
-            }
+            @if deployment.phase == Phase::Failed { a href=(Tab::Settings.path(&shown.of)) { "Change settings" } }
+            a href=(format!("{}#image", link::service(&shown.of))) data-key="d" { "Deploy another image" }
+            // The key is on the button above, where there is one.
+            a href=(Tab::Deployments.path(&shown.of)) data-key=[(!can_roll_back).then_some("r")] { "Deployments" }
+            a href=(Tab::Logs.path(&shown.of)) data-key="l" { "Logs" }
         }
     }
 }
@@ -58,7 +59,7 @@ pub(super) async fn redeploy(
 ) -> Result<Response, Fault> {
     let id = id.parse::<DeploymentId>()?;
     let service = of(&control, &sent.visitor, id).await?;
-    let begun = control.redeploy(sent.visitor.actor(), &service).await;
+    let begun = control.redeploy_of(sent.visitor.actor(), &service, id).await;
     answer(&control, &sent.visitor, id, begun).await
 }
 

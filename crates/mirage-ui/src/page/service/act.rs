@@ -44,15 +44,22 @@ pub(super) async fn redeploy(
     answer(&control, &sent, &view, begun, Typed::default()).await
 }
 
-/// `POST …/rollback`: to the revision before
+/// `POST …/rollback`: to the revision that the button named
 pub(super) async fn rollback(
     State(control): State<Control>,
     At(place): Place,
     sent: Sent,
 ) -> Result<Response, Fault> {
     let view = named(&control, &sent.visitor, place).await?;
-    let begun =
-        control.rollback(sent.visitor.actor(), &by_id(&view), None, CredentialChange::default()).await;
+    let begun = async {
+        let revision = sent.fields.text("revision").parse::<u32>().map_err(|_| {
+            Error::new(Code::InvalidRequest, "the form does not say to which revision")
+                .hint("load the page anew")
+        })?;
+        let (actor, wanted) = (sent.visitor.actor(), by_id(&view));
+        control.rollback(actor, &wanted, Some(revision), CredentialChange::default()).await
+    };
+    let begun = begun.await;
     answer(&control, &sent, &view, begun, Typed::default()).await
 }
 

@@ -120,7 +120,7 @@ impl Tab {
     fn key(self) -> Option<&'static str> {
         match self {
             Self::Logs => Some("l"),
-            // To what is chosen from there.
+            // Each has its page, with the button that rolls back to it.
             Self::Deployments => Some("r"),
             _ => None,
         }
@@ -218,6 +218,10 @@ fn tabs(view: &ServiceView, shown: Tab) -> Markup {
                             (tab.words())
                         }
                     }
+                }
+                // On the overview the field itself has the key.
+                @if shown != Tab::Overview {
+                    li { a href=(format!("{}#image", link::service(view))) data-key="d" { "Deploy" } }
                 }
             }
         }

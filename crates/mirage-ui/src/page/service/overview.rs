@@ -135,7 +135,9 @@ fn actions(visitor: &Visitor, view: &ServiceView, target: &Result<u32>) -> Marku
                 None => (refused("no-restart", "Restart", "nothing of it runs")),
             }
             @match target {
-                Ok(revision) => (button(visitor, &format!("{path}/rollback"), &format!("Roll back to #{revision}"))),
+                Ok(revision) => (form(visitor, &format!("{path}/rollback"), "one", html! {
+                    button type="submit" name="revision" value=(revision) { "Roll back to #" (revision) }
+                })),
                 Err(error) => (refused("no-rollback", "Roll back", error.next_step().unwrap_or(error.message()))),
             }
         }

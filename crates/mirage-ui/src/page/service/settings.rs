@@ -12,7 +12,7 @@ use mirage_control::{Control, ServiceRef, ServiceView};
 use mirage_core::{Error, Result};
 
 use super::overview::waiting;
-use super::save::{buttons, save};
+use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
 use crate::fault::{Fault, explained};
 use crate::form::{Sent, form};
@@ -28,7 +28,7 @@ pub(super) async fn show(
     At(place): At<(String, String, String)>,
 ) -> Result<Response, Fault> {
     let view = named(&control, &visitor, place).await?;
-    page(&control, &visitor, &view, &Values::of(&view), None)
+    page(&control, &visitor, (&view, &Made::now(&view)), &Values::of(&view), None)
 }
 
 /// `POST …/settings`
@@ -45,7 +45,10 @@ pub(super) async fn change(
     };
     match saved {
         Ok(answer) => Ok(answer),
-        Err(error) => page(&control, &sent.visitor, &view, &values, Some(&error)),
+        Err(error) => {
+            let made = Made::again(&view, &sent.fields, &error);
+            page(&control, &sent.visitor, (&view, &made), &values, Some(&error))
+        }
     }
 }
 
@@ -99,12 +102,12 @@ pub(super) async fn remove(
 fn page(
     control: &Control,
     visitor: &Visitor,
-    view: &ServiceView,
+    (view, made): (&ServiceView, &Made),
     values: &Values,
     error: Option<&Error>,
 ) -> Result<Response, Fault> {
     let path = Tab::Settings.path(view);
-    let inside = html! { (groups::all(view, values, error)) (buttons(view)) };
+    let inside = html! { (groups::all(view, values, error)) (buttons(view, Tab::Settings, made)) };
     let body = html! {
         (waiting(view)?)
         @if let Some(error) = error { (explained(error)) }

@@ -13,7 +13,7 @@ use mirage_core::{Error, Result};
 use serde::Deserialize;
 
 use super::overview::waiting;
-use super::save::{buttons, save};
+use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
 use crate::fault::{Fault, explained, unreadable};
 use crate::form::{Sent, form};
@@ -46,7 +46,7 @@ pub(super) async fn show(
     let Query(How { way }) = how.map_err(|_| unreadable("what follows `?` in the address"))?;
     let view = named(&control, &visitor, place).await?;
     let editor = Editor::of(&view, way == "text");
-    page(&control, &visitor, &view, &editor, None).await
+    page(&control, &visitor, (&view, &Made::now(&view)), &editor, None).await
 }
 
 /// `POST …/variables`
@@ -67,7 +67,8 @@ pub(super) async fn change(
         Ok(answer) => Ok(answer),
         Err(error) => {
             let editor = Editor::typed(&view, &sent.fields);
-            page(&control, &sent.visitor, &view, &editor, Some(&error)).await
+            let made = Made::again(&view, &sent.fields, &error);
+            page(&control, &sent.visitor, (&view, &made), &editor, Some(&error)).await
         }
     }
 }
@@ -75,14 +76,14 @@ pub(super) async fn change(
 async fn page(
     control: &Control,
     visitor: &Visitor,
-    view: &ServiceView,
+    (view, made): (&ServiceView, &Made),
     editor: &Editor,
     error: Option<&Error>,
 ) -> Result<Response, Fault> {
     let (project, environment) = (view.project.name.clone(), view.environment.name.clone());
     let shared = control.shared_variables(visitor.actor(), Some(project), Some(environment)).await?;
     let path = Tab::Variables.path(view);
-    let inside = html! { (editor.shown(error)) (buttons(view)) };
+    let inside = html! { (editor.shown(error)) (buttons(view, Tab::Variables, made)) };
     let body = html! {
         (waiting(view)?)
         section aria-labelledby="variables" {

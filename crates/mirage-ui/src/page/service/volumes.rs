@@ -11,7 +11,7 @@ use mirage_control::{Control, ServicePatch, ServiceRef, ServiceView, VolumeRef, 
 use mirage_core::{Error, Result, VolumeMount, human_bytes};
 
 use super::overview::waiting;
-use super::save::{buttons, save};
+use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
 use crate::fault::{Fault, explained};
 use crate::field::Field;
@@ -29,6 +29,8 @@ const SHOWN: u32 = 50;
 struct Typed<'a> {
     name: &'a str,
     path: &'a str,
+    /// The form that came back; nothing where it is a new one.
+    made: Option<Made>,
     error: Option<&'a Error>,
 }
 
@@ -71,7 +73,8 @@ pub(super) async fn change(
     match saved {
         Ok(answer) => Ok(answer),
         Err(error) => {
-            let typed = Typed { name, path, error: Some(&error) };
+            let made = Some(Made::again(&view, &sent.fields, &error));
+            let typed = Typed { name, path, made, error: Some(&error) };
             page(&control, &sent.visitor, &view, &typed).await
         }
     }
@@ -244,7 +247,9 @@ fn mount_form(visitor: &Visitor, view: &ServiceView, typed: &Typed<'_>) -> Marku
         known_as: Some("volumes.path"),
         ..name
     };
-    let fields = html! { div.fields { (name.text()) (path.text()) } (buttons(view)) };
+    let anew = Made::now(view);
+    let buttons = buttons(view, Tab::Volumes, typed.made.as_ref().unwrap_or(&anew));
+    let fields = html! { div.fields { (name.text()) (path.text()) } (buttons) };
     html! {
         section aria-labelledby="mount" {
             h2 #mount { "Mount one" }
