@@ -36,10 +36,9 @@ impl Control {
         let is_new_environment = store.environment_at(&project, &environment).await?.is_none();
         let mut url = None;
         if request.spec.ports.as_ref().is_none_or(|ports| !ports.is_empty()) {
-            let mut tx = store.begin().await?;
             for with in [None, Some(&project)] {
                 let Some(host) = host_label(&name, &environment, with) else { continue };
-                if url.is_none() && !tx.host_is_taken(&host).await? {
+                if url.is_none() && !store.host_is_taken(&host).await? {
                     url = Some(self.parts.settings.url_at(&host));
                 }
             }

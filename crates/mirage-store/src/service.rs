@@ -6,6 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use crate::column::{Columns, micros, text, to_json};
 use crate::store::{Store, Tx, failed};
 
+const HOST_IS_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM service WHERE host = ?)";
+
 /// Which services of a list are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceFilter {
@@ -94,6 +96,15 @@ impl Store {
         rows.iter().map(service).collect()
     }
 
+    /// Whether a service answers at this host, without a decision.
+    pub async fn host_is_taken(&self, host: &str) -> Result<bool> {
+        sqlx::query_scalar(HOST_IS_TAKEN)
+            .bind(host.to_owned())
+            .fetch_one(&self.reader)
+            .await
+            .map_err(|error| failed("read the hosts", error))
+    }
+
     /// The id of every service.
     pub async fn service_ids(&self) -> Result<Vec<ServiceId>> {
         let rows = sqlx::query("SELECT id FROM service")
@@ -132,7 +143,7 @@ impl Tx {
 
     /// Whether a service answers at this host.
     pub async fn host_is_taken(&mut self, host: &str) -> Result<bool> {
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM service WHERE host = ?)")
+        sqlx::query_scalar(HOST_IS_TAKEN)
             .bind(host.to_owned())
             .fetch_one(&mut *self.inner)
             .await

@@ -75,6 +75,19 @@ async fn what_is_committed_is_there_after_opening_again_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_host_is_looked_up_while_a_decision_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("mirage.db"), now()).await.unwrap();
+    let environment = environment(&store).await;
+    let mut tx = store.begin().await.unwrap();
+    tx.insert_service(&service(environment, 3, "web")).await.unwrap();
+    assert!(tx.host_is_taken("web-3").await.unwrap());
+    assert!(!store.host_is_taken("web-3").await.unwrap(), "it is no fact yet");
+    tx.commit().await.unwrap();
+    assert!(store.host_is_taken("web-3").await.unwrap());
+}
+
+#[tokio::test]
 async fn lists_come_in_pages_by_name() {
     let store = Store::in_memory().await.unwrap();
     let environment = environment(&store).await;

@@ -15,9 +15,10 @@ const REGISTRIES: [(&str, &str); 5] = [
     ("quay.io", "Quay"),
     ("public.ecr.aws", "Amazon ECR Public"),
 ];
-/// What a browser takes in the one field before it asks: a reference, a command, an address. The rule itself is the
-/// platform's.
-const WHOLE: &str = r"\s*((\$ |sudo )*(docker|podman|nerdctl) .*|(https?|docker|oci):\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*(:[0-9]+)?\/|\[[0-9a-f:]+\](:[0-9]+)?\/)?[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})?(@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128}))?)\s*";
+/// What a browser takes in the one field before it asks: a reference, a command, a line of a file, an address, each
+/// after the sign of a prompt and `sudo` or not. The rule itself is the platform's (`unwrapped`); what
+/// that takes is not refused here.
+const WHOLE: &str = r"\s*([$#] \s*)?(sudo \s*)?((docker|podman|nerdctl)\s.*|.*:\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*(:[0-9]+)?\/|\[[0-9a-f:]+\](:[0-9]+)?\/)?[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})?(@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128}))?)\s*";
 const HOST: &str = r"[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?";
 const NAME: &str = r"[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*";
 const TAG: &str = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}";
