@@ -81,7 +81,7 @@ pub use session::{SESSION_LASTS, Session};
 pub use tags::TagQuery;
 pub use token::NewToken;
 pub use variable::SharedVariableView;
-pub use volume::{NewVolume, VolumeRef, VolumeView};
+pub use volume::{NewVolume, VolumeRef, VolumeView, VolumesBeside};
 
 use certificates::Certificates;
 use metrics::Meter;

@@ -222,3 +222,37 @@ async fn a_token_for_images_opens_no_volume() {
     let archive = stream::iter([]).boxed();
     assert_eq!(code(control.fill_volume(&actor, &data, archive).await), Code::Forbidden);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_sees_all_of_its_own_volumes_and_only_a_few_are_measured() {
+    let stage = stage().await;
+    let (control, actor) = (&stage.control, &stage.actor);
+    for number in 0..12 {
+        let name = format!("a{number:02}").parse().unwrap();
+        let new = NewVolume { name, project: None, environment: None };
+        let made = control.create_volume(actor, new).await.unwrap();
+        stage.world.volumes.lock().unwrap().insert(made.volume.id, b"data".to_vec());
+    }
+    let mut spec = ServiceSpec::image("acme/web:1".parse().unwrap());
+    spec.volumes = (0..10)
+        .map(|number| VolumeMount {
+            volume: format!("z{}", 9 - number).parse().unwrap(),
+            path: format!("/data/{number}").parse().unwrap(),
+        })
+        .collect();
+    let request = CreateService { name: Some("web".parse().unwrap()), ..CreateService::new(spec) };
+    stage.ended(control.create_service(actor, request).await.unwrap().1.id).await;
+    let data = stage.volume("z9").await.volume.id;
+    stage.world.volumes.lock().unwrap().insert(data, b"12345".to_vec());
+
+    let beside = control.volumes_beside(actor, &"web".parse().unwrap(), 5).await.unwrap();
+    let own: Vec<_> = beside.own.iter().map(|it| (it.volume.name.as_str(), it.is_measured)).collect();
+    assert_eq!(own.len(), 10, "also behind the first five by name");
+    assert_eq!((own[0], own[7], own[8], own[9]), (("z9", true), ("z2", true), ("z1", false), ("z0", false)));
+    assert_eq!(beside.own[0].size.unwrap().bytes, 5);
+    let others: Vec<_> = beside.others.items.iter().map(|it| it.volume.name.as_str()).collect();
+    assert_eq!((others, beside.others.more), (vec!["a00", "a01", "a02", "a03", "a04"], true));
+    assert!(beside.others.items.iter().all(|it| it.size.is_none() && !it.is_measured));
+    let all = control.volumes_beside(actor, &"web".parse().unwrap(), 12).await.unwrap();
+    assert_eq!((all.others.items.len(), all.others.more), (12, false));
+}

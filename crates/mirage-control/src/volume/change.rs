@@ -23,7 +23,7 @@ impl Control {
     pub async fn create_volume(&self, actor: &Actor, new: NewVolume) -> Result<VolumeView> {
         self.allow(actor, Action::ManageVolumes)?;
         let volume = self.make_volume(actor, new).await?;
-        self.volume_view(volume).await
+        self.volume_view(volume, true).await
     }
 
     /// Removes a volume that nothing mounts. Its data stays for 48 hours, and so long the removal can be taken
@@ -53,7 +53,7 @@ impl Control {
             tx.append(actor.event(self.parts.clock.now(), found.service, kind)).await?;
             self.parts.announce(tx.commit().await?);
         }
-        self.volume_view(volume).await
+        self.volume_view(volume, true).await
     }
 
     /// Takes the removal of a volume back, under another name where one is given.
@@ -90,7 +90,7 @@ impl Control {
         let kind = EventKind::VolumeRestored { volume: volume.name.to_string() };
         tx.append(actor.event(self.parts.clock.now(), None, kind)).await?;
         self.parts.announce(tx.commit().await?);
-        self.volume_view(volume).await
+        self.volume_view(volume, true).await
     }
 
     pub(super) async fn make_volume(&self, actor: &Actor, new: NewVolume) -> Result<Volume> {

@@ -43,7 +43,7 @@ impl Control {
             return Err(refused);
         }
         self.tell(actor, &volume, EventKind::VolumeFilled { volume: volume.name.to_string() }).await?;
-        self.volume_view(volume).await
+        self.volume_view(volume, true).await
     }
 
     async fn tell(&self, actor: &Actor, volume: &Volume, kind: EventKind) -> Result<()> {

@@ -21,6 +21,8 @@ pub(crate) use purge::purge_forever;
 
 /// The most volumes of one name that are looked at: one in each environment, and some that were removed.
 const MAX_NAMESAKES: u32 = 1_000;
+/// The most volumes of a service that are measured together: each is a walk over its files.
+const MEASURED: usize = 8;
 
 /// How a request names a volume: by id, by `project/environment/name`, or by name alone where only one
 /// volume has it.
@@ -54,8 +56,19 @@ pub struct VolumeView {
     pub service: Option<Name>,
     /// Where that service has it; `None` where nothing of it mounts it now.
     pub path: Option<MountPath>,
-    /// How much is in it; `None` where it has no data yet.
+    /// How much is in it; `None` where it has no data yet, or was not measured.
     pub size: Option<VolumeSize>,
+    /// Whether it was measured.
+    pub is_measured: bool,
+}
+
+/// The volumes of an environment, as one of its services sees them.
+#[derive(Clone, Debug)]
+pub struct VolumesBeside {
+    /// Those that it mounts by its settings, in their order, as far as they are made.
+    pub own: Vec<VolumeView>,
+    /// The others by name, those among them that were removed and can be taken back. None is measured.
+    pub others: Listing<VolumeView>,
 }
 
 /// Which of several volumes of one name is meant.
@@ -94,35 +107,45 @@ impl Control {
         let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
         let mut items = Vec::with_capacity(page.items.len());
         for volume in page.items {
-            items.push(self.volume_view(volume).await?);
+            items.push(self.volume_view(volume, true).await?);
         }
         Ok(Listing { items, more: page.more })
     }
 
-    /// The volumes of the environment that a service is in, by name, those among them that were removed and can be
-    /// taken back; at most `limit`.
+    /// The volumes of the environment that a service is in: all of its own, of which the first few are measured, and
+    /// at most `limit` others.
     pub async fn volumes_beside(
         &self,
         actor: &Actor,
         service: &ServiceRef,
         limit: u32,
-    ) -> Result<Listing<VolumeView>> {
+    ) -> Result<VolumesBeside> {
         self.allow(actor, Action::Read)?;
-        let environment = Some(self.find(service).await?.environment);
-        let page = VolumePage { environment, name: None, after: None, limit: limit.saturating_add(1) };
-        let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
+        let (store, service) = (&self.parts.store, self.find(service).await?);
+        let mut own = Vec::with_capacity(service.spec.volumes.len());
+        for mount in &service.spec.volumes {
+            if let Some(volume) = store.volume_named(service.environment, &mount.volume).await? {
+                own.push(self.volume_view(volume, own.len() < MEASURED).await?);
+            }
+        }
+        let room = u32::try_from(own.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let environment = Some(service.environment);
+        let page = VolumePage { environment, name: None, after: None, limit: limit.saturating_add(room) };
+        let mut found = store.volumes(&page).await?;
+        found.retain(|volume| own.iter().all(|known| known.volume.id != volume.id));
+        let page = Listing::of(found, limit);
         let mut items = Vec::with_capacity(page.items.len());
         for volume in page.items {
-            items.push(self.volume_view(volume).await?);
+            items.push(self.volume_view(volume, false).await?);
         }
-        Ok(Listing { items, more: page.more })
+        Ok(VolumesBeside { own, others: Listing { items, more: page.more } })
     }
 
     /// One volume; by its name one that was not removed.
     pub async fn volume(&self, actor: &Actor, wanted: &VolumeRef) -> Result<VolumeView> {
         self.allow(actor, Action::Read)?;
         let volume = self.find_volume(wanted, Among::Present).await?;
-        self.volume_view(volume).await
+        self.volume_view(volume, true).await
     }
 
     async fn find_volume(&self, wanted: &VolumeRef, among: Among) -> Result<Volume> {
@@ -169,7 +192,7 @@ impl Control {
         }
     }
 
-    async fn volume_view(&self, volume: Volume) -> Result<VolumeView> {
+    async fn volume_view(&self, volume: Volume, is_measured: bool) -> Result<VolumeView> {
         let store = &self.parts.store;
         let (project, environment) =
             store.environment(volume.environment).await?.ok_or_else(|| not_found(volume.name.as_str()))?;
@@ -178,8 +201,12 @@ impl Control {
             None => None,
         };
         let path = store.volume_mount(&volume).await?;
-        let size = self.parts.volumes.size(volume.id).await?;
-        Ok(VolumeView { volume, project: project.name, environment: environment.name, service, path, size })
+        let size = match is_measured {
+            true => self.parts.volumes.size(volume.id).await?,
+            false => None,
+        };
+        let (project, environment) = (project.name, environment.name);
+        Ok(VolumeView { volume, project, environment, service, path, size, is_measured })
     }
 }
 

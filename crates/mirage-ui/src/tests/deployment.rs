@@ -134,3 +134,16 @@ async fn two_deployments_are_compared_by_digest_and_settings_and_no_value_of_a_v
         assert_eq!(app.get(&format!("{path}?with={with}")).await.status.as_u16(), status, "{with}");
     }
 }
+
+#[tokio::test]
+async fn the_last_lines_before_a_failure_have_their_colours_and_no_escape_codes() {
+    let app = TestApp::new().await;
+    *app.world.said.lock().unwrap() =
+        vec!["\x1b[31mcannot bind\x1b[0m <b>80\x07\x1b]0;title\x07".into(), "x".repeat(600)];
+    let failed = app.deploy("production", "web", "registry.test/acme/web:broken").await;
+    let answer = app.get(&format!("/deployments/{}", failed.id)).await;
+    let tail = answer.text.split("<pre").nth(1).unwrap().split("</pre>").next().unwrap();
+    assert!(tail.contains("<span class=\"c1\">cannot bind</span> &lt;b&gt;80\n"), "{tail}");
+    assert!(tail.ends_with(&format!("{}…\n", "x".repeat(500))), "{tail}");
+    assert!(!answer.text.contains(['\x1b', '\x07']) && !tail.contains("[31m") && !tail.contains("title"));
+}

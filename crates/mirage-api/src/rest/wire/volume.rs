@@ -70,7 +70,7 @@ impl From<&core::VolumeMount> for Mount {
 
 impl From<VolumeView> for Volume {
     fn from(view: VolumeView) -> Self {
-        let VolumeView { volume, project, environment, service, path, size } = view;
+        let VolumeView { volume, project, environment, service, path, size, is_measured: _ } = view;
         Self {
             id: volume.id.to_string(),
             project: project.to_string(),

@@ -10,6 +10,7 @@ use super::Shown;
 use crate::badge;
 use crate::copy::copyable;
 use crate::link;
+use crate::page::logs::coloured;
 use crate::page::services::by;
 use crate::prose::prose;
 use crate::when::{ago, cut, exact, short_digest, took};
@@ -153,7 +154,7 @@ fn why(failure: &Failure) -> Markup {
             @if !failure.log_tail.is_empty() {
                 h3 #tail { "The last lines it wrote" }
                 pre role="region" aria-labelledby="tail" tabindex="0" {
-                    @for line in failure.log_tail.iter().skip(skipped) { (cut(line, LINE)) "\n" }
+                    @for line in failure.log_tail.iter().skip(skipped) { (coloured(line, LINE)) "\n" }
                 }
             }
         }

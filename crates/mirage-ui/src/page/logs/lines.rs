@@ -79,6 +79,22 @@ impl Painter {
     }
 }
 
+/// The text of a line in the colours its process asked for, and of it at most so many characters.
+pub(crate) fn coloured(line: &str, most: usize) -> Markup {
+    let text = styled(line, most);
+    let mut start = 0;
+    html! {
+        @for run in &text.runs {
+            @let part = text.text.get(std::mem::replace(&mut start, run.end)..run.end).unwrap_or_default();
+            @match look_class(run.look) {
+                Some(class) => span class=(class) { (part) },
+                None => (part),
+            }
+        }
+        @if text.is_cut { "…" }
+    }
+}
+
 /// Lines in the groups in which they are laid out.
 pub(super) fn grouped(lines: &[Markup]) -> Markup {
     html! {

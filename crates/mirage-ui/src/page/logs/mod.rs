@@ -16,6 +16,7 @@ use maud::{Markup, html};
 use mirage_control::{Control, LogMarker, ServiceLine, ServiceView};
 use mirage_core::{Code, Error, LogCursor, Name, Result};
 
+pub(crate) use self::lines::coloured;
 use self::lines::{Painter, grouped, plain};
 use self::stream::Follower;
 pub(crate) use self::wish::Wish;

@@ -21,7 +21,7 @@ use crate::page::At;
 use crate::visitor::Visitor;
 use crate::when::{ago, exact};
 
-/// Volumes that are shown.
+/// Other volumes that are shown.
 const SHOWN: u32 = 50;
 
 /// What was typed, and what is wrong with it.
@@ -163,11 +163,6 @@ async fn page(
     let beside = control.volumes_beside(visitor.actor(), &by_id, SHOWN).await?;
     let now = control.now();
     let mounts = &view.service.spec.volumes;
-    let is_mounted = |volume: &VolumeView| {
-        volume.volume.removed_at.is_none() && mounts.iter().any(|mount| mount.volume == volume.volume.name)
-    };
-    let (own, others): (Vec<&VolumeView>, Vec<&VolumeView>) =
-        beside.items.iter().partition(|it| is_mounted(it));
     let body = html! {
         (waiting(view)?)
         @if let Some(error) = typed.error { (explained(error)) }
@@ -178,11 +173,11 @@ async fn page(
                     p { strong { "It keeps no data." } }
                     p { "What its processes write goes with them. A volume stays over every deploy; mount one below." }
                 }
-            } @else { (mounted(visitor, view, &own)) }
+            } @else { (mounted(visitor, view, &beside.own)) }
         }
         (mount_form(visitor, view, typed))
-        @if !others.is_empty() { (other_volumes(visitor, view, &others, now)) }
-        @if beside.more { p.quiet { "There are more, which " code { "mirage volume list" } " shows." } }
+        @if !beside.others.items.is_empty() { (other_volumes(visitor, view, &beside.others.items, now)) }
+        @if beside.others.more { p.quiet { "There are more, which " code { "mirage volume list" } " shows." } }
     };
     let spoken = link::spoken(view);
     let twin = ["mirage volume list".to_owned(), format!("mirage status {spoken}")];
@@ -191,7 +186,7 @@ async fn page(
     Ok((status, page).into_response())
 }
 
-fn mounted(visitor: &Visitor, view: &ServiceView, own: &[&VolumeView]) -> Markup {
+fn mounted(visitor: &Visitor, view: &ServiceView, own: &[VolumeView]) -> Markup {
     let path = Tab::Volumes.path(view);
     html! {
         div.scroll role="group" aria-label="Mounted volumes" tabindex="0" {
@@ -259,15 +254,16 @@ fn mount_form(visitor: &Visitor, view: &ServiceView, typed: &Typed<'_>) -> Marku
     }
 }
 
-fn other_volumes(visitor: &Visitor, view: &ServiceView, others: &[&VolumeView], now: Timestamp) -> Markup {
+fn other_volumes(visitor: &Visitor, view: &ServiceView, others: &[VolumeView], now: Timestamp) -> Markup {
     let path = Tab::Volumes.path(view);
     html! {
         section aria-labelledby="others" {
             h2 #others { "Others in " (view.environment.name) }
+            p.quiet { code { "mirage volume list" } " says how much is in them." }
             div.scroll role="group" aria-label="Other volumes" tabindex="0" {
                 table {
                     thead {
-                        tr { th scope="col" { "Volume" } th scope="col" { "State" } th scope="col" { "Size" } th scope="col" { "Actions" } }
+                        tr { th scope="col" { "Volume" } th scope="col" { "State" } th scope="col" { "Actions" } }
                     }
                     tbody {
                         @for volume in others {
@@ -275,7 +271,6 @@ fn other_volumes(visitor: &Visitor, view: &ServiceView, others: &[&VolumeView], 
                             tr {
                                 th scope="row" { (volume.volume.name) }
                                 td { (state(volume, now)) }
-                                td.number { (size(volume)) }
                                 td {
                                     @if volume.volume.can_be_restored(now) {
                                         (button(visitor, &format!("{at}/restore"), "Take it back"))
@@ -310,6 +305,7 @@ fn state(view: &VolumeView, now: Timestamp) -> Markup {
 fn size(view: &VolumeView) -> Markup {
     html! {
         @match view.size {
+            _ if !view.is_measured => span.quiet { "not measured" },
             Some(size) => { @if !size.complete { "more than " } (human_bytes(size.bytes)) },
             None => span.quiet { "no data yet" },
         }
