@@ -9,6 +9,7 @@ use mirage_control::Control;
 use mirage_core::{Code, Error, Secret};
 
 use crate::fault::{Fault, unreadable};
+use crate::prose::prose;
 use crate::visitor::Visitor;
 
 /// The most bytes of a form: a pasted `.env` of a thousand long lines.
@@ -40,7 +41,7 @@ pub(crate) fn refused(id: &str, words: &str, why: &str) -> Markup {
     html! {
         span.one.refused {
             button type="button" disabled aria-describedby=(id) { (words) }
-            " " span.quiet id=(id) { (why) }
+            " " span.quiet id=(id) { (prose(why)) }
         }
     }
 }

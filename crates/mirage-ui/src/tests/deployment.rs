@@ -51,7 +51,7 @@ async fn what_never_ran_is_not_rolled_back_to_and_says_why_and_what_else_can_be_
     let button = page.all("button").find(|it| it.text == "Roll back to #2").unwrap();
     assert!(button.attributes().any(|(name, _)| name == "disabled"));
     let why = page.elements.iter().find(|it| it.get("id") == button.get("aria-describedby")).unwrap();
-    assert_eq!(why.text, "revision 2 of `web` has never been active");
+    assert_eq!(why.text, "revision 2 of web has never been active");
     let step = page.all("details").find(|it| it.within.contains(&"main".into())).unwrap();
     assert!(step.attributes().any(|(name, _)| name == "open"), "the failing step is open");
     for told in ["✕ failed start", "Why it failed", "no such program", "cannot bind 0.0.0.0:80"] {

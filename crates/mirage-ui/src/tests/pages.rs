@@ -39,7 +39,7 @@ async fn a_project_shows_its_environments_as_tabs_and_their_services() {
     assert_eq!(rows[0], "Service State Image Replicas Uses Address Last deploy");
     let digest = "31".repeat(6);
     let expected = format!(
-        "web ● active 0 s Image of a registry registry.test/acme/web:1 {digest} 1/1 web-production.localhost:8080 deploy by admin, 0 s ago"
+        "web ● active 0 s Image of a registry registry.test/acme/web:1 {digest} 1/1 web-production.localhost:8080 0 s ago by admin"
     );
     assert_eq!(without_ages(rows[1]), without_ages(&expected));
     assert!(page.text().ends_with("In a terminal: mirage services"), "{}", page.text());

@@ -21,6 +21,7 @@ const REFERENCE: usize = 300;
 pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> Markup {
     let spec = &view.service.spec;
     let Source::Image(asked) = &spec.source;
+    let runs = view.revision.as_ref().filter(|_| view.active.is_some());
     html! {
         section aria-labelledby="properties" {
             h2 #properties { "Properties" }
@@ -38,7 +39,7 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
                     }
                 }
                 dt { "Image" } dd { (badge_of(view, control)) " " (image(view, REFERENCE)) }
-                dt { "Registry" } dd.mono { (asked.host()) }
+                dt { "Registry" } dd.mono { (runs.map_or(asked.host(), |revision| revision.image.reference.host())) }
                 @if let Some(credential) = &view.credential {
                     dt { "Pulled as" } dd { (credential.username) }
                 }

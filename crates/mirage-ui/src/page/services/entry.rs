@@ -114,10 +114,10 @@ fn last(view: &ServiceView, now: Timestamp) -> Markup {
     html! {
         @match &view.newest {
             Some(newest) => {
-                a href=(link::deployment(newest.id)) {
-                    (newest.trigger) @if newest.phase != Phase::Active { " " (newest.phase) }
+                a href=(link::deployment(newest.id)) title=(newest.trigger) {
+                    @if newest.phase != Phase::Active { (newest.phase) " " } (ago(newest.created_at, now))
                 }
-                " " span.quiet { (by(newest)) (ago(newest.created_at, now)) }
+                @if !newest.requested_by.is_empty() { span.quiet { " by " (cut(&newest.requested_by, WHO)) } }
             },
             None => span.quiet { "never" },
         }
