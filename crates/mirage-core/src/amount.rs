@@ -38,6 +38,21 @@ pub fn thousandths_of(text: &str) -> Option<u64> {
     whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(decimals)
 }
 
+/// Bytes in the largest unit that says them exactly, as [`bytes_of`] reads them back.
+pub fn bytes_text(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| bytes.is_multiple_of(1 << shift)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
+/// Thousandths as a decimal number, as [`thousandths_of`] reads them back.
+pub fn decimal(thousandths: u64) -> String {
+    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +63,18 @@ mod tests {
         assert_eq!(bytes_of("1.5 g"), Some(3 << 29));
         assert_eq!([bytes_of(""), bytes_of("1 parsec"), bytes_of("9999999999t")], [None; 3]);
         assert_eq!([cores_of("0.5"), cores_of("250m"), cores_of("xm")], [Some(500), Some(250), None]);
+    }
+
+    #[test]
+    fn amounts_are_read_back_as_they_were() {
+        for bytes in [6 << 20, 256 << 20, 3 << 29, 1 << 30, 1000, 1_234_567] {
+            assert_eq!(bytes_of(&bytes_text(bytes)), Some(bytes));
+        }
+        assert_eq!((bytes_text(256 << 20), bytes_text(1 << 30)), ("256MiB".into(), "1GiB".into()));
+        for millis in [1, 10, 500, 1000, 1250, 60_000] {
+            assert_eq!(thousandths_of(&decimal(millis)), Some(millis));
+            assert_eq!(cores_of(&decimal(millis)).map(u64::from), Some(millis));
+        }
+        assert_eq!((decimal(500), decimal(2000)), ("0.5".into(), "2".into()));
     }
 }

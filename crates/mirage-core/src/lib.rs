@@ -47,7 +47,7 @@ mod usage;
 mod variable;
 mod volume;
 
-pub use amount::{bytes_of, cores_of, thousandths_of};
+pub use amount::{bytes_of, bytes_text, cores_of, decimal, thousandths_of};
 pub use certificate::{
     CertificateSet, CertificateStatus, Challenge, ChallengeMethod, ServedCertificate, Validity, retry_pause,
 };

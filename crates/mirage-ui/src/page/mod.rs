@@ -11,6 +11,7 @@ pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod projects;
+mod reading;
 pub(crate) mod service;
 pub(crate) mod services;
 pub(crate) mod settings;

@@ -23,6 +23,7 @@ pub(crate) use self::wish::Wish;
 use super::At;
 use super::service::{Named, Tab, named, service_frame};
 use crate::asset::LOG;
+use crate::copy::shell_word;
 use crate::fault::{Fault, explained};
 use crate::link;
 use crate::live;
@@ -249,13 +250,7 @@ fn twin(view: &ServiceView, wish: &Wish) -> String {
         ("--deployment", wish.deployment.as_str()),
     ];
     for (option, value) in options.into_iter().filter(|(_, value)| !value.is_empty()) {
-        command.push_str(&format!(" {option} {}", quoted(value)));
+        command.push_str(&format!(" {option} {}", shell_word(value)));
     }
     command
-}
-
-/// A text as a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte));
-    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

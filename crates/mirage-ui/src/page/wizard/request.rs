@@ -4,8 +4,9 @@ use mirage_control::{CreateService, DraftFields, NewDomain};
 use mirage_core::{Error, Name, Result, ServiceSpec};
 
 use super::look::{Seen, chosen, credentials};
-use super::reading::{self, read};
+use super::reading::{command, volumes};
 use super::variables;
+use crate::page::reading::{self, read};
 
 /// The service that a draft means.
 ///
@@ -15,12 +16,12 @@ pub(super) fn request(fields: &DraftFields) -> Result<CreateService> {
     let seen = Seen::of(fields);
     let mut spec = ServiceSpec::image(chosen(fields, seen.as_ref())?);
     spec.ports = reading::ports(fields)?;
-    spec.command = reading::command(fields);
+    spec.command = command(fields);
     spec.probe = reading::probe(fields)?;
     spec.resources = reading::resources(fields)?;
     spec.restart = reading::restart(fields);
     spec.rollout = reading::rollout(fields)?;
-    spec.volumes = reading::volumes(fields)?;
+    spec.volumes = volumes(fields)?;
     spec.allow_new_privileges = fields.has("privileges");
     spec.auto_deploy = fields.has("follow-pushes");
     if let Some(seconds) = reading::number(fields, "stop-grace", "stopGraceSeconds")? {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use mirage_control::{Control, CreateService, Draft, Prospect};
-use mirage_core::{Error, Result, human_bytes};
+use mirage_core::{Error, Result, decimal, human_bytes};
 
 use super::look::{Found, Seen};
 use super::request::request;
@@ -164,7 +164,7 @@ fn plan(request: &CreateService, ahead: &Prospect, found: Option<&Found>) -> Mar
                 dd.mono { @for mount in &spec.volumes { (mount.volume) ":" (mount.path) " " } }
             }
             @if let Some(bytes) = spec.resources.memory_bytes { dt { "Memory" } dd { "at most " (human_bytes(bytes)) " each" } }
-            @if let Some(millis) = spec.resources.cpu_millis { dt { "Processor" } dd { "at most " (twin::decimal(millis.into())) " cores each" } }
+            @if let Some(millis) = spec.resources.cpu_millis { dt { "Processor" } dd { "at most " (decimal(millis.into())) " cores each" } }
             @if spec.auto_deploy { dt { "Later" } dd { "is deployed whenever its tag is pushed" } }
         }
     }

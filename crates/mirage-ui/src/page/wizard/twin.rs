@@ -1,8 +1,10 @@
 //! The same service as a command, as a request, and as a compose file. Secrets are placeholders in all of them.
 
 use mirage_control::CreateService;
-use mirage_core::{Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source};
+use mirage_core::{Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source, bytes_text, decimal};
 use serde_json::{Map, Value, json};
+
+use crate::copy::shell_word;
 
 /// What stands for a value that is secret.
 const HIDDEN: &str = "****";
@@ -35,7 +37,7 @@ pub(super) fn command(request: &CreateService) -> String {
         option("domain", Some(new.domain.to_string()));
     }
     option("replicas", (request.replicas != 1).then(|| request.replicas.to_string()));
-    option("memory", spec.resources.memory_bytes.map(amount));
+    option("memory", spec.resources.memory_bytes.map(bytes_text));
     option("cpu", spec.resources.cpu_millis.map(|millis| decimal(u64::from(millis))));
     let usual = ServiceSpec::image(image(spec).clone());
     option("pids", (spec.resources.pids != usual.resources.pids).then(|| spec.resources.pids.to_string()));
@@ -62,7 +64,7 @@ pub(super) fn command(request: &CreateService) -> String {
         words.push("--".into());
         words.extend(command.iter().cloned());
     }
-    let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let line: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     let from = if request.credentials.password.is_some() { " < password.txt" } else { "" };
     line.join(" ") + from
 }
@@ -166,7 +168,7 @@ pub(super) fn rest(request: &CreateService) -> String {
     let body = serde_json::to_string_pretty(&body(request)).unwrap_or_default();
     format!(
         "curl -H \"Authorization: Bearer $MIRAGE_TOKEN\" -H 'Content-Type: application/json' \\\n  \"$MIRAGE_URL/api/services/from-image\" -d {}",
-        quoted(&body)
+        shell_word(&body)
     )
 }
 
@@ -256,32 +258,6 @@ fn probe(probe: &Probe) -> Map<String, Value> {
         ("threshold", probe.threshold.map(Value::from)),
     ];
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-/// Thousandths as a decimal number.
-pub(super) fn decimal(thousandths: u64) -> String {
-    match thousandths % 1000 {
-        0 => (thousandths / 1000).to_string(),
-        rest => format!("{}.{rest:03}", thousandths / 1000).trim_end_matches('0').to_owned(),
-    }
-}
-
-/// Bytes in the largest unit that has a whole number of them.
-fn amount(bytes: u64) -> String {
-    match bytes {
-        bytes if bytes % (1 << 30) == 0 => format!("{}GiB", bytes >> 30),
-        bytes if bytes % (1 << 20) == 0 => format!("{}MiB", bytes >> 20),
-        bytes => bytes.to_string(),
-    }
-}
-
-/// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 fn yaml(text: &str) -> String {

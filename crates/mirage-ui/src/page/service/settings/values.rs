@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mirage_control::ServiceView;
-use mirage_core::RestartPolicy;
+use mirage_core::{RestartPolicy, bytes_text, decimal};
 
 use crate::form::Fields;
 
@@ -53,7 +53,7 @@ impl Values {
         set("worker", tick(spec.ports.as_ref().is_some_and(Vec::is_empty)));
         set("command", text(spec.command.as_ref().map(|words| words.join("\n"))));
         set("replicas", view.service.replicas.to_string());
-        set("memory", text(spec.resources.memory_bytes.map(amount)));
+        set("memory", text(spec.resources.memory_bytes.map(bytes_text)));
         set("cpu", text(spec.resources.cpu_millis.map(|millis| decimal(millis.into()))));
         set("pids", spec.resources.pids.to_string());
         set("privileges", tick(spec.allow_new_privileges));
@@ -116,42 +116,16 @@ pub(super) fn is_lines(command: Option<&Vec<String>>) -> bool {
     })
 }
 
-/// Bytes in the largest unit that says them exactly.
-fn amount(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.into_iter().find(|(shift, _)| bytes.is_multiple_of(1 << shift)) {
-        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
-        None => bytes.to_string(),
-    }
-}
-
-/// Thousandths as a decimal number.
-fn decimal(thousandths: u64) -> String {
-    let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
-    use mirage_core::{bytes_of, cores_of, thousandths_of};
-
     use super::*;
 
     #[test]
-    fn amounts_are_read_back_as_they_were() {
-        for bytes in [6 << 20, 256 << 20, 3 << 29, 1 << 30, 1000, 1_234_567] {
-            assert_eq!(bytes_of(&amount(bytes)), Some(bytes));
-        }
-        assert_eq!((amount(256 << 20), amount(1 << 30)), ("256MiB".into(), "1GiB".into()));
-        for millis in [1, 10, 500, 1000, 1250, 60_000] {
-            assert_eq!(thousandths_of(&decimal(millis)), Some(millis));
-            assert_eq!(cores_of(&decimal(millis)).map(u64::from), Some(millis));
-        }
+    fn a_command_is_lines_where_they_say_all_of_it() {
         let command = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert!(is_lines(None) && is_lines(Some(&command(&["sh", "-c", "a b "]))));
         for apart in [&["sh", "-c", "a\nb"][..], &["a", ""], &["a\r"], &[]] {
             assert!(!is_lines(Some(&command(apart))), "{apart:?}");
         }
-        assert_eq!((decimal(500), decimal(2000)), ("0.5".into(), "2".into()));
     }
 }
