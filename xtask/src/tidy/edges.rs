@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("mirage-api", &["mirage-core", "mirage-control"]),
     ("mirage-ui", &["mirage-core", "mirage-control"]),
     ("mirage-cli", &["mirage-core"]),
+    ("mirage-fakes", &["mirage-core", "mirage-store", "mirage-control"]),
     (
         "mirage",
         &[
@@ -34,7 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Edges that tests alone may use, beside those above.
 const FOR_TESTS: &[(&str, &str)] = &[
     ("mirage", "xtask"),
-    ("mirage-api", "mirage-store"),
+    ("mirage-api", "mirage-fakes"),
+    ("mirage-ui", "mirage-fakes"),
     ("mirage-ui", "mirage-store"),
     // The pages show what is to be sent and typed elsewhere; their tests send and read it there.
     ("mirage-ui", "mirage-api"),

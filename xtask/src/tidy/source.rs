@@ -30,7 +30,9 @@ impl Source {
             .map(|(index, code)| Line { number: index + 1, code: code.to_owned(), test: false })
             .collect();
         let test_modules = mark_tests(&mut lines);
-        let is_test = path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("fuzz/");
+        let is_test = path.contains("/tests/")
+            || path.ends_with("/tests.rs")
+            || ["fuzz/", "crates/mirage-fakes/"].iter().any(|folder| path.starts_with(folder));
         Self { is_test, test_modules, lines }
     }
 

@@ -10,4 +10,3 @@ mod rollouts;
 mod services;
 mod streams;
 mod volumes;
-mod world;

@@ -6,14 +6,13 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
-use mirage_control::access::AdminToken;
-use mirage_control::{Actor, Backup, Control, CreateService, EventSearch, Pack, Ports, Settings, Setup};
-use mirage_core::{Deployment, DeploymentId, EventKind, Phase, Platform, ServiceSpec};
-use mirage_store::{KeySource, Store, Vault};
+use mirage_control::{Actor, Backup, Control, CreateService, EventSearch, Pack, Setup};
+use mirage_core::{Deployment, DeploymentId, EventKind, Phase, ServiceSpec};
+use mirage_fakes::World;
+use mirage_store::Store;
 use tower::ServiceExt;
 
 use super::html::Document;
-use super::world::World;
 
 pub(super) const TOKEN: &str = "open-sesame-4711";
 
@@ -28,47 +27,21 @@ pub(super) struct TestApp {
 impl TestApp {
     pub(super) async fn new() -> Self {
         let world = World::new();
-        let ports = Ports {
-            registry: world.clone(),
-            images: world.clone(),
-            engine: world.clone(),
-            volumes: world.clone(),
-            router: world.clone(),
-            authority: world.clone(),
-            clock: world.clone(),
-            random: world.clone(),
-            machine: {
-                let world = world.clone();
-                Arc::new(move || world.findings.lock().unwrap().clone())
-            },
-            pack: Pack::new(|wish, alone| {
-                let all = [b"an archive".to_vec(), format!(" of {} images", wish.images.len()).into_bytes()];
-                // The turn is over with the last byte.
-                let bytes = stream::iter(all).map(Ok).chain(stream::once(async {
-                    drop(alone);
-                    Ok(Vec::new())
-                }));
-                Box::pin(async { Ok(Backup { key: Some("0badcafe".into()), bytes: bytes.boxed() }) })
-            }),
-            traces: None,
+        let pack = Pack::new(|wish, alone| {
+            let all = [b"an archive".to_vec(), format!(" of {} images", wish.images.len()).into_bytes()];
+            // The turn is over with the last byte.
+            let bytes = stream::iter(all).map(Ok).chain(stream::once(async {
+                drop(alone);
+                Ok(Vec::new())
+            }));
+            Box::pin(async { Ok(Backup { key: Some("0badcafe".into()), bytes: bytes.boxed() }) })
+        });
+        let setup = Setup {
+            data: "/srv/mirage".into(),
+            mirrors: vec![("docker.io".parse().unwrap(), "mirror.test/hub".into())],
+            plain_http: vec!["registry.test".parse().unwrap()],
         };
-        let settings = Settings {
-            platform: Platform::linux("x86_64"),
-            base_domain: "localhost".into(),
-            proxy_port: 8080,
-            proxy_tls_port: None,
-            admin_token: AdminToken::new(TOKEN),
-            registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
-            setup: Setup {
-                data: "/srv/mirage".into(),
-                mirrors: vec![("docker.io".parse().unwrap(), "mirror.test/hub".into())],
-                plain_http: vec!["registry.test".parse().unwrap()],
-            },
-        };
-        let store = Store::in_memory().await.unwrap();
-        let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
-        let vault = Vault::open(&store, keys, world.clone()).await.unwrap();
-        let control = Control::start(store.clone(), vault, ports, settings).await.unwrap();
+        let (store, control) = mirage_fakes::control(&world, TOKEN, pack, setup).await;
         let admin = control.authenticate(TOKEN).unwrap();
         Self { world, store, router: crate::router(control.clone()), control, admin }
     }

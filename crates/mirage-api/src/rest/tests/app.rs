@@ -6,15 +6,10 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use mirage_control::access::AdminToken;
-use mirage_control::{Control, Ports, Settings};
-use mirage_core::Platform;
-use mirage_store::{KeySource, Store, Vault};
+use mirage_control::{Pack, Setup};
+use mirage_fakes::World;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-
-use super::volumes::Shelf;
-use super::world::World;
 
 pub(super) const TOKEN: &str = "open-sesame";
 
@@ -26,32 +21,7 @@ pub(super) struct TestApp {
 impl TestApp {
     pub(super) async fn new() -> Self {
         let world = World::new();
-        let ports = Ports {
-            registry: world.clone(),
-            images: world.clone(),
-            engine: world.clone(),
-            volumes: Arc::new(Shelf::default()),
-            router: world.clone(),
-            authority: world.clone(),
-            clock: world.clone(),
-            random: world.clone(),
-            machine: Arc::new(Vec::new),
-            pack: mirage_control::Pack::nothing(),
-            traces: None,
-        };
-        let settings = Settings {
-            platform: Platform::linux("x86_64"),
-            base_domain: "localhost".into(),
-            proxy_port: 8080,
-            proxy_tls_port: None,
-            admin_token: AdminToken::new(TOKEN),
-            registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
-            setup: mirage_control::Setup::default(),
-        };
-        let store = Store::in_memory().await.unwrap();
-        let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };
-        let vault = Vault::open(&store, keys, world.clone()).await.unwrap();
-        let control = Control::start(store, vault, ports, settings).await.unwrap();
+        let (_, control) = mirage_fakes::control(&world, TOKEN, Pack::nothing(), Setup::default()).await;
         Self { world, router: crate::guarded(crate::router(control)) }
     }
 

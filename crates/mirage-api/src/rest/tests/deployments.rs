@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -18,7 +20,7 @@ async fn another_tag_is_deployed_and_rolled_back() {
         (&json!(2), &json!("active"), &json!(first))
     );
     let digest = |n: &str| json!(format!("sha256:{}", n.repeat(32)));
-    assert_eq!((&shown["imageDigest"], &shown["previousImageDigest"]), (&digest("02"), &digest("01")));
+    assert_eq!((&shown["imageDigest"], &shown["previousImageDigest"]), (&digest("32"), &digest("31")));
     let steps = shown["steps"].as_array().unwrap();
     assert_eq!(steps[0]["kind"], "resolve");
     assert!(steps[0]["durationMillis"].is_u64(), "{shown}");
@@ -28,7 +30,7 @@ async fn another_tag_is_deployed_and_rolled_back() {
     let back = back.json()["id"].as_str().unwrap().to_owned();
     app.becomes(&back, "active").await;
     let service = app.get("/api/services/web").await.json();
-    assert_eq!((&service["revision"], &service["imageDigest"]), (&json!(1), &digest("01")));
+    assert_eq!((&service["revision"], &service["imageDigest"]), (&json!(1), &digest("31")));
 
     let all = app.get("/api/services/web/deployments").await.json();
     let told: Vec<String> = all["deployments"]
@@ -83,7 +85,7 @@ async fn redeploy_and_restart_keep_the_revision() {
 async fn a_deployment_on_its_way_is_cancelled_and_no_other() {
     let app = TestApp::new().await;
     let first = app.running(web()).await;
-    *app.world.unwell.lock().unwrap() = true;
+    app.world.sick.store(true, Ordering::Relaxed);
     let second = app.post("/api/services/web/deploy", json!({"image": "registry.test/acme/web:2"})).await;
     let second = second.json()["id"].as_str().unwrap().to_owned();
     app.becomes(&second, "probing").await;
@@ -99,7 +101,7 @@ async fn a_deployment_on_its_way_is_cancelled_and_no_other() {
 async fn a_refused_deploy_changes_nothing() {
     let app = TestApp::new().await;
     app.running(web()).await;
-    let change = json!({"imageTag": "3", "environmentVariables": {"A": "1"}});
+    let change = json!({"imageTag": "missing", "environmentVariables": {"A": "1"}});
     assert_eq!(app.post("/api/services/web/deploy", change).await.problem(), "404 IMAGE_NOT_FOUND");
     let service = app.get("/api/services/web").await.json();
     assert_eq!((&service["imageTag"], &service["environmentVariables"]), (&json!("1"), &json!({})));

@@ -112,7 +112,7 @@ async fn a_wrong_request_hears_what_is_wrong_with_it() {
             json!({"image": "nginx", "environmentVariables": {"A B": "1"}}),
             "400 INVALID_REQUEST at environmentVariables.A B",
         ),
-        (json!({"image": "registry.test/acme/web:3"}), "404 IMAGE_NOT_FOUND"),
+        (json!({"image": "registry.test/acme/web:missing"}), "404 IMAGE_NOT_FOUND"),
         (json!([]), "400 INVALID_REQUEST"),
     ] {
         assert_eq!(app.post(path, body.clone()).await.problem(), problem, "{body}");
@@ -204,12 +204,12 @@ async fn an_image_is_inspected_before_anything_runs() {
         }
       ],
       "freeBytes": null,
-      "imageDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
+      "imageDigest": "sha256:3131313131313131313131313131313131313131313131313131313131313131",
       "imageName": "acme/web",
       "imageRegistry": "registry.test",
       "imageTag": "1",
       "layers": 1,
-      "manifestDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
+      "manifestDigest": "sha256:3131313131313131313131313131313131313131313131313131313131313131",
       "millis": "redacted",
       "missingBytes": null,
       "platform": "linux/amd64",

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -47,11 +49,11 @@ async fn what_cannot_be_is_refused_with_its_code_and_nothing_changes() {
     let mut other = web();
     other["name"] = json!("other");
     let foreign = app.running(other).await;
-    *app.world.unwell.lock().unwrap() = true;
+    app.world.sick.store(true, Ordering::Relaxed);
     let failed = app.post("/api/services/web/deploy", json!({"imageTag": "2"})).await.json();
     let failed = failed["id"].as_str().unwrap().to_owned();
     app.becomes(&failed, "failed").await;
-    *app.world.unwell.lock().unwrap() = false;
+    app.world.sick.store(false, Ordering::Relaxed);
 
     let state = async || {
         let shown = app.get("/api/services/web").await.json();

@@ -41,7 +41,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
             "finishedAt": "[time]",
             "kind": "resolve",
             "startedAt": "[time]",
-            "summary": "registry.test/acme/web:1 → 010101010101  linux/amd64, 2.0 MiB"
+            "summary": "registry.test/acme/web:1 → 313131313131  linux/amd64, 2.0 MiB"
           },
           {
             "durationMillis": "[millis]",
@@ -100,7 +100,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
       },
       "id": "[id]",
       "imageAuthRequired": false,
-      "imageDigest": "sha256:0101010101010101010101010101010101010101010101010101010101010101",
+      "imageDigest": "sha256:3131313131313131313131313131313131313131313131313131313131313131",
       "imageName": "acme/web",
       "imageRegistry": "registry.test",
       "imageTag": "1",
@@ -133,7 +133,7 @@ async fn a_service_is_made_from_an_image_and_shown_with_its_settings() {
             "finishedAt": "[time]",
             "kind": "resolve",
             "startedAt": "[time]",
-            "summary": "registry.test/acme/web:1 → 010101010101  linux/amd64, 2.0 MiB"
+            "summary": "registry.test/acme/web:1 → 313131313131  linux/amd64, 2.0 MiB"
           },
           {
             "durationMillis": "[millis]",
@@ -274,7 +274,7 @@ async fn the_image_of_a_service_is_shown_without_any_password() {
     let app = TestApp::new().await;
     app.running(web()).await;
     let config = app.get("/api/services/web/image-config").await;
-    assert_eq!(config.json()["imageDigest"], format!("sha256:{}", "01".repeat(32)));
+    assert_eq!(config.json()["imageDigest"], format!("sha256:{}", "31".repeat(32)));
     assert_eq!(config.json()["config"]["exposedPorts"], json!([8080]));
     assert_eq!(
         (&config.json()["imageAuthRequired"], &config.json()["registryUsername"]),

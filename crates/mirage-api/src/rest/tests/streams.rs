@@ -26,7 +26,7 @@ async fn a_log_is_read_followed_and_resumed() {
     let app = TestApp::new().await;
     app.running(web()).await;
     for text in ["one", "two", "three"] {
-        app.world.write_line(text);
+        app.world.write_line(0, text);
     }
     let texts = |answer: &Value| -> Vec<String> {
         let lines = answer["lines"].as_array().unwrap();
@@ -43,7 +43,7 @@ async fn a_log_is_read_followed_and_resumed() {
     let mut lines = app.listen(path, &[]).await;
     assert_eq!(lines.headers["content-type"], "application/x-ndjson");
     lines.until("\"three\"").await;
-    app.world.write_line("four");
+    app.world.write_line(0, "four");
     let four: Value = serde_json::from_str(&lines.until("\"four\"").await).unwrap();
     assert_eq!((&four["text"], &four["stream"]), (&json!("four"), &json!("stdout")));
 
@@ -59,8 +59,8 @@ async fn a_log_is_read_followed_and_resumed() {
 async fn who_comes_back_is_not_told_the_old_lines_of_an_instance_that_was_silent() {
     let app = TestApp::new().await;
     app.running(json!({"image": "registry.test/acme/web:1", "replicas": 2})).await;
-    app.world.write_line_as(0, "old");
-    app.world.write_line_as(1, "new");
+    app.world.write_line(0, "old");
+    app.world.write_line(1, "new");
     let path = "/api/services/web/logs?follow=true";
     let accept = ("accept", "text/event-stream");
     let mut events = app.listen(&format!("{path}&limit=1"), &[accept]).await;
@@ -68,7 +68,7 @@ async fn who_comes_back_is_not_told_the_old_lines_of_an_instance_that_was_silent
     assert!(!told.contains("\"old\""), "{told}");
     let id = told.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     drop(events);
-    app.world.write_line_as(0, "later");
+    app.world.write_line(0, "later");
     let mut resumed = app.listen(path, &[accept, ("last-event-id", &id)]).await;
     let told = resumed.until("\"later\"").await;
     assert!(!told.contains("\"old\"") && !told.contains("\"new\""), "{told}");
@@ -109,7 +109,7 @@ async fn lines_are_picked_by_pattern_and_by_level_also_of_several_services() {
     app.running(web()).await;
     app.running(json!({"image": "registry.test/acme/web:1", "name": "other"})).await;
     for text in [r#"{"level":"info","msg":"hello"}"#, "plain", r#"{"level":50,"msg":"bad 42"}"#] {
-        app.world.write_line(text);
+        (0..2).for_each(|place| app.world.write_line(place, text));
     }
     let shown = |answer: &Value| -> Vec<String> {
         let lines = answer["lines"].as_array().unwrap();
@@ -123,7 +123,6 @@ async fn lines_are_picked_by_pattern_and_by_level_also_of_several_services() {
         let answer = app.get(&format!("/api/services/web/logs?{query}")).await.json();
         assert_eq!(shown(&answer), [bad], "{query}");
     }
-    // The small world shows the same lines for every service.
     let both =
         app.get("/api/logs?service=web&service=other&service=default%2Fproduction%2Fweb&level=error").await;
     assert_eq!(shown(&both.json()), [bad, &bad.replace("web", "other")]);

@@ -1,45 +1,9 @@
 //! Volumes over the wire.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-
-use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use http::Method;
-use mirage_core::port::{Archive, VolumeSize, VolumeStore};
-use mirage_core::{Code, Error, Result, VolumeId};
 use serde_json::{Value, json};
 
 use super::app::{TOKEN, TestApp};
-
-/// Volumes whose archive is their content.
-#[derive(Default)]
-pub(super) struct Shelf(Mutex<BTreeMap<VolumeId, Vec<u8>>>);
-
-#[async_trait]
-impl VolumeStore for Shelf {
-    async fn size(&self, id: VolumeId) -> Result<Option<VolumeSize>> {
-        let size = |data: &Vec<u8>| VolumeSize { bytes: data.len() as u64, complete: true };
-        Ok(self.0.lock().unwrap().get(&id).map(size))
-    }
-
-    async fn remove(&self, id: VolumeId) -> Result<()> {
-        self.0.lock().unwrap().remove(&id);
-        Ok(())
-    }
-
-    async fn backup(&self, id: VolumeId) -> Result<Archive> {
-        let data = self.0.lock().unwrap().get(&id).cloned();
-        let data = data.ok_or_else(|| Error::new(Code::NotFound, "the volume has no data yet"))?;
-        Ok(stream::iter(vec![Ok(data[..2].to_vec()), Ok(data[2..].to_vec())]).boxed())
-    }
-
-    async fn restore(&self, id: VolumeId, archive: Archive) -> Result<()> {
-        let pieces: Vec<Vec<u8>> = archive.try_collect().await?;
-        self.0.lock().unwrap().insert(id, pieces.concat());
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn a_volume_is_made_filled_read_out_removed_and_taken_back() {

@@ -6,12 +6,14 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use jiff::Timestamp;
 use mirage_core::{
-    Deployment, DeploymentId, InstanceId, LogLine, LogPosition, LogQuery, LogStream, Result, ServiceId,
+    Deployment, DeploymentId, InstanceId, InstanceReport, LogLine, LogPosition, LogQuery, LogStream, Result,
+    ServiceId,
 };
 use tokio::sync::watch;
 
+/// Lines of all services.
 #[derive(Default)]
-pub(super) struct Logbook {
+pub struct Logbook {
     inner: Arc<Inner>,
 }
 
@@ -23,18 +25,23 @@ struct Inner {
 
 impl Logbook {
     /// Writes a line as the only instance of a deployment.
-    pub(super) fn append(&self, of: &Deployment, time: &str, text: &str) {
+    pub fn append(&self, of: &Deployment, time: &str, text: &str) {
         self.append_as(of, of.id.to_string().parse().unwrap(), time, text);
     }
 
     /// Writes a line as an instance of a deployment.
-    pub(super) fn append_as(&self, of: &Deployment, instance: InstanceId, time: &str, text: &str) {
+    pub fn append_as(&self, of: &Deployment, instance: InstanceId, time: &str, text: &str) {
         let time: Timestamp = time.parse().unwrap();
         self.put(of.service, of.id, instance, time, text, false);
     }
 
+    /// Writes a line as an instance that runs.
+    pub(crate) fn append_of(&self, of: &InstanceReport, time: Timestamp, text: &str) {
+        self.put(of.service, of.deployment, of.id, time, text, false);
+    }
+
     /// Writes a line before which others were lost.
-    pub(super) fn append_after_loss(&self, of: &Deployment, time: &str, text: &str) {
+    pub fn append_after_loss(&self, of: &Deployment, time: &str, text: &str) {
         let instance = of.id.to_string().parse().unwrap();
         self.put(of.service, of.id, instance, time.parse().unwrap(), text, true);
     }
@@ -65,15 +72,15 @@ impl Logbook {
         self.inner.count.send_replace(count);
     }
 
-    pub(super) fn knows(&self, service: ServiceId) -> bool {
+    pub(crate) fn knows(&self, service: ServiceId) -> bool {
         self.inner.lines.lock().unwrap().iter().any(|(of, _)| *of == service)
     }
 
-    pub(super) fn read(&self, service: ServiceId, query: &LogQuery) -> Vec<LogLine> {
+    pub(crate) fn read(&self, service: ServiceId, query: &LogQuery) -> Vec<LogLine> {
         self.inner.read(service, query)
     }
 
-    pub(super) fn follow(&self, service: ServiceId, query: LogQuery) -> BoxStream<'static, Result<LogLine>> {
+    pub(crate) fn follow(&self, service: ServiceId, query: LogQuery) -> BoxStream<'static, Result<LogLine>> {
         let inner = Arc::clone(&self.inner);
         // Those are known from now on, whatever is written while the first are delivered.
         let (counts, known) = (inner.count.subscribe(), inner.lines.lock().unwrap().len());
