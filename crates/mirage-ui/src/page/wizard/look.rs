@@ -9,6 +9,7 @@ use mirage_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::advice::{ADVICE, hint};
 use super::typed::parts_kept;
 use crate::visitor::Visitor;
 use crate::when::cut;
@@ -170,11 +171,14 @@ pub(super) async fn look(control: &Control, visitor: &Visitor, draft: &Draft) ->
     };
     let outcome = match control.inspect(visitor.actor(), wanted).await {
         Ok(inspection) => Outcome::Found(Box::new(found(&inspection))),
-        Err(error) => Outcome::Refused {
-            code: error.code(),
-            message: cut(error.message(), 2 * LONG),
-            hint: error.next_step().map(|hint| cut(hint, 2 * LONG)),
-        },
+        Err(error) => {
+            let error = ADVICE.told(error);
+            Outcome::Refused {
+                code: error.code(),
+                message: cut(error.message(), 2 * LONG),
+                hint: error.next_step().map(|hint| cut(hint, 2 * LONG)),
+            }
+        }
     };
     let username = draft.fields.get("username").to_owned();
     let seen = Seen { reference: reference.to_string(), username, at: control.now(), outcome };
@@ -224,7 +228,7 @@ fn found(inspection: &Inspection) -> Found {
             .iter()
             .take(MANY)
             .map(|finding| {
-                let hint = finding.hint.as_deref().map(|hint| cut(hint, LONG));
+                let hint = hint(finding).map(|hint| cut(&hint, LONG));
                 (finding.severity.as_str().to_owned(), cut(&finding.message, LONG), hint)
             })
             .collect(),

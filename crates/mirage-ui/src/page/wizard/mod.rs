@@ -1,6 +1,7 @@
 //! `/new`: the way from an image to a service, in steps that are addresses. What is typed is kept in a draft, so each
 //! step can be left, loaded anew and come back to; only the last one makes anything.
 
+mod advice;
 mod image;
 mod login;
 mod look;

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use mirage_control::{Control, CreateService, Draft, Prospect};
 use mirage_core::{Error, Result, decimal, human_bytes};
 
+use super::advice::ADVICE;
 use super::look::{Found, Seen};
 use super::request::request;
 use super::{Step, page, twin};
@@ -49,7 +50,7 @@ pub(crate) async fn send(
             let _ = control.drop_draft(visitor.actor(), draft.id).await;
             Ok(Redirect::to(&link::deployment(deployment.id)).into_response())
         }
-        Err(error) => shown(&control, &visitor, &draft, Some(&error)).await,
+        Err(error) => shown(&control, &visitor, &draft, Some(&ADVICE.told(error))).await,
     }
 }
 
@@ -74,6 +75,7 @@ async fn shown(
         Ok(request) => control.prospect(visitor.actor(), &request).await.map(|ahead| (request, ahead)),
         Err(error) => Err(error),
     };
+    let ahead = ahead.map_err(|error| ADVICE.told(error));
     let seen = Seen::of(&draft.fields);
     let unseen = seen.as_ref().and_then(Seen::refusal).or_else(|| {
         let what = "the image was not checked as it is written now";

@@ -8,6 +8,7 @@ use mirage_control::{Control, Draft, DraftFields, ProjectView};
 use mirage_core::{Error, Result};
 use serde::Deserialize;
 
+use super::advice::ADVICE;
 use super::look::{Found, Seen, asked};
 use super::request::{request, usual_name};
 use super::typed::{By, SETTLED, VOLUMES_MAX, take_image, take_settings};
@@ -87,7 +88,7 @@ pub(crate) async fn send(
     };
     match went {
         Ok(()) => Ok(Redirect::to(&path).into_response()),
-        Err(error) => shown(&control, &visitor, &draft, 0, Some(&error)).await,
+        Err(error) => shown(&control, &visitor, &draft, 0, Some(&ADVICE.told(error))).await,
     }
 }
 

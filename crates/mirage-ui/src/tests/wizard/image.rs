@@ -330,3 +330,31 @@ async fn a_tag_is_taken_from_the_list_of_the_registry() {
     );
     assert!(hand.page.text().contains(&format!("Digest sha256:{}", "32".repeat(32))));
 }
+
+#[tokio::test]
+async fn what_to_do_next_is_said_in_words_of_the_page() {
+    let app = TestApp::new().await;
+    app.deploy("production", "taken", "registry.test/acme/web:1").await;
+    let hint = "check the repository and the tag; `skopeo list-tags docker://docker.io/acme/web` lists the tags";
+    let refusal = mirage_core::Error::new(mirage_core::Code::ImageNotFound, "no such image").hint(hint);
+    *app.world.refusal.lock().unwrap() = Some(refusal);
+    let mut hand = at_image(&app).await;
+    hand.fill("Image", "acme/web:1");
+    hand.press("Check image").await;
+    assert!(hand.page.text().contains("“Tags of this repository”"), "{}", hand.page.text());
+    assert!(!hand.page.text().contains("skopeo"));
+    *app.world.refusal.lock().unwrap() = None;
+    *app.world.config.lock().unwrap() = Some(mirage_core::ImageConfig {
+        command: vec!["serve".into()],
+        volumes: vec!["/data".into()],
+        ..mirage_core::ImageConfig::default()
+    });
+    hand.press("Check image").await;
+    for told in ["name another port with “Other ports”", "the next step has them under “Storage”"] {
+        assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
+    }
+    hand.press("Next: settings").await;
+    hand.fill("Name", "taken");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains("choose another name; to deploy this image"), "{}", hand.page.text());
+}

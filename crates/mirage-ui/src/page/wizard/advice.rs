@@ -1,0 +1,59 @@
+//! What the wizard has itself where a hint names a command.
+
+use mirage_core::{Code, FindingCode, ImageFinding};
+
+use crate::fault::Advice;
+
+/// Its fields, and what to do in it.
+pub(super) const ADVICE: Advice = Advice {
+    fields: &[
+        ("--port", "Other ports"),
+        ("--health-path", "Path"),
+        ("--health-status", "Good statuses"),
+        ("--health-host", "Host that is asked for"),
+        ("--health-timeout", "Seconds until it has to be well"),
+        ("--volume", "Storage"),
+    ],
+    instead: &[
+        (
+            Code::ImageNotFound,
+            "",
+            "check the name and the tag; “Tags of this repository”, on the step of the image, lists those there are",
+        ),
+        (
+            Code::NameTaken,
+            "name",
+            "choose another name; to deploy this image to that service, go to its page",
+        ),
+        (
+            Code::RouteConflict,
+            "domain",
+            "choose another one, or take it from that service first: its page “Domains” has the button",
+        ),
+        (
+            Code::InvalidRequest,
+            "domain",
+            "leave it out: the service has an address there already, which the review shows",
+        ),
+        (
+            Code::InvalidRequest,
+            "certificate",
+            "leave it out here; once the service is there, its page “Domains” takes it without a certificate",
+        ),
+        (
+            Code::InvalidRequest,
+            "autoDeploy",
+            "push the image to Mirage itself and choose it by its tag there, or take the tick away",
+        ),
+    ],
+};
+
+/// The hint of what was found in an image, in words of the wizard.
+pub(super) fn hint(finding: &ImageFinding) -> Option<String> {
+    match finding.code {
+        FindingCode::VolumeNotKept => {
+            Some("keep it in a volume: the next step has them under “Storage”".to_owned())
+        }
+        _ => finding.hint.as_deref().map(|hint| ADVICE.hint(hint)),
+    }
+}
