@@ -1,9 +1,9 @@
-//! Deploy, redeploy, roll back.
+//! Deploy, redeploy, change settings.
 
 use jiff::Timestamp;
 use mirage_core::{
-    Code, CredentialChange, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, EventKind,
-    Login, Reference, ResolvedImage, Result, Revision, Service, Source, Trigger, check_rollback, human_bytes,
+    Code, CredentialOutcome, CredentialOwner, Deployment, DeploymentId, Error, EventKind, Login, Reference,
+    ResolvedImage, Result, Service, Source, Trigger, human_bytes,
 };
 use mirage_store::Tx;
 
@@ -14,7 +14,7 @@ use crate::patch::ServicePatch;
 use crate::{Control, changes};
 
 /// How credentials are named among the settings that changed.
-const CREDENTIALS: &str = "registryCredentials";
+pub(crate) const CREDENTIALS: &str = "registryCredentials";
 
 /// An image that was judged, and when judging began.
 pub(crate) struct Resolution {
@@ -48,7 +48,7 @@ impl Control {
         let mut preview = service.clone();
         self.apply(patch.clone(), &mut preview)?;
         let Source::Image(image) = &preview.spec.source;
-        let credential = self.own_credential(&patch, stored.as_ref(), image)?;
+        let credential = self.own_credential(&patch, &service, stored.as_ref(), image)?;
         let puller = Puller::Service(service.id, service.environment);
         let login = self.parts.login(puller, &credential, image).await?;
         let resolution = self.resolve(&preview.spec.source, login.as_ref()).await?;
@@ -119,77 +119,6 @@ impl Control {
         self.again(actor, &service, current, Trigger::Redeploy).await
     }
 
-    /// Deploys an older revision's exact content; without a number, the one before the active one. It runs
-    /// with the credential that is stored, which has to be of the user it was made with.
-    pub async fn rollback(
-        &self,
-        actor: &Actor,
-        wanted: &ServiceRef,
-        revision: Option<u32>,
-        credentials: CredentialChange,
-    ) -> Result<Deployment> {
-        self.allow(actor, Action::Deploy)?;
-        let service = self.find(wanted).await?;
-        let old = self.good_revision(&service, revision).await?;
-        let revision = old.number;
-        let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
-        let image = &old.image.reference;
-        // A revision that needed no login needs none now, whatever is stored for another registry.
-        let credential = match credentials.is_empty() && old.credential.is_none() {
-            true => CredentialOutcome::Keep,
-            false => credentials.decide(stored.as_ref(), image.host())?,
-        };
-        let current = match &credential {
-            CredentialOutcome::Keep => stored.as_ref(),
-            CredentialOutcome::Replace(login) => Some(&login.owner),
-            CredentialOutcome::Remove => None,
-        };
-        check_rollback(current, old.credential.as_ref())?;
-        self.try_login(&credential, image).await?;
-        let mut tx = self.parts.store.begin().await?;
-        let mut service =
-            tx.service(service.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&service))?;
-        if self.keep_credential(&mut tx, actor, service.id, stored.as_ref(), credential).await? {
-            service.updated_at = self.parts.clock.now();
-            tx.update_service(&service).await?;
-            self.tell_changes(&mut tx, actor, (&service, &service), vec![CREDENTIALS.to_owned()]).await?;
-        }
-        self.pause_auto_deploy(&mut tx, actor, &mut service, revision).await?;
-        self.queue_again(tx, actor, &service, revision, Trigger::Rollback).await
-    }
-
-    /// The revision that [`Self::rollback`] would deploy, with the credential that is stored.
-    ///
-    /// # Errors
-    /// Why it would be refused now.
-    pub async fn rollback_target(
-        &self,
-        actor: &Actor,
-        wanted: &ServiceRef,
-        revision: Option<u32>,
-    ) -> Result<u32> {
-        self.allow(actor, Action::Deploy)?;
-        let service = self.find(wanted).await?;
-        let old = self.good_revision(&service, revision).await?;
-        let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);
-        check_rollback(stored.as_ref(), old.credential.as_ref())?;
-        Ok(old.number)
-    }
-
-    /// Deploys the revision that an earlier deployment had.
-    pub async fn rollback_to(
-        &self,
-        actor: &Actor,
-        wanted: &ServiceRef,
-        id: DeploymentId,
-        credentials: CredentialChange,
-    ) -> Result<Deployment> {
-        self.allow(actor, Action::Deploy)?;
-        let service = self.find(wanted).await?;
-        let deployment = self.deployment_of(&service, id).await?;
-        self.rollback(actor, wanted, Some(deployment.revision), credentials).await
-    }
-
     /// Asks the registry what a source means now, and pins it.
     pub(crate) async fn resolve(&self, source: &Source, login: Option<&Login>) -> Result<Resolution> {
         let started_at = self.parts.clock.now();
@@ -217,7 +146,7 @@ impl Control {
         self.queue_again(tx, actor, &service, revision, trigger).await
     }
 
-    async fn queue_again(
+    pub(crate) async fn queue_again(
         &self,
         mut tx: Tx,
         actor: &Actor,
@@ -234,7 +163,7 @@ impl Control {
         self.read_deployment(id).await
     }
 
-    async fn deployment_of(&self, service: &Service, id: DeploymentId) -> Result<Deployment> {
+    pub(crate) async fn deployment_of(&self, service: &Service, id: DeploymentId) -> Result<Deployment> {
         let deployment = self.parts.store.deployment(id).await?;
         deployment.filter(|deployment| deployment.service == service.id).ok_or_else(|| {
             Error::new(Code::NotFound, format!("`{}` has no deployment `{id}`", service.name))
@@ -255,15 +184,18 @@ impl Control {
         }
     }
 
-    /// What becomes of the service's own credential. A change that is about neither the image nor the
-    /// credential leaves it alone, also where a rollback brought one of another registry: it is not shown there.
+    /// What becomes of the service's own credential where the image becomes `image`. A change that is about neither
+    /// the image nor the credential leaves it alone, also where a rollback brought an image of another registry: it is
+    /// not shown there.
     fn own_credential(
         &self,
         patch: &ServicePatch,
+        service: &Service,
         stored: Option<&CredentialOwner>,
         image: &Reference,
     ) -> Result<CredentialOutcome> {
-        match patch.image.is_none() && patch.credentials.is_empty() {
+        let Source::Image(known) = &service.spec.source;
+        match known == image && patch.credentials.is_empty() {
             true => Ok(CredentialOutcome::Keep),
             false => patch.credentials.clone().decide(stored, image.host()),
         }
@@ -280,7 +212,7 @@ impl Control {
 
     /// Refuses a new login that its registry refuses. One that cannot be tried now is taken: a registry
     /// that is down must not keep anybody from writing down its password.
-    async fn try_login(&self, credential: &CredentialOutcome, image: &Reference) -> Result<()> {
+    pub(crate) async fn try_login(&self, credential: &CredentialOutcome, image: &Reference) -> Result<()> {
         let CredentialOutcome::Replace(login) = credential else { return Ok(()) };
         match self.parts.registry.resolve(image, &self.parts.settings.platform, Some(login)).await {
             Err(error) if error.code() == Code::RegistryAuthError => Err(error),
@@ -288,45 +220,7 @@ impl Control {
         }
     }
 
-    /// A revision that was active; without a number, the one before the active one.
-    async fn good_revision(&self, service: &Service, revision: Option<u32>) -> Result<Revision> {
-        let revision = match revision {
-            Some(number) => number,
-            None => self.previous_revision(service).await?,
-        };
-        let Some(old) = self.parts.store.revision(service.id, revision).await? else {
-            return Err(Error::new(Code::NotFound, format!("`{}` has no revision {revision}", service.name))
-                .field("revision")
-                .hint(format!("`mirage deployments {}` lists them", service.name)));
-        };
-        if !self.parts.store.was_active(service.id, revision).await? {
-            let message = format!("revision {revision} of `{}` has never been active", service.name);
-            return Err(Error::new(Code::Conflict, message).field("revision").hint(format!(
-                "roll back to one that was, `mirage deployments {}` lists them; `mirage deploy` tries an image again",
-                service.name
-            )));
-        }
-        Ok(old)
-    }
-
-    /// The revision of the newest deployment that was active before the one that is.
-    async fn previous_revision(&self, service: &Service) -> Result<u32> {
-        use mirage_core::Phase;
-        let all = self.parts.store.deployments(service.id, 100).await?;
-        let current = all.iter().find(|d| d.phase == Phase::Active).map(|d| d.revision);
-        let previous = all
-            .iter()
-            .filter(|d| {
-                d.phase == Phase::Superseded && d.steps.iter().any(|s| s.kind == mirage_core::StepKind::Route)
-            })
-            .find(|d| Some(d.revision) != current);
-        previous.map(|d| d.revision).ok_or_else(|| {
-            Error::new(Code::Conflict, format!("`{}` has nothing to roll back to", service.name))
-                .hint("only one revision of it has ever been active")
-        })
-    }
-
-    async fn tell_changes(
+    pub(crate) async fn tell_changes(
         &self,
         tx: &mut Tx,
         actor: &Actor,
@@ -359,7 +253,7 @@ impl Control {
         let mut preview = found.clone();
         self.apply(patch.clone(), &mut preview)?;
         let Source::Image(image) = &preview.spec.source;
-        let credential = self.own_credential(&patch, stored.as_ref(), image)?;
+        let credential = self.own_credential(&patch, &found, stored.as_ref(), image)?;
         self.try_login(&credential, image).await?;
         let mut tx = self.parts.store.begin().await?;
         let mut service = tx.service(found.id).await?.filter(|s| !s.removed).ok_or_else(|| gone(&found))?;

@@ -27,6 +27,7 @@ mod listing;
 mod login;
 mod logs;
 mod metrics;
+mod moved;
 mod parts;
 mod patch;
 mod place;
@@ -35,6 +36,7 @@ mod push;
 mod read;
 mod reconcile;
 mod repository;
+mod rollback;
 mod search;
 mod session;
 mod tags;
@@ -70,6 +72,7 @@ pub use metrics::{
     Totals,
 };
 pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFilter, ServicePath};
+pub use moved::MovedTag;
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use place::ProjectView;

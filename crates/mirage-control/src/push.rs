@@ -31,7 +31,7 @@ impl Control {
     }
 
     /// Deploys what was pushed while nobody was there to see it. A service that was set to another image since
-    /// its newest revision is left alone: that change waits for whoever made it.
+    /// its newest deployment is left alone: that change waits for whoever made it.
     pub(crate) async fn catch_up_with_pushes(&self) {
         for service in self.waiting().await {
             if !service.auto_deploy_paused {
@@ -148,11 +148,17 @@ impl Control {
     }
 
     async fn is_behind(&self, service: &Service) -> Result<bool> {
-        let Source::Image(reference) = &service.spec.source;
-        let Some(newest) = self.parts.store.newest_revision_of(service.id).await? else { return Ok(false) };
-        if newest.image.reference != *reference {
+        let (store, Source::Image(reference)) = (&self.parts.store, &service.spec.source);
+        let newest = store.deployments(service.id, 1).await?.pop();
+        let last = match newest {
+            Some(newest) => store.revision(service.id, newest.revision).await?,
+            None => None,
+        };
+        // A rollback sets the image that it deploys; whoever set another one has not deployed it yet.
+        if last.is_none_or(|last| last.image.reference != *reference) {
             return Ok(false);
         }
+        let Some(newest) = store.newest_revision_with(service.id, reference).await? else { return Ok(false) };
         let now = self.parts.registry.resolve(reference, &self.parts.settings.platform, None).await?;
         Ok(now.digest != newest.image.digest)
     }

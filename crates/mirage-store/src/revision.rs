@@ -1,6 +1,6 @@
 //! Revisions.
 
-use mirage_core::{Result, Revision, ServiceId};
+use mirage_core::{Reference, Result, Revision, ServiceId};
 use sqlx::sqlite::SqliteRow;
 
 use crate::column::{Columns, micros, text, to_json};
@@ -25,6 +25,24 @@ impl Store {
             .fetch_optional(&self.reader)
             .await
             .map_err(|error| failed("read a revision", error))?;
+        row.as_ref().map(revision).transpose()
+    }
+
+    /// The newest revision of a service that is of exactly this reference: what it last turned out to be.
+    pub async fn newest_revision_with(
+        &self,
+        service: ServiceId,
+        reference: &Reference,
+    ) -> Result<Option<Revision>> {
+        let row = sqlx::query(
+            "SELECT * FROM revision WHERE service_id = ? AND json_extract(image, '$.reference') = ?
+             ORDER BY number DESC LIMIT 1",
+        )
+        .bind(text(service))
+        .bind(reference.to_string())
+        .fetch_optional(&self.reader)
+        .await
+        .map_err(|error| failed("read a revision", error))?;
         row.as_ref().map(revision).transpose()
     }
 

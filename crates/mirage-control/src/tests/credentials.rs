@@ -143,11 +143,11 @@ async fn a_password_stays_with_the_host_it_was_given_for() {
     let back = back(given(Some("eve"), Some("sesame"))).await.unwrap();
     assert_eq!(stage.ended(back.id).await.phase, Phase::Active);
     assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io");
-    // What the service is set to is still at the other registry; changing something else is no matter of logins.
+    // The service is set to the image that it was rolled back to, and that is what its credential is for.
     stage.set_variable("COLOUR", "red", false).await;
     assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io");
-    let closed = stage.control.deploy(&stage.actor, &web(), ServicePatch::default()).await.err().unwrap();
-    assert_eq!(closed.code(), Code::RegistryAuthError, "the one password is not for the other registry");
+    let next = stage.control.deploy(&stage.actor, &web(), ServicePatch::default()).await.unwrap();
+    assert_eq!(stage.ended(next.id).await.phase, Phase::Active);
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,6 +194,17 @@ async fn a_revision_that_needed_no_login_is_rolled_back_to_whatever_is_stored_no
     let back = stage.control.rollback(&stage.actor, &web(), Some(1), given(None, None)).await.unwrap();
     assert_eq!(stage.ended(back.id).await.phase, Phase::Active);
     assert_eq!(stage.owner().await.unwrap().to_string(), "eve at ghcr.io", "it stays for the way forward");
+    // What the service is set to is at the other registry now; changing something else is no matter of logins, nor is
+    // to say the same image again.
+    stage.set_variable("COLOUR", "red", false).await;
+    let same = || ServicePatch { image: "acme/web:1".parse().ok(), ..ServicePatch::default() };
+    let next = stage.control.deploy(&stage.actor, &web(), same()).await.unwrap();
+    assert_eq!(stage.ended(next.id).await.phase, Phase::Active);
+    stage.world.doors.lock().unwrap().insert("docker.io".into(), ("eve".into(), "sesame".into()));
+    for patch in [ServicePatch::default(), same()] {
+        let closed = stage.control.deploy(&stage.actor, &web(), patch).await.err().unwrap();
+        assert_eq!(closed.code(), Code::RegistryAuthError, "the one password is not for the other registry");
+    }
     let forward = stage.control.rollback(&stage.actor, &web(), Some(2), given(None, None)).await.unwrap();
     assert_eq!(stage.ended(forward.id).await.phase, Phase::Active);
 }

@@ -14,7 +14,8 @@ use crate::rest::input::{Body, Wanted};
 use crate::rest::wire::credential::{RegistryCredentials, credential_change};
 use crate::rest::wire::deployment::Deployment;
 
-/// Where to go back to: a revision, what an earlier deployment ran, or by default what was active before.
+/// Where to go back to: a revision, what an earlier deployment ran, or by default the older revision that was active
+/// last.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RollBack {
@@ -29,7 +30,8 @@ pub(crate) struct RollBack {
 
 /// Roll a service back
 ///
-/// Makes an older revision live again, by the same bytes: where they are still here, no registry is asked.
+/// Makes an older revision live again, by the same bytes: where they are still here, no registry is asked. Its image is
+/// the one that is set from then on, so that a deploy of other settings stays on it; everything else stays as it is set.
 #[utoipa::path(
     post,
     path = "/api/services/{service}/rollback",

@@ -35,7 +35,7 @@ pub(crate) struct Service {
     image_name: String,
     /// Its tag, where one was asked for.
     image_tag: Option<String>,
-    /// The image of the revision below: another one than was asked for last after a failed deploy or a rollback.
+    /// The image of the revision below: another one than is set after a failed deploy, and where a change waits.
     revision_image: Option<String>,
     /// What that image turned out to be.
     image_digest: Option<String>,
