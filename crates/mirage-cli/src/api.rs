@@ -198,6 +198,13 @@ impl Api {
         let status = response.status();
         match response.json::<Problem>().await {
             Ok(problem) => Err(problem.into_error()),
+            // Whoever stands before the platform, and does not reach it.
+            Err(error) if matches!(status.as_u16(), 502..=504) => {
+                let what = format!("what answers at `{}` does not reach a platform ({status})", self.base);
+                Err(Error::new(Code::TargetUnavailable, what)
+                    .hint("check that `mirage serve` runs behind it")
+                    .because(error))
+            }
             Err(error) => Err(Error::new(Code::Internal, format!("`{}` answered {status}", self.base))
                 .hint(format!("check that {} is the address of a Mirage platform", env::URL))
                 .because(error)),
@@ -266,14 +273,14 @@ fn no_problem(line: String) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
 
     /// Answers one request after the other with these; nothing closes the connection without a word.
-    async fn platform(answers: Vec<&'static str>) -> (Api, tokio::task::JoinHandle<()>) {
+    pub(crate) async fn platform(answers: Vec<&'static str>) -> (Api, tokio::task::JoinHandle<()>) {
         // Set once for all tests of this process; each of them may be the first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

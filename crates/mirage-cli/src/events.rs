@@ -1,15 +1,16 @@
 //! `mirage events`
 
-use std::pin::pin;
+use std::collections::HashMap;
 
 use clap::Args;
-use futures_util::TryStreamExt;
-use mirage_core::{Error, Result};
+use jiff::Timestamp;
+use mirage_core::{Code, Error, Result};
 
 use super::Context;
-use super::api::segment;
+use super::api::{Api, segment};
 use super::args::since;
-use super::wire::{Event, Events, Told};
+use super::restarts::{Reader, read_on};
+use super::wire::{Event, Events, Service, Told};
 
 /// Show who did what, and what happened
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ use super::wire::{Event, Events, Told};
     after_help = "Examples:\n  mirage events --service web --since 1d\n  mirage events -f --kind deploymentRequested"
 )]
 pub struct EventsArgs {
-    /// Go on with every new event
+    /// Go on with every new event, also over a restart of the platform
     #[arg(long, short)]
     follow: bool,
     /// Only about this service
@@ -56,49 +57,155 @@ pub(crate) async fn run(args: EventsArgs, context: Context) -> Result<()> {
         }
     }
     let plain = [
-        ("service", args.service),
-        ("deployment", args.deployment),
-        ("kind", args.kind),
-        ("actor", args.actor),
-        ("after", args.after.map(|number| number.to_string())),
-        ("limit", args.limit.map(|limit| limit.to_string())),
+        ("service", &args.service),
+        ("deployment", &args.deployment),
+        ("kind", &args.kind),
+        ("actor", &args.actor),
+        ("limit", &args.limit.map(|limit| limit.to_string())),
     ];
     for (name, text) in plain {
         if let Some(text) = text {
-            add(name, &text);
+            add(name, text);
         }
     }
     if args.follow {
-        return follow(&path, &context).await;
+        return follow(path, &args, &context).await;
     }
-    let found: Told<Events> = context.api.get(&path).await?;
+    let after = args.after.map(|after| format!("&after={after}")).unwrap_or_default();
+    let found: Told<Events> = context.api.get(&format!("{path}{after}")).await?;
     if context.printer.json {
         context.printer.json(&found);
         return Ok(());
     }
-    let mut rows = vec![["NUMBER", "TIME", "WHO", "WHAT", "ABOUT"].map(str::to_owned).to_vec()];
-    rows.extend(found.events.iter().map(row));
+    if found.events.is_empty() {
+        context.printer.note("no event is like that");
+        return Ok(());
+    }
+    let mut names = Names::default();
+    let mut rows = vec![["NUMBER", "TIME", "WHO", "SERVICE", "WHAT"].map(str::to_owned).to_vec()];
+    for event in &found.events {
+        rows.push(row(event, &names.about(event, &context.api).await));
+    }
     context.printer.table(&rows);
     Ok(())
 }
 
-async fn follow(path: &str, context: &Context) -> Result<()> {
-    let (lines, _) = context.api.lines(path).await?;
-    let mut lines = pin!(lines);
-    while let Some(line) = lines.try_next().await? {
-        if context.printer.json {
-            context.printer.data(&line);
-            continue;
+async fn follow(path: String, args: &EventsArgs, context: &Context) -> Result<()> {
+    let after = match (args.after, &args.since) {
+        (Some(number), _) => number,
+        (None, Some(_)) => 0,
+        // Known before anything is followed, so that nothing is missed where the connection breaks before the first.
+        (None, None) => {
+            let newest: Events = context.api.get("/api/events?follow=false&limit=1").await?;
+            newest.events.last().map_or(0, |event| event.number)
         }
-        let event: Event = serde_json::from_str(&line)
-            .map_err(|error| Error::internal("read an event of the platform", error))?;
-        context.printer.data(row(&event).join("  ").trim_end());
-    }
-    Ok(())
+    };
+    let mut following = Following { path, after, names: Names::default(), context };
+    read_on(&context.api, &mut following, |line| context.printer.note(line)).await
 }
 
-fn row(event: &Event) -> Vec<String> {
-    let about = event.service.as_deref().map_or(String::new(), |id| id[..id.len().min(8)].to_owned());
-    let time = event.time.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    vec![event.number.to_string(), time, event.actor.clone(), event.told(), about]
+/// Shows events, and knows which was the last.
+struct Following<'a> {
+    path: String,
+    after: i64,
+    names: Names,
+    context: &'a Context,
+}
+
+impl Reader for Following<'_> {
+    fn path(&self) -> String {
+        format!("{}&after={}", self.path, self.after)
+    }
+
+    fn answered(&mut self, _: Option<Timestamp>) {}
+
+    async fn take(&mut self, line: String) -> Result<()> {
+        let event: Event = serde_json::from_str(&line)
+            .map_err(|error| Error::internal("read an event of the platform", error))?;
+        self.after = event.number;
+        let printer = &self.context.printer;
+        match printer.json {
+            true => printer.data(&line),
+            false => {
+                let name = self.names.about(&event, &self.context.api).await;
+                printer.data(row(&event, &name).join("  ").trim_end());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of services that were asked for.
+#[derive(Default)]
+struct Names(HashMap<String, String>);
+
+impl Names {
+    /// The name of the service that an event is about; of one that is gone, the beginning of its id.
+    async fn about(&mut self, event: &Event, api: &Api) -> String {
+        let Some(id) = &event.service else { return String::new() };
+        if let Some(name) = self.0.get(id) {
+            return name.clone();
+        }
+        let short: String = id.chars().take(8).collect();
+        match api.get::<Service>(&format!("/api/services/{}", segment(id))).await {
+            Ok(service) => {
+                let name = service.shown();
+                self.0.insert(id.clone(), name.clone());
+                name
+            }
+            Err(error) if error.code() == Code::NotFound => {
+                let gone = format!("{short} (removed)");
+                self.0.insert(id.clone(), gone.clone());
+                gone
+            }
+            // What happened matters more than the name.
+            Err(_) => short,
+        }
+    }
+}
+
+fn row(event: &Event, service: &str) -> Vec<String> {
+    let time = event.time.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    vec![event.number.to_string(), time, event.actor.clone(), service.to_owned(), event.told()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::tests::platform;
+    use super::*;
+
+    fn event(json: &str) -> Event {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_row_has_the_service_by_its_name_and_what_happened_in_words() {
+        let (api, serving) = platform(vec![
+            r#"{"id":"0b9f6c1e-1","name":"web","project":"default","environment":"staging","imageRegistry":"r",
+                "imageName":"n","environmentVariables":{},"sealedVariables":[],"ports":[],"replicas":1,
+                "status":"active","instances":[],"updatedAt":"2026-11-21T00:00:00Z"}"#,
+        ])
+        .await;
+        let scaled = event(
+            r#"{"number":7,"time":"2026-11-21T08:00:00Z","actor":"admin","service":"0b9f6c1e-1","deployment":null,
+                "type":"serviceScaled","from":1,"to":3}"#,
+        );
+        let mut names = Names::default();
+        for _ in 0..2 {
+            let name = names.about(&scaled, &api).await;
+            let expected =
+                ["7", "2026-11-21 08:00:00Z", "admin", "default/staging/web", "scaled from 1 to 3"];
+            assert_eq!(row(&scaled, &name), expected);
+        }
+        serving.await.unwrap();
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_platform_is_told_as_it_came() {
+        let new = event(
+            r#"{"number":8,"time":"2026-11-21T08:00:00Z","actor":"mirage","service":null,"deployment":null,
+                "type":"moonRose","over":"the sea","times":2,"why":null}"#,
+        );
+        assert_eq!(new.told(), "moonRose over=\"the sea\" times=2");
+    }
 }

@@ -25,6 +25,7 @@ mod metrics;
 mod printer;
 mod progress;
 mod remove;
+mod restarts;
 mod secret;
 mod services;
 mod status;

@@ -1,22 +1,16 @@
 //! `mirage logs NAME…`
 
 use std::collections::BTreeSet;
-use std::pin::pin;
-use std::time::Duration;
 
 use clap::Args;
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use mirage_core::{Code, Error, LogCursor, LogPlace, Result};
+use mirage_core::{Error, LogCursor, LogPlace, Result};
 
 use super::Context;
 use super::api::segment;
 use super::args::since;
+use super::restarts::{Reader, read, read_on};
 use super::wire::LogLine;
-
-/// Pauses before a platform that went away is asked again: at first, and at most.
-const PAUSE: Duration = Duration::from_millis(250);
-const PAUSE_MOST: Duration = Duration::from_secs(5);
 
 /// Show what services wrote
 #[derive(Debug, Args)]
@@ -61,44 +55,24 @@ pub(crate) async fn run(args: LogsArgs, context: Context) -> Result<()> {
     let mut output = Output {
         args: &args,
         context: &context,
+        query,
         passed: LogCursor::default(),
         seen: 0,
         connected: None,
         speakers: BTreeSet::new(),
     };
-    let first = match args.limit {
-        Some(limit) => format!("{query}&limit={limit}"),
-        None => query.clone(),
-    };
-    let mut ended = output.pass_on(&first).await;
-    let mut pause = PAUSE;
-    // Only what was connected once is waited for: a wrong address is no platform that was restarted.
-    while let (true, Some(since)) = (args.follow, output.connected) {
-        match ended {
-            Ok(()) => {}
-            Err(error) if error.code() == Code::TargetUnavailable => {
-                context.printer.note("the platform went away; waiting for it");
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(pause).await;
-        let seen = output.seen;
-        let next = match seen {
-            // Who wanted some of those from before, and there were none, wants all that came since.
-            0 if args.limit.is_some() => format!("{query}&after=@{}", since.as_microsecond()),
-            0 => first.clone(),
-            _ => format!("{query}&after={}", output.passed),
-        };
-        ended = output.pass_on(&next).await;
-        pause = if output.seen > seen { PAUSE } else { (pause * 2).min(PAUSE_MOST) };
+    match args.follow {
+        true => read_on(&context.api, &mut output, |line| context.printer.note(line)).await,
+        false => read(&context.api, &mut output).await,
     }
-    ended
 }
 
 /// Where lines go.
 struct Output<'a> {
     args: &'a LogsArgs,
     context: &'a Context,
+    /// Everything but how many and from where.
+    query: String,
     /// How far the lines of each instance have come, and how many there were.
     passed: LogCursor,
     seen: u64,
@@ -108,26 +82,36 @@ struct Output<'a> {
     speakers: BTreeSet<(String, String)>,
 }
 
-impl Output<'_> {
-    /// Shows every line of an answer until it ends.
-    async fn pass_on(&mut self, query: &str) -> Result<()> {
-        let (lines, date) = self.context.api.lines(&format!("/api/logs?{query}")).await?;
-        self.connected = self.connected.or(date).or_else(|| Some(self.context.surroundings.clock.now()));
-        let mut lines = pin!(lines);
-        while let Some(text) = lines.try_next().await? {
-            let line: LogLine = serde_json::from_str(&text)
-                .map_err(|error| Error::internal("read a log line of the platform", error))?;
-            self.passed.pass(line.next.parse::<LogPlace>()?, line.time);
-            self.seen += 1;
-            if self.context.printer.json {
-                self.context.printer.data(&text);
-            } else {
-                self.show(line);
-            }
+impl Reader for Output<'_> {
+    fn path(&self) -> String {
+        let Self { query, passed, .. } = self;
+        match (self.seen, self.args.limit, self.connected) {
+            (0, Some(limit), None) => format!("/api/logs?{query}&limit={limit}"),
+            // Who wanted some of those from before, and there were none, wants all that came since.
+            (0, Some(_), Some(since)) => format!("/api/logs?{query}&after=@{}", since.as_microsecond()),
+            (0, None, _) => format!("/api/logs?{query}"),
+            _ => format!("/api/logs?{query}&after={passed}"),
+        }
+    }
+
+    fn answered(&mut self, at: Option<Timestamp>) {
+        self.connected = self.connected.or(at).or_else(|| Some(self.context.surroundings.clock.now()));
+    }
+
+    async fn take(&mut self, text: String) -> Result<()> {
+        let line: LogLine = serde_json::from_str(&text)
+            .map_err(|error| Error::internal("read a log line of the platform", error))?;
+        self.passed.pass(line.next.parse::<LogPlace>()?, line.time);
+        self.seen += 1;
+        match self.context.printer.json {
+            true => self.context.printer.data(&text),
+            false => self.show(line),
         }
         Ok(())
     }
+}
 
+impl Output<'_> {
     fn show(&mut self, line: LogLine) {
         if line.lost_before {
             self.context

@@ -1,7 +1,7 @@
 //! Facts, as they happen.
 
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::{DeploymentId, Event, Result};
+use mirage_core::{Code, DeploymentId, EVENT_KINDS, Error, Event, Result};
 use mirage_store::EventFilter;
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -10,6 +10,7 @@ use crate::Listing;
 use crate::access::{Action, Actor};
 use crate::find::ServiceRef;
 use crate::parts::Parts;
+use crate::search::slips;
 
 /// How long events are kept: the log is the audit log too.
 const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -107,6 +108,9 @@ impl Control {
     }
 
     async fn event_filter(&self, search: &EventSearch) -> Result<EventFilter> {
+        if let Some(kind) = search.kind.as_deref().filter(|kind| !is_kind(kind)) {
+            return Err(no_kind(kind));
+        }
         let service = match &search.service {
             Some(wanted) => Some(self.find(wanted).await?.id),
             None => None,
@@ -119,6 +123,22 @@ impl Control {
             since: search.since,
             until: search.until,
         })
+    }
+}
+
+fn is_kind(text: &str) -> bool {
+    EVENT_KINDS.iter().any(|(name, _)| *name == text)
+}
+
+fn no_kind(text: &str) -> Error {
+    let error = Error::new(Code::InvalidRequest, format!("there is no kind of event `{text}`")).field("kind");
+    let near = EVENT_KINDS.map(|(name, _)| name).into_iter();
+    let near = near.filter_map(|name| Some((slips(&text.to_lowercase(), &name.to_lowercase())?, name)));
+    match near.min() {
+        Some((_, name)) => error.hint(format!("did you mean `{name}`?")),
+        None => {
+            error.hint("kinds look like `serviceScaled`; `mirage events --json` shows the `type` of each")
+        }
     }
 }
 

@@ -68,7 +68,7 @@ fn is_start_of_id(text: &str) -> bool {
 }
 
 /// In how many letters two names differ, one put in, left out or replaced; `None` where those are too many.
-fn slips(one: &str, other: &str) -> Option<usize> {
+pub(crate) fn slips(one: &str, other: &str) -> Option<usize> {
     if one.len().abs_diff(other.len()) > SLIPS {
         return None;
     }

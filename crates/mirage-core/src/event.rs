@@ -1,10 +1,14 @@
 //! Events: facts, appended and never changed.
 
+mod words;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::{Phase, StepKind, Trigger};
 use crate::id::{DeploymentId, InstanceId, ServiceId};
+
+pub use words::EVENT_KINDS;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

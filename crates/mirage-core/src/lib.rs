@@ -59,7 +59,7 @@ pub use deployment::{Deployment, Failure, Phase, StepKind, StepRecord, Trigger};
 pub use domain::{CHALLENGE_PATH, CertificateSource, Domain, DomainRecord};
 pub use env_file::{env_line, env_lines};
 pub use error::{Code, Error, Result};
-pub use event::{Event, EventKind, SettingChange};
+pub use event::{EVENT_KINDS, Event, EventKind, SettingChange};
 pub use exec::{ExecCommand, ExecEnding, ExecOutcome};
 pub use grant::Grant;
 pub use host::host_label;

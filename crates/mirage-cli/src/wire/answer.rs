@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mirage_core::{Code, Error, Phase, Secret, StepKind, Trigger};
+use mirage_core::{Code, Error, EventKind, Phase, Secret, StepKind, Trigger};
 use serde::Deserialize;
 
 /// An error.
@@ -92,6 +92,14 @@ impl Service {
         let Some(active) = &self.active_deployment else { return 0 };
         let good = |i: &&Instance| i.state == "running" && i.health == "healthy" && i.deployment == active.id;
         u32::try_from(self.instances.iter().filter(good).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The name, with project and environment before it where those are not the usual ones.
+    pub(crate) fn shown(&self) -> String {
+        match (self.project.as_str(), self.environment.as_str()) {
+            ("default", "production") => self.name.clone(),
+            (project, environment) => format!("{project}/{environment}/{}", self.name),
+        }
     }
 
     /// The image that runs, or that was asked for where none does: `ghcr.io/acme/web:2`.
@@ -364,8 +372,13 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Kind and details in a line: `serviceScaled from=1 to=3`.
+    /// What happened, in half a sentence; of a kind that a newer platform knows, kind and details as they came.
     pub(crate) fn told(&self) -> String {
+        let details = self.details.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let whole = details.chain([("type".to_owned(), self.kind.clone().into())]);
+        if let Ok(kind) = EventKind::deserialize(serde_json::Value::from_iter(whole)) {
+            return kind.told();
+        }
         let mut told = self.kind.clone();
         for (name, value) in &self.details {
             match value {

@@ -1,7 +1,5 @@
 //! `/events`: who did what, and what happened.
 
-mod told;
-
 use std::collections::HashMap;
 
 use axum::extract::rejection::QueryRejection;
@@ -11,7 +9,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use mirage_control::{Control, EventSearch, Listing, ServicePath};
-use mirage_core::{Code, Error, Event, Result, ServiceId};
+use mirage_core::{Code, EVENT_KINDS, Error, Event, Result, ServiceId};
 use serde::Deserialize;
 
 use crate::fault::{Fault, explained, status, unreadable};
@@ -22,7 +20,6 @@ use crate::live::{Pieces, follow, followed};
 use crate::shell::{Page, more};
 use crate::visitor::Visitor;
 use crate::when::{cut, exact};
-use told::{KINDS, told};
 
 /// Events on a page.
 const MOST: u32 = 50;
@@ -115,7 +112,7 @@ impl Wanted {
     fn search(&self, now: Timestamp) -> Result<EventSearch> {
         let some = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
         let kind = some(&self.kind);
-        if let Some(kind) = kind.as_ref().filter(|kind| !KINDS.iter().any(|(known, _)| known == kind)) {
+        if let Some(kind) = kind.as_ref().filter(|kind| !EVENT_KINDS.iter().any(|(known, _)| known == kind)) {
             return Err(refused("kind", format!("there is no kind of event `{kind}`")));
         }
         let since = match some(&self.since) {
@@ -185,7 +182,7 @@ impl Wanted {
             error,
             ..Field::default()
         };
-        let kinds: Vec<_> = [("", "anything")].into_iter().chain(KINDS).collect();
+        let kinds: Vec<_> = [("", "anything")].into_iter().chain(EVENT_KINDS).collect();
         let since: Vec<_> =
             [("", "any time")].into_iter().chain(SINCE.map(|(value, words, _)| (value, words))).collect();
         let known = ["service", "kind", "actor", "since"];
@@ -260,7 +257,7 @@ fn row(event: &Event, places: &HashMap<ServiceId, ServicePath>) -> Markup {
                 (None, None) => "",
             } }
             td {
-                (cut(&told(&event.kind), TEXT))
+                (cut(&event.kind.told(), TEXT))
                 // A deployment is there as long as its service.
                 @if let (Some(_), Some(id)) = (place, event.deployment) {
                     " " a.quiet href=(link::deployment(id)) { "deployment" }

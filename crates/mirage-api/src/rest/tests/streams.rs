@@ -169,6 +169,9 @@ async fn the_event_log_tells_who_changed_what_and_never_a_secret() {
     assert_eq!(read(&format!("after={number}&limit=2")).await, all[3..5]);
     assert!(read("actor=nobody").await.is_empty() && read("since=2099-01-01T00:00:00Z").await.is_empty());
     assert_eq!(app.get("/api/events?limit=5").await.problem(), "400 INVALID_REQUEST at limit");
+    let mistyped = app.get("/api/events?kind=servicescaled").await;
+    assert_eq!(mistyped.problem(), "400 INVALID_REQUEST at kind");
+    assert_eq!(mistyped.json()["hint"], "did you mean `serviceScaled`?");
     assert_eq!(app.get("/api/events?until=x").await.problem(), "400 INVALID_REQUEST at until");
     let mut lines =
         app.listen("/api/events?after=0&kind=serviceScaled", &[("accept", "application/x-ndjson")]).await;

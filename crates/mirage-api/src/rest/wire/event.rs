@@ -346,3 +346,48 @@ impl From<EventKind> for Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mirage_core::{DeploymentId, EVENT_KINDS, InstanceId};
+    use serde::Deserialize as _;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Every detail that a kind may have.
+    fn details(kind: &str) -> Value {
+        let instance = InstanceId::from_random([1; 16]);
+        let change = json!({"field": "image", "before": null, "after": "web:2"});
+        let mut all = json!({
+            "type": kind, "fields": ["image"], "changes": [change], "variableNames": ["MODE"], "reason": "out of memory",
+            "revision": 3, "image": "web:2", "digest": "sha256:31", "previous": null, "from": 1, "to": 2,
+            "registry": "ghcr.io", "username": "bot", "domain": "shop.example", "expiresAt": "2026-11-22T00:00:00Z",
+            "names": ["MODE"], "credentials": 1, "variables": 2, "certificates": 3, "project": "shop", "name": "ci",
+            "volume": "data", "records": 4, "images": true, "phase": "probing", "step": "pull", "summary": "3 layers",
+            "millis": 5, "instance": instance,
+        });
+        if kind == "deploymentRequested" {
+            all["reason"] = json!("rollback");
+        }
+        all
+    }
+
+    #[test]
+    fn a_client_that_knows_the_core_reads_every_kind_of_event() {
+        for (name, _) in EVENT_KINDS {
+            let kind = EventKind::deserialize(details(name)).unwrap();
+            assert_eq!(kind.name(), name);
+            let event = core::Event {
+                number: 1,
+                time: Timestamp::UNIX_EPOCH,
+                actor: "admin".into(),
+                service: None,
+                deployment: Some(DeploymentId::from_random([2; 16])),
+                kind: kind.clone(),
+            };
+            let told = serde_json::to_value(Event::from(event)).unwrap();
+            assert_eq!(EventKind::deserialize(told).unwrap(), kind);
+        }
+    }
+}
