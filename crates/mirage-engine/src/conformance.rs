@@ -307,7 +307,7 @@ async fn an_end_while_nobody_looks(bench: &dyn Bench) -> Outcome {
 }
 
 /// An instance of a service of its own that runs this script.
-fn shell(bench: &dyn Bench, script: &str) -> InstanceSpec {
+pub fn shell(bench: &dyn Bench, script: &str) -> InstanceSpec {
     InstanceSpec {
         id: InstanceId::from_random(bench.random()),
         service: ServiceId::from_random(bench.random()),

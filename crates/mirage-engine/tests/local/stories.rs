@@ -5,11 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use mirage_core::port::InstanceEngine;
-use mirage_core::{DeploymentId, EnvironmentId, ExecCommand, ExecEnding, InstanceId, ServiceId};
-use mirage_core::{InstanceReport, InstanceSpec, InstanceState, LogPolicy, LogQuery, Resources};
+use mirage_core::{
+    ExecCommand, ExecEnding, InstanceId, InstanceReport, InstanceSpec, InstanceState, LogQuery,
+};
 use mirage_engine::Level;
 use mirage_engine::cgroup::Hierarchies;
-use mirage_engine::conformance::{Bench, Outcome};
+use mirage_engine::conformance::{self, Bench, Outcome};
 use mirage_engine::shim::state;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -247,23 +248,9 @@ fn private_memory(bench: &LocalBench) -> Option<(u64, u64)> {
     Some((*kib.iter().min()?, *kib.iter().max()?))
 }
 
+/// An instance that runs this script, beside those of the stories that every engine tells.
 pub(crate) fn shell(bench: &LocalBench, script: &str) -> InstanceSpec {
-    InstanceSpec {
-        id: InstanceId::from_random(bench.random()),
-        service: ServiceId::from_random(bench.random()),
-        service_name: bench.name(),
-        deployment: DeploymentId::from_random(bench.random()),
-        environment: EnvironmentId::from_random(bench.random()),
-        network: 2,
-        image: bench.image(),
-        arguments: ["/bin/sh", "-c", script].map(str::to_owned).into(),
-        variables: vec![("PATH".into(), "/bin".into())],
-        ports: Vec::new(),
-        resources: Resources::default(),
-        allow_new_privileges: false,
-        volumes: Vec::new(),
-        log: LogPolicy { max_bytes: 1 << 20, service_bytes: 2 << 20 },
-    }
+    InstanceSpec { network: 2, ..conformance::shell(bench, script) }
 }
 
 pub(crate) async fn run(bench: &LocalBench, spec: &InstanceSpec) -> InstanceReport {

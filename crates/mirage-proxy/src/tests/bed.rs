@@ -23,6 +23,7 @@ use mirage_core::{Backend, InstanceId, NameRecord, Route, RouteTable, ServiceId,
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::{ProxyConfig, ProxyHandle};
@@ -215,6 +216,19 @@ impl Instance {
                 let _ = auto::Builder::new(TokioExecutor::new())
                     .serve_connection_with_upgrades(TokioIo::new(stream), service)
                     .await;
+            }
+        })
+        .await
+    }
+
+    /// Answers each request with a text once the gate has let it through.
+    pub(super) async fn held(gate: &Arc<Semaphore>, text: &'static str) -> Self {
+        let gate = gate.clone();
+        Self::answering(move |_| {
+            let gate = gate.clone();
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Response::new(full(text))
             }
         })
         .await

@@ -2,14 +2,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use mirage_core::port::Router;
 use mirage_core::{Code, RouteTable};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
-use super::bed::{Bed, HOST, Instance, PATIENCE, files, full, table, until};
+use super::bed::{Bed, HOST, Instance, PATIENCE, files, table, until};
 use crate::{Open, ProxyHandle, ProxyRecord};
 
 #[tokio::test]
@@ -29,15 +29,7 @@ async fn an_older_table_never_replaces_a_newer_one_unless_a_new_count_begins() {
 async fn draining_waits_for_what_is_open_and_no_longer_than_it_may() {
     let bed = Bed::start().await;
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let slow = Instance::answering(move |_| {
-        let held = held.clone();
-        async move {
-            held.acquire().await.unwrap().forget();
-            Response::new(full("done"))
-        }
-    })
-    .await;
+    let slow = Instance::held(&gate, "done").await;
     bed.deploy(1, std::slice::from_ref(&slow.backend)).await;
     let (mut first, mut second) = (bed.connect().await, bed.connect().await);
     let first = tokio::spawn(async move { first.get("/").await });
@@ -91,15 +83,7 @@ async fn the_folder_holds_a_record_and_a_socket_for_its_owner_alone() {
 async fn ending_finishes_what_has_begun() {
     let bed = Bed::start().await;
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let slow = Instance::answering(move |_| {
-        let held = held.clone();
-        async move {
-            held.acquire().await.unwrap().forget();
-            Response::new(full("done"))
-        }
-    })
-    .await;
+    let slow = Instance::held(&gate, "done").await;
     bed.deploy(1, std::slice::from_ref(&slow.backend)).await;
     let mut client = bed.connect().await;
     let answer = tokio::spawn(async move { client.get("/").await });

@@ -57,15 +57,7 @@ async fn taking_over_under_load_loses_nothing() {
 async fn the_successor_answers_for_requests_that_the_old_process_still_has() {
     let old = Bed::start().await;
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let slow = Instance::answering(move |_| {
-        let held = held.clone();
-        async move {
-            held.acquire().await.unwrap().forget();
-            Response::new(full("slow"))
-        }
-    })
-    .await;
+    let slow = Instance::held(&gate, "slow").await;
     old.deploy(1, std::slice::from_ref(&slow.backend)).await;
     let mut client = old.connect().await;
     let asking = tokio::spawn(async move {
