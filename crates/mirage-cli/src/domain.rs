@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use mirage_core::{Code, Error, Result, Secret};
+use mirage_core::{Code, Error, Meaning, Result, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::Context;
-use super::api::segment;
-use super::wire::{NewDomain, Password, Told};
+use super::api::{Api, segment};
+use super::wire::{NewDomain, Password, Service, Told};
+use super::{Context, Printer, page};
 
 /// The largest file that is sent, in bytes.
 const LARGEST: u64 = 256 * 1024;
+
+/// Domains of a service whose state is told after a deploy.
+const TOLD: usize = 5;
 
 /// Manage the domains of services and their certificates
 #[derive(Debug, Subcommand)]
@@ -110,6 +113,7 @@ struct Domain {
     service: String,
     project: String,
     environment: String,
+    redirect_https: bool,
     certificate: Certificate,
 }
 
@@ -121,6 +125,8 @@ struct Certificate {
     expires_at: Option<Timestamp>,
     next_renewal_at: Option<Timestamp>,
     last_error: Option<String>,
+    seen: String,
+    hint: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -155,12 +161,70 @@ async fn add(args: AddArgs, context: &Context) -> Result<()> {
     let redirect_https = said(redirect, no_redirect);
     let new = NewDomain { domain, redirect_https, certificate: said(certificate, no_certificate) };
     let path = format!("/api/services/{}/domains", segment(&name));
+    let had: Domains = context.api.get(&path).await?;
     let added: Told<Domain> = context.api.post(&path, &new).await?;
-    told(context, "Added", &added, &format!("{} to {}", added.domain, added.service));
-    if added.certificate.source == "acme" && added.certificate.issued_at.is_none() {
-        context.printer.note("a certificate is asked for; `mirage domain list` shows how that goes");
-    }
+    let before = had.domains.iter().find(|one| one.domain == added.domain);
+    let (verb, text) = done(before.map(|before| &**before), &added);
+    told(context, verb, &added, &text);
+    standing(&context.printer, &added);
+    page::tell(&context.api, &context.printer, &page_of(&added));
     Ok(())
+}
+
+/// What was done to a domain that is like this now.
+fn done(before: Option<&Domain>, now: &Domain) -> (&'static str, String) {
+    let Domain { domain, service, .. } = now;
+    let Some(before) = before else { return ("Added", format!("{domain} to {service}")) };
+    let redirect = match now.redirect_https {
+        true => "it leads from HTTP to HTTPS now",
+        false => "it answers over plain HTTP too now",
+    };
+    let source = match now.certificate.source.as_str() {
+        "none" => "no certificate is asked for any more",
+        _ => "a certificate is asked for now",
+    };
+    let differences = [
+        (before.redirect_https != now.redirect_https, redirect),
+        (before.certificate.source != now.certificate.source, source),
+    ];
+    let told: Vec<_> = differences.iter().filter(|(differs, _)| *differs).map(|(_, text)| *text).collect();
+    match told.is_empty() {
+        true => ("Kept", format!("{domain} of {service}, as it was already")),
+        false => ("Changed", format!("{domain} of {service}: {}", told.join(", "))),
+    }
+}
+
+/// How the certificates of a service's domains stand. What cannot be asked is not told: the service is as it is.
+pub(crate) async fn tell_standing(api: &Api, printer: &Printer, service: &Service) {
+    if service.domains.is_empty() {
+        return;
+    }
+    let path = format!("/api/services/{}/domains", segment(&service.id));
+    let Ok(found) = api.get::<Domains>(&path).await else { return };
+    let mut all = found.domains;
+    all.sort_by_key(|one| one.certificate.hint.is_none());
+    all.iter().take(TOLD).for_each(|one| standing(printer, one));
+    if all.len() > TOLD {
+        let more = all.len() - TOLD;
+        printer.told("", &format!("{more} more; `mirage domain list {}` shows them", service.shown()));
+    }
+}
+
+fn standing(printer: &Printer, domain: &Domain) {
+    let certificate = &domain.certificate;
+    let meaning = match (&certificate.hint, &certificate.last_error) {
+        (None, _) => Meaning::Ok,
+        (Some(_), None) => Meaning::Warn,
+        (Some(_), Some(_)) => Meaning::Bad,
+    };
+    printer.state(meaning, "Domain", &format!("{}: {}", domain.domain, certificate.seen));
+    if let Some(hint) = &certificate.hint {
+        printer.told("", &format!("hint: {hint}"));
+    }
+}
+
+fn page_of(domain: &Domain) -> String {
+    format!("/projects/{}/{}/{}/domains", domain.project, domain.environment, domain.service)
 }
 
 async fn certificate(args: CertificateArgs, context: &Context) -> Result<()> {
@@ -170,6 +234,10 @@ async fn certificate(args: CertificateArgs, context: &Context) -> Result<()> {
     let kept: Told<Domain> = context.api.put(&path, &OwnCertificate { certificate, key }).await?;
     let until = kept.certificate.expires_at.map(|time| format!(", until {}", day(time))).unwrap_or_default();
     told(context, "Installed", &kept, &format!("the certificate of {}{until}", kept.domain));
+    if kept.certificate.hint.is_some() {
+        standing(&context.printer, &kept);
+    }
+    page::tell(&context.api, &context.printer, &page_of(&kept));
     Ok(())
 }
 
@@ -227,5 +295,37 @@ fn read(path: &Path, option: &str) -> Result<String> {
         Ok(found) if found.len() > LARGEST => Err(unreadable(format!("it is larger than {LARGEST} bytes"))),
         Ok(_) => std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string())),
         Err(error) => Err(unreadable(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(redirect: bool, source: &str) -> Domain {
+        serde_json::from_value(serde_json::json!({
+            "domain": "shop.example", "service": "web", "project": "p", "environment": "e", "redirectHttps": redirect,
+            "certificate": {"source": source, "seen": "", "hint": null},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_happened_to_a_domain_is_told_as_it_was() {
+        let now = domain(false, "none");
+        let told = |before: Option<&Domain>| {
+            let (verb, text) = done(before, &now);
+            format!("{verb} {text}")
+        };
+        assert_eq!(told(None), "Added shop.example to web");
+        assert_eq!(told(Some(&now)), "Kept shop.example of web, as it was already");
+        assert_eq!(
+            told(Some(&domain(true, "none"))),
+            "Changed shop.example of web: it answers over plain HTTP too now"
+        );
+        assert_eq!(
+            told(Some(&domain(true, "acme"))),
+            "Changed shop.example of web: it answers over plain HTTP too now, no certificate is asked for any more"
+        );
     }
 }

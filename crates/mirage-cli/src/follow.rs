@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use mirage_core::{Error, Phase, Result, StepKind};
 
-use super::Api;
-use super::Printer;
+use super::domain::tell_standing;
 use super::printer::human_duration;
 use super::progress::Bars;
 use super::wire::{Deployment, Service, Step, Told};
+use super::{Api, Printer, page};
 
 /// How often a deployment is looked at: quickly at first, because most are done in a moment.
 const QUICK: Duration = Duration::from_millis(15);
@@ -71,6 +71,8 @@ async fn conclude(
             let text =
                 format!("{} #{} to {} in {took}", service.name, deployment.revision, service.environment);
             printer.step("Deployed", &text, None);
+            tell_standing(api, printer, &service).await;
+            page::tell(api, printer, &page::of_service(&service));
             if printer.json {
                 printer.json(&deployment);
             } else if let Some(url) = &service.url {
@@ -82,7 +84,9 @@ async fn conclude(
             if printer.json {
                 printer.json(&deployment);
             }
-            Err(failed(printer, &deployment, phase))
+            let error = failed(printer, &deployment, phase);
+            page::tell(api, printer, &page::of_deployment(&deployment.id));
+            Err(error)
         }
     }
 }

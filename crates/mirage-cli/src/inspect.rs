@@ -220,7 +220,7 @@ mod tests {
 
     fn printed(found: serde_json::Value) -> String {
         let found: Inspection = serde_json::from_value(found).unwrap();
-        page(&found, &Printer::new(false, true)).join("\n")
+        page(&found, &Printer::plain()).join("\n")
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod lifecycle;
 mod login;
 mod logs;
 mod metrics;
+mod page;
 mod printer;
 mod progress;
 mod remove;
@@ -74,6 +75,9 @@ pub struct Global {
     /// Show finished steps only, nothing that moves
     #[arg(long, global = true, help_heading = "Output")]
     no_progress: bool,
+    /// Show data and errors alone
+    #[arg(long, short, global = true, help_heading = "Output")]
+    quiet: bool,
 }
 
 impl Global {
@@ -89,7 +93,7 @@ impl Global {
 
     /// The terminal, as it is to be written to.
     pub fn printer(&self) -> Printer {
-        Printer::new(self.json, self.no_progress)
+        Printer::new(self.json, self.no_progress, self.quiet)
     }
 }
 

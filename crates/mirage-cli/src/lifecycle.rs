@@ -10,7 +10,7 @@ use super::api::segment;
 use super::follow::follow_deployment;
 use super::login::LoginArgs;
 use super::wire::{Change, Deployment, Rollback, Service, Told};
-use super::{Context, wait};
+use super::{Context, page, wait};
 
 /// Between two looks at a deployment that ends.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -180,6 +180,7 @@ fn limit(service: &Service) -> Duration {
 }
 
 fn show(context: &Context, service: &Told<Service>) {
+    page::tell(&context.api, &context.printer, &page::of_service(service));
     if context.printer.json {
         context.printer.json(service);
     } else if let Some(url) = &service.url {

@@ -19,15 +19,22 @@ pub struct Printer {
     pub(crate) json: bool,
     /// Whether something may move on the terminal.
     pub(crate) bars: bool,
+    /// Whether nothing is told but data and errors.
+    quiet: bool,
     colour: bool,
 }
 
 impl Printer {
     /// A printer that knows what the terminal can do.
-    pub fn new(json: bool, no_progress: bool) -> Self {
+    pub fn new(json: bool, no_progress: bool, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::io::stdout().is_terminal() && env::read("NO_COLOR").is_none();
-        Self { json, bars: terminal && !no_progress && !json, colour }
+        Self { json, bars: terminal && !no_progress && !json && !quiet, quiet, colour }
+    }
+
+    /// A printer of lines for people, of which none moves.
+    pub fn plain() -> Self {
+        Self::new(false, true, false)
     }
 
     /// A line of data.
@@ -46,14 +53,30 @@ impl Printer {
 
     /// A line of narration.
     pub fn note(&self, line: &str) {
+        if !self.quiet {
+            self.aloud(line);
+        }
+    }
+
+    fn aloud(&self, line: &str) {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
     /// A finished step: what was done in the past tense, to what, and how long it took.
     pub fn step(&self, verb: &str, text: &str, took: Option<Duration>) {
         let took = took.map(|took| format!("  {}", human_duration(took))).unwrap_or_default();
-        let verb = self.paint(Meaning::Ok, &format!("{verb:<VERB$}"));
-        self.note(&format!("{verb} {text}{took}"));
+        self.state(Meaning::Ok, verb, &format!("{text}{took}"));
+    }
+
+    /// A line like that of a step about something that is, and was not done now.
+    pub(crate) fn told(&self, word: &str, text: &str) {
+        self.note(&format!("{word:<VERB$} {text}"));
+    }
+
+    /// The same in the colour of its meaning.
+    pub(crate) fn state(&self, meaning: Meaning, word: &str, text: &str) {
+        let word = self.paint(meaning, &format!("{word:<VERB$}"));
+        self.note(&format!("{word} {text}"));
     }
 
     /// An error: what, and what now.
@@ -63,12 +86,12 @@ impl Printer {
             Code::Internal => String::new(),
             code => format!(" [{code}]"),
         };
-        self.note(&format!("{label} {}{code}", sentence(error.message())));
+        self.aloud(&format!("{label} {}{code}", sentence(error.message())));
         if let Some(cause) = error.cause() {
-            self.note(&format!("  cause: {cause}"));
+            self.aloud(&format!("  cause: {cause}"));
         }
         if let Some(hint) = error.next_step() {
-            self.note(&format!("\nhint: {hint}"));
+            self.aloud(&format!("\nhint: {hint}"));
         }
     }
 

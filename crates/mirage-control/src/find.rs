@@ -8,6 +8,9 @@ use mirage_store::{Page, ServiceFilter};
 use crate::Control;
 use crate::create::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
 
+/// Names that are proposed instead of one that is not there.
+const PROPOSED: usize = 3;
+
 /// How a request names a service: by id, by `project/environment/name`, or by name alone where only
 /// one service has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +67,17 @@ impl Control {
                 let mut all = self.services_named(name).await?;
                 match all.len() {
                     1 => Ok(all.remove(0)),
-                    0 => Err(not_found(name.as_str())),
+                    0 => Err(self.no_service(name.as_str(), name).await),
                     n => Err(Error::new(Code::Conflict, format!("{n} services are called `{name}`"))
                         .hint(format!("write `project/environment/{name}`"))),
                 }
             }
             ServiceRef::Path { project, environment, name } => {
                 let found = self.parts.store.service_at(project, environment, name).await?;
-                found.ok_or_else(|| not_found(&format!("{project}/{environment}/{name}")))
+                match found {
+                    Some(service) => Ok(service),
+                    None => Err(self.no_service(&format!("{project}/{environment}/{name}"), name).await),
+                }
             }
         }
     }
@@ -87,10 +93,27 @@ impl Control {
             Err(other) => return Err(other),
         };
         let elsewhere = self.services_named(name).await?;
-        let Some(first) = elsewhere.first() else { return Err(not_found(name.as_str())) };
+        let Some(first) = elsewhere.first() else {
+            return Err(self.no_service(name.as_str(), name).await);
+        };
         let paths = self.parts.store.service_paths().await?;
         let Some(path) = paths.iter().find(|path| path.id == first.id) else { return Err(refusal) };
         Err(refusal.hint(format!("did you mean `{}/{}/{name}`?", path.project, path.environment)))
+    }
+
+    /// That there is none, with those that may have been meant.
+    async fn no_service(&self, wanted: &str, name: &Name) -> Error {
+        // Where they cannot be read, that there is none is still true.
+        let near = self.near(name.as_str(), PROPOSED).await.unwrap_or_default();
+        let near: Vec<String> = near
+            .iter()
+            .map(|path| format!("`{}/{}/{}`", path.project, path.environment, path.name))
+            .collect();
+        match near.is_empty() {
+            true => not_found(wanted),
+            false => not_found(wanted)
+                .hint(format!("did you mean {}? `mirage services` lists all", near.join(" or "))),
+        }
     }
 
     async fn services_named(&self, name: &Name) -> Result<Vec<Service>> {

@@ -52,6 +52,11 @@ impl Control {
     /// Services whose name is nearly this one, the nearest first, at most `limit`.
     pub async fn similar(&self, actor: &Actor, name: &str, limit: usize) -> Result<Vec<ServicePath>> {
         self.allow(actor, Action::Read)?;
+        self.near(name, limit).await
+    }
+
+    /// The same for whoever may know it.
+    pub(crate) async fn near(&self, name: &str, limit: usize) -> Result<Vec<ServicePath>> {
         if name.is_empty() || name.len() > TEXT_MAX {
             return Ok(Vec::new());
         }

@@ -2,6 +2,7 @@
 
 /// The variables of a text: lines `NAME=value`, with `export` before it or not. Empty lines and those that begin with
 /// `#` are passed over, one pair of quotes around a value is taken off, and a value in quotes may have several lines.
+/// What follows a value behind a space and `#` is a comment, but within quotes.
 ///
 /// # Errors
 /// The number of the first line that is none of these, from 1. What stands in it may be part of a secret.
@@ -16,17 +17,17 @@ pub fn env_lines(text: &str) -> Result<Vec<(String, String)>, usize> {
             continue;
         }
         let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=').ok_or(number)?;
-        let (name, value) = (name.trim(), value.trim());
+        let name = name.trim();
         if name.is_empty() {
             return Err(number);
         }
         let rest = lines.get(at..).unwrap_or_default();
-        let value = match several(value, rest) {
+        let value = match several(value.trim(), rest) {
             Some((whole, more)) => {
                 at += more;
                 whole
             }
-            None => unquoted(value).to_owned(),
+            None => unquoted(commentless(value).trim()).to_owned(),
         };
         pairs.push((name.to_owned(), value));
     }
@@ -72,6 +73,22 @@ fn several(value: &str, rest: &[&str]) -> Option<(String, usize)> {
     None
 }
 
+/// What follows the `=` of one line, without the comment behind it.
+fn commentless(text: &str) -> &str {
+    let value = text.trim_start();
+    let begins = |rest: &str| rest.starts_with(char::is_whitespace) && rest.trim_start().starts_with('#');
+    match value.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        Some(quote) => {
+            let end = value[1..].find(quote).map(|at| at + 2);
+            end.filter(|end| begins(&value[*end..])).map_or(value, |end| &value[..end])
+        }
+        None => {
+            let end = text.char_indices().map(|(at, _)| at).find(|at| begins(&text[*at..]));
+            end.map_or(text, |end| &text[..end])
+        }
+    }
+}
+
 fn unquoted(value: &str) -> &str {
     ['"', '\''].into_iter().find_map(|q| value.strip_prefix(q)?.strip_suffix(q)).unwrap_or(value)
 }
@@ -92,6 +109,26 @@ mod tests {
     fn comments_exports_and_quotes_are_understood() {
         let text = "# one\n\nexport A='x y'\r\n B = \"=\"\nC=\nD=a#b\n";
         assert_eq!(read(text).unwrap(), pairs(&[("A", "x y"), ("B", "="), ("C", ""), ("D", "a#b")]));
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_is_no_part_of_it() {
+        let text =
+            "A=4  # as many as cores\nB='x # y' # z\nC=\"#\"\t#\nD=a#b\nE=a b #c\nF= # none\nG=\"a\" b # c\n";
+        let expected = [
+            ("A", "4"),
+            ("B", "x # y"),
+            ("C", "#"),
+            ("D", "a#b"),
+            ("E", "a b"),
+            ("F", ""),
+            ("G", "\"a\" b # c"),
+        ];
+        assert_eq!(read(text).unwrap(), pairs(&expected));
+        for value in ["a # b", "\"a\" # b", "# b", "'a' #"] {
+            let line = env_line("A", value).unwrap();
+            assert_eq!(read(&line).unwrap(), pairs(&[("A", value)]), "{line}");
+        }
     }
 
     #[test]

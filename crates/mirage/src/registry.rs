@@ -40,7 +40,7 @@ pub(crate) fn run(args: RegistryArgs, global: &Global) -> Result<ExitCode> {
         layer_format: None,
     })?;
     let repositories = Repositories::open(store.root())?;
-    let printer = Printer::new(false, true);
+    let printer = Printer::plain();
     runtime()?.block_on(async move {
         let mut ends = Ends::listen()?;
         let uploads =

@@ -105,7 +105,7 @@ pub(crate) fn run(args: ServeArgs, global: &Global) -> Result<ExitCode> {
     let (handed, manager) = (Handed::take()?, Manager::of_this_process());
     crate::logging::start();
     let options = args.options(global, handed)?;
-    let printer = Printer::new(false, true);
+    let printer = Printer::plain();
     runtime()?.block_on(async move {
         let mut ends = Ends::listen()?;
         let data = options.data.clone();

@@ -3,16 +3,22 @@
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::element::{Element, button, field};
+use super::element::{Element, button, field, of_role};
 use super::keys;
 use super::page::Page;
 
-/// Whether the middle of an element is what the mouse would meet there, and it is not switched off.
+/// Whether the middle of an element is what the mouse would meet there, and it is not switched off. Then a click on it
+/// is written down.
 const IS_MET: &str = "function (x, y) {
   if (this.disabled) { return false; }
   const met = document.elementFromPoint(x, y);
+  globalThis.hit = this.contains(met) ? false : undefined;
+  this.addEventListener('click', () => { globalThis.hit = true; }, {capture: true, once: true});
   return !!met && (this.contains(met) || met.contains(this));
 }";
+
+/// Whether what was clicked on had moved away meanwhile. Another page knows nothing of it.
+const IS_MISSED: &str = "() => globalThis.hit === false";
 
 impl Page {
     /// Clicks on the middle of the first element that is called so, once it is there, nothing is before it and it is not
@@ -21,18 +27,21 @@ impl Page {
     /// # Errors
     /// Where that does not come true.
     pub fn click(&self, element: &Element) -> Result<()> {
-        let mut at = (0.0, 0.0);
         self.until_so(&format!("a click on {element}"), || {
             let node = self.find(element)?.first().copied().with_context(|| format!("no {element}"))?;
-            at = self.middle(node)?;
-            Ok(self.call_on(node, IS_MET, &[json!(at.0), json!(at.1)])? == json!(true))
-        })?;
-        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-            let (button, count) = if kind == "mouseMoved" { ("none", 0) } else { ("left", 1) };
-            let event = json!({"type": kind, "x": at.0, "y": at.1, "button": button, "clickCount": count});
-            self.tell("Input.dispatchMouseEvent", event)?;
-        }
-        Ok(())
+            let (x, y) = self.middle(node)?;
+            if self.call_on(node, IS_MET, &[json!(x), json!(y)])? != json!(true) {
+                return Ok(false);
+            }
+            for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+                let (button, count) = if kind == "mouseMoved" { ("none", 0) } else { ("left", 1) };
+                let event = json!({"type": kind, "x": x, "y": y, "button": button, "clickCount": count});
+                self.tell("Input.dispatchMouseEvent", event)?;
+            }
+            // Pages change while somebody points at them. Where no script runs they do not, and nobody hears clicks.
+            let is_missed = self.hears() && self.call(IS_MISSED, &[]).is_ok_and(|it| it == json!(true));
+            Ok(!is_missed)
+        })
     }
 
     /// Clicks on what leads to another page, and waits until that is loaded.
@@ -97,6 +106,30 @@ impl Page {
         let node = self.find(&element)?.first().copied().with_context(|| format!("no {element}"))?;
         let said = self.call_on(node, "function () { return this.validationMessage; }", &[])?;
         Ok(said.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Whether what can be pressed is switched off.
+    ///
+    /// # Errors
+    /// Where there is no such element.
+    pub fn is_off(&self, element: &Element) -> Result<bool> {
+        self.until(element)?;
+        let node = self.find(element)?.first().copied().with_context(|| format!("no {element}"))?;
+        Ok(self.call_on(node, "function () { return this.disabled; }", &[])? == json!(true))
+    }
+
+    /// What stands in each entry of the list of this name.
+    ///
+    /// # Errors
+    /// Where there is no such list.
+    pub fn items(&self, list: &str) -> Result<Vec<String>> {
+        let list = of_role(&["list"], list);
+        self.until(&list)?;
+        let node = self.find(&list)?.first().copied().with_context(|| format!("no {list}"))?;
+        let texts =
+            self.call_on(node, "function () { return [...this.children].map(it => it.innerText); }", &[])?;
+        let texts = texts.as_array().into_iter().flatten();
+        Ok(texts.filter_map(|text| text.as_str().map(str::to_owned)).collect())
     }
 
     /// Presses a key, such as `Tab`, `Shift+Tab`, `Control+k` or `?`.

@@ -1,6 +1,6 @@
 //! A tab: what is on it, and what goes wrong on it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub struct Page {
     base: String,
     heard: Mutex<Heard>,
     loads: AtomicU64,
+    scripts: AtomicBool,
 }
 
 struct Heard {
@@ -36,7 +37,8 @@ struct Heard {
 impl Page {
     pub(super) fn new(wire: Arc<Wire>, session: String, frame: String, base: String) -> Result<Self> {
         let heard = Mutex::new(Heard { events: wire.hear(&session), complaints: Vec::new() });
-        let page = Self { wire, session, frame, base, heard, loads: AtomicU64::new(0) };
+        let (loads, scripts) = (AtomicU64::new(0), AtomicBool::new(true));
+        let page = Self { wire, session, frame, base, heard, loads, scripts };
         for domain in ["Page", "Runtime", "Log", "DOM"] {
             page.tell(&format!("{domain}.enable"), json!({}))?;
         }
@@ -255,7 +257,13 @@ impl Page {
     /// # Errors
     /// Where Chromium refuses.
     pub fn let_scripts_run(&self, may: bool) -> Result<()> {
+        self.scripts.store(may, Ordering::Relaxed);
         self.tell("Emulation.setScriptExecutionDisabled", json!({"value": !may})).map(|_| ())
+    }
+
+    /// Whether scripts run, ours of what happens on a page too.
+    pub(super) fn hears(&self) -> bool {
+        self.scripts.load(Ordering::Relaxed)
     }
 
     /// A picture of what is in the window, as PNG.

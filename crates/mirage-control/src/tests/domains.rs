@@ -386,3 +386,28 @@ async fn an_authority_that_asks_to_be_left_alone_for_a_while_is() {
     assert_eq!(stage.world.authority.orders.lock().unwrap().len(), 1);
     stage.until_domain(SHOP, |status| status.issued_at.is_some()).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_a_certificate_stands_is_told_with_what_to_do() {
+    let stage = Stage::with_web().await;
+    stage.world.authority.refusals.store(1, Ordering::SeqCst);
+    let told = |listed: &ListedDomain| {
+        let standing = stage.control.standing(listed);
+        (standing.seen, standing.hint.unwrap_or_default())
+    };
+    let (seen, hint) = told(&stage.add(SHOP).await.unwrap());
+    assert_eq!(seen, "its certificate is asked for");
+    assert!(hint.contains("`mirage domain list`"), "{hint}");
+    stage.until_domain(SHOP, |status| status.last_error.is_some()).await;
+    let (seen, hint) = told(&stage.domain(SHOP).await);
+    assert_eq!(seen, "it has no certificate: nobody answers at the domain; check DNS");
+    assert_eq!(hint, format!("`mirage domain renew {SHOP}` tries again at once"));
+    stage.until_domain(SHOP, |status| status.expires_at.is_some()).await;
+    let mut listed = stage.domain(SHOP).await;
+    let day = listed.certificate.expires_at.unwrap().strftime("%Y-%m-%d");
+    assert_eq!(told(&listed), (format!("its certificate is valid until {day}"), String::new()));
+    listed.certificate.expires_at = Some(stage.clock.now());
+    assert!(told(&listed).0.starts_with("its certificate expired on "));
+    listed.record.certificate = CertificateSource::None;
+    assert_eq!(told(&listed).0, "no certificate is wanted, it answers over plain HTTP");
+}

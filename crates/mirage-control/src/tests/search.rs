@@ -1,6 +1,6 @@
 //! Looking for something by a few characters.
 
-use mirage_core::ServiceSpec;
+use mirage_core::{Code, ServiceSpec};
 
 use super::{Behaviour, Stage};
 use crate::{CreateService, Found};
@@ -66,4 +66,21 @@ async fn a_name_with_a_slip_finds_the_one_that_was_meant() {
     assert_eq!(similar("payment").await, ["payments"]);
     assert_eq!(similar("wbe").await, ["web"]);
     assert!(similar("orders").await.is_empty() && similar("").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_not_there_is_refused_with_those_that_may_have_been_meant() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.place("shop", "payments").await;
+    let hint = async |wanted: &str| {
+        let error = stage.control.service(&stage.actor, &wanted.parse().unwrap()).await.unwrap_err();
+        assert_eq!(error.code(), Code::NotFound);
+        error.next_step().unwrap().to_owned()
+    };
+    let meant = "did you mean `shop/production/payments`? `mirage services` lists all";
+    for wanted in ["payment", "shop/production/paymets", "default/production/payments"] {
+        assert_eq!(hint(wanted).await, meant, "{wanted}");
+    }
+    assert_eq!(hint("orders").await, "`mirage services` lists them");
 }

@@ -46,7 +46,8 @@ pub(crate) async fn set_certificate(
     Body(request): Body<OwnCertificate>,
 ) -> Result<Json<Domain>, Problem> {
     let OwnCertificate { certificate, key } = request;
-    Ok(Json(control.set_certificate(&actor, &domain, &certificate, &key).await?.into()))
+    let view = control.set_certificate(&actor, &domain, &certificate, &key).await?;
+    Ok(Json(Domain::of(view, &control)))
 }
 
 /// Ask for a certificate now
@@ -68,5 +69,6 @@ pub(crate) async fn renew_certificate(
     Caller(actor): Caller,
     WantedDomain(domain): WantedDomain,
 ) -> Result<Json<Domain>, Problem> {
-    Ok(Json(control.renew_certificate(&actor, &domain).await?.into()))
+    let view = control.renew_certificate(&actor, &domain).await?;
+    Ok(Json(Domain::of(view, &control)))
 }

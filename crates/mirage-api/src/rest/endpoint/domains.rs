@@ -42,7 +42,8 @@ pub(crate) async fn list_domains(
     Filter(part): Filter<Part>,
 ) -> Result<Json<Domains>, Problem> {
     let after = part.after("domains", |text| text.parse().ok())?;
-    Ok(Json(control.domains(&actor, None, after.as_ref(), part.limit()?).await?.into()))
+    let page = control.domains(&actor, None, after.as_ref(), part.limit()?).await?;
+    Ok(Json(Domains::of(page, &control)))
 }
 
 /// List the domains of a service
@@ -62,7 +63,8 @@ pub(crate) async fn list_service_domains(
     Caller(actor): Caller,
     Wanted(service): Wanted,
 ) -> Result<Json<Domains>, Problem> {
-    Ok(Json(control.domains(&actor, Some(&service), None, DOMAINS_MAX).await?.into()))
+    let page = control.domains(&actor, Some(&service), None, DOMAINS_MAX).await?;
+    Ok(Json(Domains::of(page, &control)))
 }
 
 /// Give a domain to a service
@@ -91,13 +93,13 @@ pub(crate) async fn add_domain(
 ) -> Result<(StatusCode, Json<Domain>), Problem> {
     let (view, is_new) = control.add_domain(&actor, &service, request.try_into()?).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(view.into())))
+    Ok((status, Json(Domain::of(view, &control))))
 }
 
-impl From<Listing<ListedDomain>> for Domains {
-    fn from(page: Listing<ListedDomain>) -> Self {
+impl Domains {
+    fn of(page: Listing<ListedDomain>, control: &Control) -> Self {
         let last = page.items.last().filter(|_| page.more);
         let next = last.map(|last| last.record.domain.to_string());
-        Self { domains: page.items.into_iter().map(Domain::from).collect(), next }
+        Self { domains: page.items.into_iter().map(|one| Domain::of(one, control)).collect(), next }
     }
 }

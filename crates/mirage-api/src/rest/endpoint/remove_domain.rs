@@ -28,5 +28,5 @@ pub(crate) async fn remove_domain(
     Caller(actor): Caller,
     WantedDomain(domain): WantedDomain,
 ) -> Result<Json<Domain>, Problem> {
-    Ok(Json(control.remove_domain(&actor, &domain).await?.into()))
+    Ok(Json(Domain::of(control.remove_domain(&actor, &domain).await?, &control)))
 }

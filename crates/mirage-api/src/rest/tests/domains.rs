@@ -36,6 +36,8 @@ async fn domains_come_and_go_and_are_told_of() {
         "{failed}"
     );
     assert!(failed["nextRenewalAt"].is_string() && failed["issuedAt"].is_null(), "{failed}");
+    assert!(failed["seen"].as_str().unwrap().contains("does not listen for TLS"), "{failed}");
+    assert!(failed["hint"].as_str().unwrap().contains("--proxy-tls-listen"), "{failed}");
     let again = app.post("/api/domains/new.example.com/certificate/renew", json!({})).await;
     assert_eq!(again.status, StatusCode::OK, "{again:?}");
     let gone = app.send(Method::DELETE, "/api/domains/new.example.com", &Value::Null).await;

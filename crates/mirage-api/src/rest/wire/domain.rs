@@ -1,7 +1,7 @@
 //! Domains in requests and answers.
 
 use jiff::Timestamp;
-use mirage_control::ListedDomain;
+use mirage_control::{Control, ListedDomain};
 use mirage_core::{CertificateSource, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -72,6 +72,10 @@ struct Certificate {
     last_tried_at: Option<Timestamp>,
     /// Why the last attempt failed; null after one that did not.
     last_error: Option<String>,
+    /// How it stands, in half a sentence.
+    seen: String,
+    /// What to do about that; null where there is nothing to do.
+    hint: Option<String>,
 }
 
 /// Where a certificate comes from.
@@ -86,8 +90,10 @@ enum Source {
     None,
 }
 
-impl From<ListedDomain> for Domain {
-    fn from(view: ListedDomain) -> Self {
+impl Domain {
+    /// A domain, and how it stands on this platform.
+    pub(crate) fn of(view: ListedDomain, control: &Control) -> Self {
+        let standing = control.standing(&view);
         let ListedDomain { record, service, project, environment, certificate } = view;
         let source = match record.certificate {
             CertificateSource::Acme => Source::Acme,
@@ -107,6 +113,8 @@ impl From<ListedDomain> for Domain {
                 next_renewal_at: certificate.next_renewal_at,
                 last_tried_at: certificate.last_tried_at,
                 last_error: certificate.last_error,
+                seen: standing.seen,
+                hint: standing.hint,
             },
             created_at: record.created_at,
         }

@@ -15,11 +15,23 @@ const REGISTRIES: [(&str, &str); 5] = [
     ("quay.io", "Quay"),
     ("public.ecr.aws", "Amazon ECR Public"),
 ];
+/// A port behind a host, from 1 to 65535.
+macro_rules! port {
+    () => {
+        "(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    };
+}
 /// What a browser takes in the one field before it asks: a reference, a command, a line of a file, an address, each
 /// after the sign of a prompt and `sudo` or not. The rule itself is the platform's (`unwrapped`); what
 /// that takes is not refused here.
-const WHOLE: &str = r"\s*([$#] \s*)?(sudo \s*)?((docker|podman|nerdctl)\s.*|.*:\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*(:[0-9]+)?\/|\[[0-9a-f:]+\](:[0-9]+)?\/)?[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})?(@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128}))?)\s*";
-const HOST: &str = r"[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9])?(:[0-9]{1,5})?|\[[0-9a-f:]+\](:[0-9]{1,5})?";
+const WHOLE: &str = concat!(
+    r"\s*([$#] \s*)?(sudo \s*)?((docker|podman|nerdctl)\s.*|.*:\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*",
+    port!(),
+    r"\/|\[[0-9a-f:]+\]",
+    port!(),
+    r"\/)?[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})?(@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128}))?)\s*"
+);
+const HOST: &str = concat!(r"[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9])?", port!(), r"|\[[0-9a-f:]+\]", port!());
 const NAME: &str = r"[a-z0-9]+([._\-]+[a-z0-9]+)*(\/[a-z0-9]+([._\-]+[a-z0-9]+)*)*";
 const TAG: &str = r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}";
 const DIGEST: &str = r"sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})";

@@ -7,6 +7,7 @@ use xtask::bed::may_run_as_root;
 use xtask::browser::{Browser, Colours, NARROW, Page, WIDE, button};
 use xtask::screens::Town;
 
+use super::answers;
 use super::wizard::begin;
 use crate::stage::BINARY;
 
@@ -32,6 +33,7 @@ fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
         page.follow(&button(next)).unwrap();
     }
     faults.extend(judged(&page, &page.path().unwrap()));
+    faults.extend(answers::faults(&page));
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut waiting = VecDeque::from(["/".to_owned()]);
     let mut seen = Vec::new();
@@ -61,9 +63,19 @@ fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
 }
 
 fn judged(page: &Page, path: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    visited(page, path);
+    judged_here(page, path)
+}
+
+/// Goes there on a laptop, by day.
+pub(super) fn visited(page: &Page, path: &str) {
     page.look(WIDE, Colours::Light).unwrap();
     page.visit(path).unwrap();
+}
+
+/// What is wrong with the page that is shown now, called so.
+pub(super) fn judged_here(page: &Page, path: &str) -> Vec<String> {
+    let mut found = Vec::new();
     for colours in [Colours::Light, Colours::Dark] {
         page.look(WIDE, colours).unwrap();
         let faults = page.faults().unwrap();
@@ -72,6 +84,7 @@ fn judged(page: &Page, path: &str) -> Vec<String> {
     page.look(NARROW, Colours::Light).unwrap();
     found.extend(page.overhang().unwrap().into_iter().map(|what| format!("{path} (narrow): {what}")));
     found.extend(page.complaints().into_iter().map(|what| format!("{path}: {what}")));
+    page.look(WIDE, Colours::Light).unwrap();
     found
 }
 

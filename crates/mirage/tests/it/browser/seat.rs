@@ -16,15 +16,17 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Sits down before a fresh platform, logged in, unless the test has to be skipped. What it asks Docker Hub for
-    /// is had from the registry of the stage.
+    /// Sits down before a fresh platform, logged in, unless the test has to be skipped. What it asks Docker Hub and
+    /// GitHub for is had from the registry of the stage.
     pub(super) fn take(test: &str) -> Option<Self> {
         Self::at(test, |test| {
             if !may_run_as_root(test) {
                 return None;
             }
             let registry = Registry::start().unwrap();
-            let arguments = vec!["--registry-mirror".into(), format!("docker.io={}", registry.address())];
+            let of =
+                |known: &str| ["--registry-mirror".to_owned(), format!("{known}={}", registry.address())];
+            let arguments = ["docker.io", "ghcr.io"].into_iter().flat_map(of).collect();
             let options = PlatformOptions { arguments, ..PlatformOptions::default() };
             let platform = Platform::start(Path::new(BINARY), options).unwrap();
             Some(Stage { registry, platform })
