@@ -335,7 +335,8 @@ async fn a_tag_is_taken_from_the_list_of_the_registry() {
 async fn what_to_do_next_is_said_in_words_of_the_page() {
     let app = TestApp::new().await;
     app.deploy("production", "taken", "registry.test/acme/web:1").await;
-    let hint = "check the repository and the tag; `skopeo list-tags docker://docker.io/acme/web` lists the tags";
+    let hint =
+        "check the repository and the tag; `skopeo list-tags docker://docker.io/acme/web` lists the tags";
     let refusal = mirage_core::Error::new(mirage_core::Code::ImageNotFound, "no such image").hint(hint);
     *app.world.refusal.lock().unwrap() = Some(refusal);
     let mut hand = at_image(&app).await;
