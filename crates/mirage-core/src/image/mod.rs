@@ -10,6 +10,7 @@ pub(crate) mod platform;
 pub(crate) mod quota;
 pub(crate) mod reference;
 pub(crate) mod resolved;
+pub(crate) mod run;
 pub(crate) mod stock;
 pub(crate) mod tags;
 pub(crate) mod verdict;

@@ -1,27 +1,8 @@
 //! References in parts, and references out of what people paste.
 
 use super::reference::{Reference, RegistryHost, split_host};
+use super::run::run_command;
 use crate::error::{Code, Error, Result};
-
-/// Programs whose commands name an image.
-const PROGRAMS: [&str; 3] = ["docker", "podman", "nerdctl"];
-/// Options of `docker run` and `docker pull` that have no value.
-const BARE: [&str; 14] = [
-    "--all-tags",
-    "--detach",
-    "--disable-content-trust",
-    "--init",
-    "--interactive",
-    "--no-healthcheck",
-    "--oom-kill-disable",
-    "--privileged",
-    "--publish-all",
-    "--quiet",
-    "--read-only",
-    "--rm",
-    "--sig-proxy",
-    "--tty",
-];
 
 /// The parts of a reference as somebody wrote them; empty where one is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,38 +76,13 @@ impl ReferenceParts {
 /// The reference in what was pasted: a command such as `docker pull nginx`, a line of a Dockerfile or a compose file,
 /// the address of a page about an image. Anything else is left as it is, without the spaces around it.
 pub fn unwrapped(pasted: &str) -> String {
+    if let Some(Ok(run)) = run_command(pasted) {
+        return run.image;
+    }
     let text = pasted.trim();
     let text = text.strip_prefix("$ ").or_else(|| text.strip_prefix("# ")).unwrap_or(text).trim_start();
     let text = text.strip_prefix("sudo ").unwrap_or(text).trim_start();
-    if let Some(image) = of_command(text).or_else(|| of_line(text)).or_else(|| of_address(text)) {
-        return image;
-    }
-    text.to_owned()
-}
-
-fn of_command(text: &str) -> Option<String> {
-    let mut words = text.split_whitespace().filter(|word| *word != "\\");
-    if !PROGRAMS.contains(&words.next()?) {
-        return None;
-    }
-    let mut verb = words.next()?;
-    if matches!(verb, "image" | "container") {
-        verb = words.next()?;
-    }
-    if !matches!(verb, "pull" | "run" | "create" | "push") {
-        return None;
-    }
-    while let Some(word) = words.next() {
-        if !word.starts_with('-') {
-            return Some(word.trim_matches(['"', '\'']).to_owned());
-        }
-        let cluster = !word.starts_with("--") && word[1..].chars().all(|c| "ditqPa".contains(c));
-        let attached = word.contains('=') || (!word.starts_with("--") && word.len() > 2);
-        if !cluster && !attached && !BARE.contains(&word) {
-            words.next()?;
-        }
-    }
-    None
+    of_line(text).or_else(|| of_address(text)).unwrap_or_else(|| text.to_owned())
 }
 
 /// `FROM nginx:1.27 AS base`, `image: "nginx:1.27"`

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod image;
+mod pasted;
 mod settings;
 mod twins;
 

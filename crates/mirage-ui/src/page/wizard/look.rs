@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use mirage_control::{Control, Draft, DraftFields, InspectImage, Inspection};
 use mirage_core::{
     Code, CredentialChange, Digest, DraftId, Error, Presence, Reference, Result, Secret, Severity,
-    human_bytes,
+    human_bytes, run_command,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +112,9 @@ impl Seen {
 /// # Errors
 /// What is wrong with the first part that is, at its field.
 pub(super) fn asked(fields: &DraftFields) -> Result<Reference> {
+    if let Some(Err(unread)) = run_command(fields.get("image")) {
+        return Err(unread);
+    }
     let mut parts = parts_kept(fields);
     if fields.get("follow") == "tag" {
         parts.digest.clear();

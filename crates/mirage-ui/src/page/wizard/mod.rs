@@ -6,6 +6,7 @@ mod image;
 mod login;
 mod look;
 mod parts;
+mod pasted;
 mod reading;
 mod request;
 mod review;

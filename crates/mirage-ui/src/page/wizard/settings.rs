@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::advice::ADVICE;
 use super::look::{Found, Seen, asked};
+use super::pasted::note;
 use super::request::{request, usual_name};
 use super::typed::{By, SETTLED, VOLUMES_MAX, take_image, take_settings};
 use super::variables::{editor, to_rows, to_text};
@@ -126,6 +127,7 @@ async fn shown(
     let needed = reference.map_or(&[][..], |reference| reference.needed_variables());
     let of = Form { fields, found, error };
     let inner = html! {
+        (note(fields))
         (of.place(&projects))
         (of.network())
         (editor(fields, needed, error, more))
@@ -174,9 +176,9 @@ impl<'a> Form<'a> {
 
     fn place(&self, projects: &[ProjectView]) -> Markup {
         let usual = usual_name(self.fields);
-        let name = match (self.fields.has(SETTLED), &usual) {
-            (false, Some(usual)) => usual.as_str(),
-            _ => self.fields.get("service"),
+        let name = match (self.fields.get("service"), &usual) {
+            ("", Some(usual)) if !self.fields.has(SETTLED) => usual.as_str(),
+            (typed, _) => typed,
         };
         let or = |field: &str, usual: &'static str| match self.fields.get(field) {
             "" if !self.fields.has(SETTLED) => usual.to_owned(),
@@ -249,24 +251,24 @@ impl<'a> Form<'a> {
         let name = self.fields.get("name").rsplit('/').next().unwrap_or_default();
         let suggested =
             self.found.volumes.iter().filter(|path| path.parse::<mirage_core::MountPath>().is_ok());
-        let mut rows: Vec<(usize, String, String)> = match settled {
-            false => suggested
-                .enumerate()
-                .map(|(at, path)| {
-                    let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("data");
-                    let name = mirage_core::Name::suggest(&format!("{name}-{last}"));
-                    (at, name.map(String::from).unwrap_or_default(), path.clone())
-                })
-                .take(4)
-                .collect(),
-            true => (0..VOLUMES_MAX)
-                .filter_map(|at| {
-                    let [name, path] = ["name", "path"]
-                        .map(|part| self.fields.get(&format!("volume-{at}-{part}")).to_owned());
-                    (!name.is_empty() || !path.is_empty()).then_some((at, name, path))
-                })
-                .collect(),
-        };
+        let mut rows: Vec<(usize, String, String)> = (0..VOLUMES_MAX)
+            .filter_map(|at| {
+                let [name, path] =
+                    ["name", "path"].map(|part| self.fields.get(&format!("volume-{at}-{part}")).to_owned());
+                (!name.is_empty() || !path.is_empty()).then_some((at, name, path))
+            })
+            .collect();
+        if !settled {
+            let first = rows.iter().map(|(at, ..)| at + 1).max().unwrap_or(0);
+            let known: Vec<String> = rows.iter().map(|(.., path)| path.clone()).collect();
+            let suggested = suggested.filter(|path| !known.contains(path)).take(4).enumerate();
+            rows.extend(suggested.map(|(at, path)| {
+                let last = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("data");
+                let name = mirage_core::Name::suggest(&format!("{name}-{last}"));
+                (first + at, name.map(String::from).unwrap_or_default(), path.clone())
+            }));
+            rows.truncate(VOLUMES_MAX);
+        }
         let next = rows.iter().map(|(at, ..)| at + 1).max().unwrap_or(0);
         rows.extend((next..VOLUMES_MAX.min(next + EMPTY)).map(|at| (at, String::new(), String::new())));
         let wrong = self.error.filter(|error| error.at_field().is_some_and(|it| it.starts_with("volumes")));

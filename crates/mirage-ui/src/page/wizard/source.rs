@@ -9,7 +9,7 @@ use mirage_core::{Error, Result};
 use serde::Deserialize;
 
 use super::typed::take_whole;
-use super::{Step, page};
+use super::{Step, page, pasted};
 use crate::copy::copyable;
 use crate::fault::Fault;
 use crate::field::Field;
@@ -48,10 +48,14 @@ pub(crate) async fn begin(
     Sent { visitor, fields }: Sent,
 ) -> Result<Response, Fault> {
     let text = |name: &str| cut(fields.text(name), GIVEN);
-    let given = Given { image: text("image"), project: text("project"), environment: text("environment") };
+    let image = pasted::kept(fields.text("image"));
+    let given =
+        Given { image: cut(&image, GIVEN), project: text("project"), environment: text("environment") };
     let mut draft = DraftFields::default();
     if !given.image.is_empty() {
-        take_whole(&mut draft, &given.image);
+        // A command may be longer than what is kept of it.
+        let whole = if image == fields.text("image") { &given.image } else { fields.text("image") };
+        take_whole(&mut draft, whole);
     }
     for (name, text) in [("project", &given.project), ("environment", &given.environment)] {
         if !text.is_empty() {
@@ -107,7 +111,7 @@ async fn shown(
     error: Option<&Error>,
 ) -> Result<Response, Fault> {
     let drafts = control.drafts(visitor.actor(), DRAFTS).await?;
-    let image = cut(&given.image, GIVEN);
+    let image = cut(&pasted::kept(&given.image), GIVEN);
     let inner = html! {
         (Field {
             name: "image",

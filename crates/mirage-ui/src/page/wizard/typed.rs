@@ -3,6 +3,7 @@
 use mirage_control::DraftFields;
 use mirage_core::{Reference, ReferenceParts, Result, unwrapped};
 
+use super::pasted;
 use crate::form::Fields;
 
 /// The most rows of variables, and of volumes.
@@ -82,7 +83,9 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
     }
     let before = fields.get("registry").to_owned();
     let (whole, parts) = (sent.text("image"), parts_sent(sent));
-    let was_shown = sent.has(WHOLE_SHOWN) && sent.text(WHOLE_SHOWN) == whole;
+    // Of a command that was typed the page knows what was kept of it.
+    let meant = pasted::kept(whole);
+    let was_shown = sent.has(WHOLE_SHOWN) && [whole, &meant].contains(&sent.text(WHOLE_SHOWN));
     let into_parts = !matches!(by, By::Whole | By::Load)
         && sent.has(PARTS_SHOWN)
         && sent.text(PARTS_SHOWN) != shown(&parts);
@@ -91,7 +94,7 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
         By::Parts => into_parts,
         _ => into_parts && was_shown,
     };
-    if whole != fields.get("image") && !is_old {
+    if (meant != fields.get("image") || pasted::is_new(fields, whole)) && !is_old {
         take_whole(fields, whole);
     } else if into_parts && parts != parts_kept(fields) {
         set_parts(fields, &parts);
@@ -121,12 +124,15 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
     }
 }
 
-/// Keeps an image as somebody wrote it, and its parts, expanded where it is right.
+/// Keeps an image as somebody wrote it, and its parts, expanded where it is right. Of a command, the image is kept, and
+/// what it says beside that in its own fields.
 pub(super) fn take_whole(fields: &mut DraftFields, whole: &str) {
+    let is_unread = matches!(pasted::take(fields, whole), Some(Err(_)));
+    let whole = &*pasted::kept(whole);
     let meant = unwrapped(whole);
     let parts = match meant.parse() {
         Ok(reference) => ReferenceParts::of(&reference),
-        Err(_) if meant.is_empty() => ReferenceParts::default(),
+        Err(_) if is_unread || meant.is_empty() => ReferenceParts::default(),
         Err(_) => ReferenceParts::split(&meant),
     };
     set_parts(fields, &parts);

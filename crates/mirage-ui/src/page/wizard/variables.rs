@@ -59,21 +59,27 @@ pub(super) fn to_rows(fields: &mut DraftFields, seal: bool) -> Result<()> {
         return Ok(());
     }
     for (name, value) in read(fields.get(TEXT))? {
-        let known = rows(fields);
-        let same = known.iter().find(|row| row.name == name);
-        let free = (0..VARIABLES_MAX).find(|at| known.iter().all(|row| row.at != *at));
-        let Some(at) = same.map(|row| row.at).or(free) else { return Err(too_many()) };
-        // What is sealed stays so.
-        let seal = seal || same.is_some_and(|row| row.sealed);
-        fields.set(format!("variable-{at}-name"), name);
-        fields.set(format!("variable-{at}-value"), value);
-        if seal {
-            fields.set(format!("variable-{at}-sealed"), "yes");
-        }
+        put(fields, &name, &value, seal).ok_or_else(too_many)?;
     }
     fields.remove(TEXT);
     fields.remove(MODE);
     Ok(())
+}
+
+/// Writes a row, over the one of this name where there is one; what is sealed stays so. Answers with the fields of the
+/// row, or with nothing where no row is free.
+pub(super) fn put(fields: &mut DraftFields, name: &str, value: &str, seal: bool) -> Option<[String; 3]> {
+    let known = rows(fields);
+    let same = known.iter().find(|row| row.name == name);
+    let free = (0..VARIABLES_MAX).find(|at| known.iter().all(|row| row.at != *at));
+    let at = same.map(|row| row.at).or(free)?;
+    let row = ["name", "value", "sealed"].map(|part| format!("variable-{at}-{part}"));
+    fields.set(&row[0], name);
+    fields.set(&row[1], value);
+    if seal || same.is_some_and(|row| row.sealed) {
+        fields.set(&row[2], "yes");
+    }
+    Some(row)
 }
 
 /// All variables, checked.
@@ -107,15 +113,16 @@ pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error
     let mut rows = rows(fields);
     let missing: Vec<&str> =
         needed.iter().copied().filter(|name| rows.iter().all(|row| row.name != *name)).collect();
-    if rows.is_empty() && !fields.has(SETTLED) {
+    if !fields.has(SETTLED) {
+        let first = rows.iter().map(|row| row.at + 1).max().unwrap_or(0);
         let row = |(at, name): (usize, &&str)| Row {
-            at,
+            at: first + at,
             name: (*name).to_owned(),
             value: String::new(),
             sealed: name.contains("PASSWORD"),
             is_kept: false,
         };
-        rows = missing.iter().enumerate().map(row).collect();
+        rows.extend(missing.iter().enumerate().map(row));
     }
     let plain = rows.iter().filter(|row| !row.sealed).count();
     let text = as_text(fields);

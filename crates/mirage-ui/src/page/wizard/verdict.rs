@@ -6,6 +6,7 @@ use mirage_core::{Error, Meaning, human_bytes};
 
 use super::image::View;
 use super::look::{Found, Outcome, Seen};
+use super::pasted::note;
 use crate::badge::{State, class};
 use crate::prose::prose;
 use crate::when::{ago, cut};
@@ -33,6 +34,7 @@ pub(super) fn verdict(view: &View) -> Markup {
 /// What stands in it.
 pub(super) fn answer(view: &View) -> Markup {
     html! {
+        (note(&view.fields))
         @match (&view.wrong, &view.seen) {
             (Some(wrong), _) if !view.is_empty() => (refused("not a reference", wrong)),
             (_, None) if view.is_empty() => p.quiet { "What it is, and whether it runs here, is shown when it is typed." },
