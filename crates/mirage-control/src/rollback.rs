@@ -2,7 +2,7 @@
 
 use mirage_core::{
     Code, CredentialChange, CredentialOutcome, Deployment, DeploymentId, Error, Phase, Result, Revision,
-    Service, Source, StepKind, Trigger, check_rollback,
+    Service, StepKind, Trigger, check_rollback,
 };
 
 use crate::Control;

@@ -20,6 +20,7 @@ mod navigation;
 mod page;
 mod prose;
 mod registry;
+mod setting;
 mod shell;
 mod visitor;
 mod when;

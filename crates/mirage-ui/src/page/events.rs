@@ -19,6 +19,7 @@ use crate::field::Field;
 use crate::keys;
 use crate::link;
 use crate::live::{Pieces, follow, followed};
+use crate::prose::beginning;
 use crate::shell::{Page, more};
 use crate::visitor::Visitor;
 use crate::when::{cut, exact};
@@ -260,7 +261,7 @@ fn row(event: &Event, places: &HashMap<ServiceId, ServicePath>) -> Markup {
                 (None, None) => "",
             } }
             td {
-                (cut(&told(&event.kind), TEXT))
+                (beginning(&told(&event.kind), TEXT))
                 // A deployment is there as long as its service.
                 @if let (Some(_), Some(id)) = (place, event.deployment) {
                     " " a.quiet href=(link::deployment(id)) { "deployment" }

@@ -2,6 +2,8 @@
 
 use mirage_core::{EventKind, SettingChange};
 
+use crate::setting;
+
 /// The kinds that can be asked for: as the address has them, in words.
 pub(super) const KINDS: [(&str, &str); 35] = [
     ("deploymentRequested", "a deployment was asked for"),
@@ -94,21 +96,25 @@ pub(super) fn told(kind: &EventKind) -> String {
 
 /// What was changed of a service, each setting from what to what where that may be told.
 fn settings(fields: &[String], changes: &[SettingChange], variables: &[String]) -> String {
-    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".into());
-    let one = |field: &String| match changes.iter().find(|change| change.field == *field) {
-        Some(SettingChange { before, after, .. }) => {
-            format!("{field} from {} to {}", shown(before), shown(after))
+    let one = |field: &String| match changes.iter().find(|change| setting::is_same(&change.field, field)) {
+        Some(change) => {
+            let parts = setting::changes(change).into_iter().map(|it| {
+                let label = setting::in_sentence(&it.label);
+                format!("{label} from {} to {}", it.before.words(), it.after.words())
+            });
+            parts.collect::<Vec<_>>().join(", ")
         }
-        None if field == "variables" && !variables.is_empty() => {
+        None if setting::label(field) == setting::label("variables") && !variables.is_empty() => {
             format!("variables {}", variables.join(", "))
         }
-        None => field.clone(),
+        None => setting::in_sentence(setting::label(field)),
     };
     fields.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn fields(changes: &[SettingChange]) -> String {
-    changes.iter().map(|change| change.field.as_str()).collect::<Vec<_>>().join(", ")
+    let names = changes.iter().map(|change| setting::in_sentence(setting::label(&change.field)));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -134,16 +140,25 @@ mod tests {
             after: after.map(str::to_owned),
         };
         let kind = EventKind::ServiceChanged {
-            fields: vec!["image".into(), "memory".into(), "variables".into()],
+            fields: ["image", "resources", "stopGraceSeconds", "environmentVariables", "registryCredentials"]
+                .map(str::to_owned)
+                .into(),
             changes: vec![
-                change("image", Some("web:1"), Some("web:2")),
-                change("memory", None, Some("64 MiB")),
+                change("image", Some("docker.io/acme/web:1"), Some("docker.io/acme/web:2")),
+                change(
+                    "resources",
+                    Some(r#"{"memory_bytes":null,"cpu_millis":500,"pids":4096}"#),
+                    Some(r#"{"memory_bytes":67108864,"cpu_millis":null,"pids":4096}"#),
+                ),
+                change("stop_grace_seconds", Some("10"), Some("3")),
             ],
             variable_names: vec!["MODE".into()],
         };
         assert_eq!(
             told(&kind),
-            "changed image from web:1 to web:2, memory from nothing to 64 MiB, variables MODE"
+            "changed image from acme/web:1 to acme/web:2, cores of each from 0.5 to no limit, \
+             memory of each from no limit to 64MiB, seconds between the stop signal and the kill from 10 to 3, \
+             variables MODE, login at the registry"
         );
     }
 }
