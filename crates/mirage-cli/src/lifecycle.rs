@@ -40,7 +40,7 @@ pub struct RestartArgs {
 pub struct RollbackArgs {
     /// The service: a name, an id, or project/environment/name
     name: String,
-    /// Number of the revision (default: the one that was active before)
+    /// Number of the revision (default: the older one that was active last)
     revision: Option<u32>,
     #[command(flatten)]
     login: LoginArgs,

@@ -80,3 +80,41 @@ impl Control {
         Ok(Comparison { older, newer, differences })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mirage_core::{Probe, Resources, RestartPolicy, Rollout, setting};
+
+    use super::*;
+
+    #[test]
+    fn every_setting_that_can_be_different_has_words() {
+        let before = ServiceSpec::image("nginx:1".parse().unwrap());
+        let after = ServiceSpec {
+            ports: Some(Vec::new()),
+            probe: Probe {
+                path: Some("/".into()),
+                port: Some(1),
+                host: Some("a".into()),
+                expected: "200".parse().ok(),
+                interval_millis: Some(1),
+                timeout_millis: Some(1),
+                budget_millis: Some(1),
+                threshold: Some(1),
+            },
+            resources: Resources { memory_bytes: Some(1), cpu_millis: Some(1), pids: 1 },
+            restart: RestartPolicy::Never,
+            allow_new_privileges: true,
+            auto_deploy: true,
+            rollout: Rollout { surge: Some(1), overlap_seconds: 1, drain_seconds: 1 },
+            volumes: serde_json::from_str(r#"[{"volume":"data","path":"/data"}]"#).unwrap(),
+            stop_grace_seconds: 1,
+            ..ServiceSpec::image("nginx:2".parse().unwrap())
+        };
+        let differences = Differences::between(&before, &after).unwrap();
+        assert_eq!(differences.settings.len(), 21, "{:?}", differences.settings);
+        for change in &differences.settings {
+            assert_ne!(setting::label(&change.field), change.field);
+        }
+    }
+}

@@ -28,6 +28,11 @@ pub struct NewDomain {
 }
 
 impl Control {
+    /// Where a domain answers. Where plain HTTP is led to HTTPS, this leads there.
+    pub fn url_of_domain(&self, domain: &Domain) -> String {
+        self.parts.settings.url_of_name(domain.as_str())
+    }
+
     /// Gives a domain to a service, or changes what holds for one that it has; answers with it, and whether it is
     /// new. Nothing is asked of anybody: a
     /// certificate is had later, and until then the domain answers over plain HTTP.

@@ -181,9 +181,14 @@ impl Settings {
 
     /// The address below the base domain that begins with this label.
     pub(crate) fn url_at(&self, label: &str) -> String {
+        self.url_of_name(&format!("{label}.{}", self.base_domain))
+    }
+
+    /// The address over plain HTTP that this name has where it leads to the proxy.
+    pub(crate) fn url_of_name(&self, name: &str) -> String {
         match self.proxy_port {
-            80 => format!("http://{label}.{}", self.base_domain),
-            port => format!("http://{label}.{}:{port}", self.base_domain),
+            80 => format!("http://{name}"),
+            port => format!("http://{name}:{port}"),
         }
     }
 }

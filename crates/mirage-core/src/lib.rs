@@ -39,6 +39,7 @@ mod route;
 mod sealed;
 mod secret;
 mod service;
+pub mod setting;
 mod size;
 mod statuses;
 mod trace;

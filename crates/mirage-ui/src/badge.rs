@@ -64,8 +64,20 @@ pub(crate) fn of_service(view: &ServiceView) -> State {
     State { meaning, word: view.status.as_str(), since }
 }
 
-/// How a deployment is.
+/// The same in half a sentence, which begins with the name of the service.
+pub(crate) fn in_words(status: ServiceStatus) -> String {
+    match status {
+        ServiceStatus::Failed | ServiceStatus::Exited => format!("has {}", status.as_str()),
+        ServiceStatus::Removing => "is being removed".to_owned(),
+        _ => format!("is {}", status.as_str()),
+    }
+}
+
+/// How a deployment is. One that has failed is not at its step any more, though what it started may not have ended.
 pub(crate) fn of_deployment(deployment: &Deployment) -> State {
+    if deployment.phase.is_moving() && deployment.failure.is_some() {
+        return State { meaning: Meaning::Bad, word: "failing", since: None };
+    }
     let meaning = match deployment.phase {
         Phase::Active => Meaning::Ok,
         Phase::Queued | Phase::Superseded | Phase::Cancelled => Meaning::Wait,
@@ -76,6 +88,15 @@ pub(crate) fn of_deployment(deployment: &Deployment) -> State {
     };
     let since = deployment.finished_at.unwrap_or(deployment.created_at);
     State { meaning, word: deployment.phase.as_str(), since: Some(since) }
+}
+
+/// How a deployment is, in half a sentence, which begins with what it is called.
+pub(crate) fn deployment_in_words(deployment: &Deployment) -> String {
+    match deployment.phase {
+        Phase::Failed => "has failed".to_owned(),
+        Phase::Cancelled | Phase::Superseded => format!("was {}", deployment.phase),
+        _ => format!("is {}", of_deployment(deployment).word),
+    }
 }
 
 /// How a step of a deployment went.

@@ -1,6 +1,7 @@
 //! Events in words, for pages and terminals.
 
 use super::{EventKind, SettingChange};
+use crate::setting;
 
 /// Every kind: its name as JSON has it, and what that means in words.
 pub const EVENT_KINDS: [(&str, &str); 35] = [
@@ -94,41 +95,27 @@ impl EventKind {
     }
 }
 
-/// Settings that people know by other words than requests do.
-const SETTINGS: [(&str, &str); 9] = [
-    ("environmentVariables", "variables"),
-    ("healthcheck", "the health check"),
-    ("resources", "limits"),
-    ("restartPolicy", "the restart policy"),
-    ("allowNewPrivileges", "new privileges"),
-    ("autoDeploy", "auto-deploy"),
-    ("stopGraceSeconds", "the time to stop"),
-    ("registryCredentials", "the login at its registry"),
-    ("redirectHttps", "the way from HTTP to HTTPS"),
-];
-
-fn words(field: &str) -> &str {
-    SETTINGS.iter().find(|(name, _)| *name == field).map_or(field, |(_, words)| words)
-}
-
-/// What was changed of a service, each setting from what to what where that may be told in a word.
+/// What was changed of a service, each setting from what to what where that may be told.
 fn settings(fields: &[String], changes: &[SettingChange], variables: &[String]) -> String {
-    let is_word = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.starts_with(['{', '[']));
-    let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".into());
-    let one = |field: &String| match changes.iter().find(|change| change.field == *field) {
-        Some(SettingChange { before, after, .. }) if is_word(before) && is_word(after) => {
-            format!("{} from {} to {}", words(field), shown(before), shown(after))
+    let one = |field: &String| match changes.iter().find(|change| setting::is_same(&change.field, field)) {
+        Some(change) => {
+            let parts = setting::changes(change).into_iter().map(|it| {
+                let label = setting::in_sentence(&it.label);
+                format!("{label} from {} to {}", it.before.words(), it.after.words())
+            });
+            parts.collect::<Vec<_>>().join(", ")
         }
-        None if field == "environmentVariables" && !variables.is_empty() => {
+        None if setting::label(field) == setting::label("variables") && !variables.is_empty() => {
             format!("variables {}", variables.join(", "))
         }
-        _ => words(field).to_owned(),
+        None => setting::in_sentence(setting::label(field)),
     };
     fields.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn fields(changes: &[SettingChange]) -> String {
-    changes.iter().map(|change| words(&change.field)).collect::<Vec<_>>().join(", ")
+    let names = changes.iter().map(|change| setting::in_sentence(setting::label(&change.field)));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -154,17 +141,25 @@ mod tests {
             after: after.map(str::to_owned),
         };
         let kind = EventKind::ServiceChanged {
-            fields: ["image", "restartPolicy", "resources", "environmentVariables"].map(str::to_owned).into(),
+            fields: ["image", "resources", "stopGraceSeconds", "environmentVariables", "registryCredentials"]
+                .map(str::to_owned)
+                .into(),
             changes: vec![
-                change("image", Some("web:1"), Some("web:2")),
-                change("restartPolicy", None, Some("always")),
-                change("resources", Some("{\"pids\":1}"), Some("{\"pids\":2}")),
+                change("image", Some("docker.io/acme/web:1"), Some("docker.io/acme/web:2")),
+                change(
+                    "resources",
+                    Some(r#"{"memory_bytes":null,"cpu_millis":500,"pids":4096}"#),
+                    Some(r#"{"memory_bytes":67108864,"cpu_millis":null,"pids":4096}"#),
+                ),
+                change("stop_grace_seconds", Some("10"), Some("3")),
             ],
             variable_names: vec!["MODE".into()],
         };
         assert_eq!(
             kind.told(),
-            "changed image from web:1 to web:2, the restart policy from nothing to always, limits, variables MODE"
+            "changed image from acme/web:1 to acme/web:2, cores of each from 0.5 to no limit, \
+             memory of each from no limit to 64MiB, seconds between the stop signal and the kill from 10 to 3, \
+             variables MODE, login at the registry"
         );
     }
 }

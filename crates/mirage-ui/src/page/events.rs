@@ -17,6 +17,7 @@ use crate::field::Field;
 use crate::keys;
 use crate::link;
 use crate::live::{Pieces, follow, followed};
+use crate::prose::beginning;
 use crate::shell::{Page, more};
 use crate::visitor::Visitor;
 use crate::when::{cut, exact};
@@ -257,7 +258,7 @@ fn row(event: &Event, places: &HashMap<ServiceId, ServicePath>) -> Markup {
                 (None, None) => "",
             } }
             td {
-                (cut(&event.kind.told(), TEXT))
+                (beginning(&event.kind.told(), TEXT))
                 // A deployment is there as long as its service.
                 @if let (Some(_), Some(id)) = (place, event.deployment) {
                     " " a.quiet href=(link::deployment(id)) { "deployment" }

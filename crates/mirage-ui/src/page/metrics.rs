@@ -140,10 +140,12 @@ impl Shown {
 
     /// What is to be said about all of them.
     fn state(&self, view: &ServiceView, words: &str) -> Markup {
+        // Nobody says “the last 1 hour”.
+        let span_in_words = words.strip_prefix("1 ").unwrap_or(words);
         html! {
             @if self.series.points.is_empty() {
                 div.empty {
-                    p { strong { "Nothing is known of the last " (words) "." } }
+                    p { strong { "Nothing is known of the last " (span_in_words) "." } }
                     p {
                         "While instances of " (view.service.name) " run, what they do and use is looked at every ten \
                          seconds and kept for a week. "
@@ -152,7 +154,7 @@ impl Shown {
                     }
                 }
             } @else {
-                p.quiet { "The last " (words) ", a point for each " (step(self.series.step_seconds)) ". Times are UTC." }
+                p.quiet { "The last " (span_in_words) ", a point for each " (step(self.series.step_seconds)) ". Times are UTC." }
             }
         }
     }

@@ -22,6 +22,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::At;
+use crate::badge;
 use crate::fault::{Fault, unreadable};
 use crate::form::{Sent, form};
 use crate::link;
@@ -29,7 +30,7 @@ use crate::live::{Around, Pieces, follow, followed, told};
 use crate::shell::{Page, more};
 use crate::visitor::{Visitor, cards_kept};
 
-pub(crate) use entry::{badge_of, by, image};
+pub(crate) use entry::{badge_of, by, has_failed, image};
 
 /// Services on a page.
 const MOST: u32 = 28;
@@ -220,14 +221,18 @@ impl Shown {
     /// How all of them are, for whoever hears the page.
     fn told(&self) -> String {
         let items = &self.listing.items;
-        let unwell: Vec<String> = items
+        let unwell = items
             .iter()
             .filter(|view| !matches!(view.status, ServiceStatus::Active | ServiceStatus::Stopped))
-            .map(|view| format!("{} is {}", view.service.name, view.status.as_str()))
-            .collect();
-        match unwell.is_empty() {
+            .map(|view| format!("{} {}", view.service.name, badge::in_words(view.status)));
+        let failed = items
+            .iter()
+            .filter(|view| view.active.is_some() && has_failed(view))
+            .map(|view| format!("the last deployment of {} has failed", view.service.name));
+        let told: Vec<String> = unwell.chain(failed).collect();
+        match told.is_empty() {
             true => "All services are as they should be".to_owned(),
-            false => unwell.join(", "),
+            false => told.join(", "),
         }
     }
 

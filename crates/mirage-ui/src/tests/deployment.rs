@@ -23,7 +23,7 @@ fn image(tag: &str) -> ServicePatch {
 async fn somebody_rolls_back_to_an_older_deployment() {
     let app = TestApp::new().await;
     let first = app.deploy("production", "web", "registry.test/acme/web:1").await;
-    deploy(&app, image("2")).await;
+    let second = deploy(&app, image("2")).await;
     let path = format!("/deployments/{}", first.id);
     let page = app.page(&path).await;
     assert!(page.text().contains("mirage rollback default/production/web 1"), "{}", page.text());
@@ -33,6 +33,22 @@ async fn somebody_rolls_back_to_an_older_deployment() {
     assert_eq!((third.phase, third.revision), (Phase::Active, 1));
     let page = app.page(&path).await;
     assert!(!page.all("button").any(|it| it.text.starts_with("Roll back")), "it runs");
+    let running = app.page(&to).await;
+    assert_eq!(running.link("#2"), format!("/deployments/{}", second.id), "what it replaces");
+    assert!(
+        running.link("web-production.localhost:8080").starts_with("http://web-production."),
+        "where it answers"
+    );
+    // What was gone back from is newer.
+    let newer = app.page(&format!("/deployments/{}", second.id)).await;
+    assert!(newer.all("button").any(|it| it.text == "Deploy #2 again"), "{}", newer.text());
+    assert!(!newer.all("a").any(|it| it.text == "web-production.localhost:8080"), "it does not run");
+    let service = app.page("/projects/default/production/web").await;
+    assert!(
+        !service.text().contains("Roll back to #2") && !service.text().contains("asked for"),
+        "{}",
+        service.text()
+    );
     let answer = app.fill_in(&path, &format!("{path}/redeploy"), &[]).await;
     let fourth = app.ended(answer.leads_to().rsplit('/').next().unwrap().parse().unwrap()).await;
     assert_eq!((fourth.phase, fourth.revision), (Phase::Active, 1));
@@ -48,7 +64,7 @@ async fn what_never_ran_is_not_rolled_back_to_and_says_why_and_what_else_can_be_
     let path = format!("/deployments/{}", failed.id);
     let page = app.page(&path).await;
     assert_eq!(page.faults(), Vec::<String>::new());
-    let button = page.all("button").find(|it| it.text == "Roll back to #2").unwrap();
+    let button = page.all("button").find(|it| it.text == "Deploy #2 again").unwrap();
     assert!(button.attributes().any(|(name, _)| name == "disabled"));
     let why = page.elements.iter().find(|it| it.get("id") == button.get("aria-describedby")).unwrap();
     assert_eq!(why.text, "revision 2 of web has never been active");
@@ -80,6 +96,8 @@ async fn what_is_under_way_is_cancelled() {
     let path = format!("/deployments/{}", begun.id);
     let page = app.page(&path).await;
     assert!(page.text().contains("mirage cancel default/production/web"), "{}", page.text());
+    let anew = page.all("a").find(|it| it.text == "Load anew").unwrap();
+    assert_eq!((anew.get("href"), anew.within.contains(&"noscript".to_owned())), (Some(path.as_str()), true));
     let answer = app.fill_in(&path, &format!("{path}/cancel"), &[]).await;
     assert_eq!(answer.leads_to(), path);
     assert_eq!(
@@ -118,12 +136,12 @@ async fn two_deployments_are_compared_by_digest_and_settings_and_no_value_of_a_v
         assert_eq!(page.faults(), Vec::<String>::new());
         let rows = page.table("Differences");
         assert_eq!(rows[0], "Setting #1 deploy superseded #2 deploy active");
-        assert_eq!(rows[1], format!("digest {} {}", "31".repeat(6), "32".repeat(6)));
+        assert_eq!(rows[1], format!("Digest {} {}", "31".repeat(6), "32".repeat(6)));
         for row in [
-            "image registry.test/acme/web:1 registry.test/acme/web:2",
-            "stopGraceSeconds 10 3",
-            "command different",
-            "variables API_KEY different",
+            "Image registry.test/acme/web:1 registry.test/acme/web:2",
+            "Seconds between the stop signal and the kill 10 3",
+            "Command different",
+            "Variables API_KEY different",
         ] {
             assert!(rows.contains(&row), "{row}: {rows:?}");
         }

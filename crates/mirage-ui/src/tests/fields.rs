@@ -53,6 +53,14 @@ async fn what_is_typed_into_any_field_of_a_service_comes_back_as_text() {
     let app = TestApp::new().await;
     app.deploy("production", "web", "registry.test/acme/web:1").await;
     let web = "/projects/default/production/web";
+    let page = app.page(&format!("{web}/settings")).await;
+    let settings = page.elements.iter().filter(|it| {
+        ["input", "textarea", "select"].contains(&it.name.as_str())
+            && !["hidden", "checkbox"].contains(&it.get("type").unwrap_or_default())
+            && it.get("type") != Some("search")
+    });
+    let settings: Vec<_> = settings.filter_map(|it| it.get("name")).collect();
+    assert_eq!(settings.len(), 21, "{settings:?}");
     for attack in ATTACKS {
         for (page, to, fields) in [
             ("", "/deploy", &["image"][..]),
@@ -61,33 +69,7 @@ async fn what_is_typed_into_any_field_of_a_service_comes_back_as_text() {
             ("/variables?as=text", "/variables", &["as", "variables-text"]),
             ("/volumes", "/volumes", &["volume", "path"]),
             ("/domains", "/domains", &["domain"]),
-            (
-                "/settings",
-                "/settings",
-                &[
-                    "ports",
-                    "command",
-                    "replicas",
-                    "memory",
-                    "cpu",
-                    "pids",
-                    "health-path",
-                    "health-port",
-                    "health-host",
-                    "health-status",
-                    "health-interval",
-                    "health-answer",
-                    "health-timeout",
-                    "health-threshold",
-                    "surge",
-                    "overlap",
-                    "drain",
-                    "stop-grace",
-                    "restart",
-                    "username",
-                    "password",
-                ],
-            ),
+            ("/settings", "/settings", settings.as_slice()),
         ] {
             let fields: Vec<_> = fields.iter().map(|name| (*name, attack)).collect();
             let answer = app.fill_in(&format!("{web}{page}"), &format!("{web}{to}"), &fields).await;

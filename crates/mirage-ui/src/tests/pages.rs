@@ -110,7 +110,7 @@ async fn a_deployment_shows_its_steps_and_the_digest_before_and_after() {
     assert!(steps[0].ends_with("s"), "how long it took: {steps:?}");
     assert!(page.text().contains(&format!("Digest sha256:{}", "32".repeat(32))));
     assert!(page.text().contains(&format!("Before sha256:{}", "31".repeat(32))));
-    assert_eq!(page.link(&first.id.to_string()), format!("/deployments/{}", first.id));
+    assert_eq!(page.link("#1"), format!("/deployments/{}", first.id));
     assert_eq!(page.link("web"), "/projects/default/production/web");
 }
 

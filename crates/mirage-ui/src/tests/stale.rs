@@ -30,7 +30,7 @@ async fn a_button_rolls_back_to_the_revision_that_it_names_whatever_was_deployed
     let back = app.ended(id).await;
     assert_eq!((back.phase, back.revision), (Phase::Active, 1));
     for revision in ["", "x", "9", "-1"] {
-        let answer = app.fill_in(WEB, &format!("{WEB}/rollback"), &[("revision", revision)]).await;
+        let answer = app.send_form(&format!("{WEB}/rollback"), &format!("revision={revision}")).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{revision}");
     }
 }

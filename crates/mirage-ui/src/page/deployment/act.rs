@@ -27,6 +27,10 @@ pub(super) fn actions(shown: &Shown, visitor: &Visitor) -> Markup {
     let revision = deployment.revision;
     // What `redeploy` deploys.
     let current = shown.of.revision.as_ref().map(|revision| revision.number);
+    let is_newer = shown.of.active.as_ref().is_some_and(|active| active.revision < revision);
+    // What runs is older: to take it again is no way back.
+    let words =
+        if is_newer { format!("Deploy #{revision} again") } else { format!("Roll back to #{revision}") };
     let can_roll_back = is_over && !shown.runs() && shown.rollback.is_ok();
     html! {
         div.actions {
@@ -37,9 +41,9 @@ pub(super) fn actions(shown: &Shown, visitor: &Visitor) -> Markup {
             @if is_over && !shown.runs() {
                 @match &shown.rollback {
                     Ok(_) => (form(visitor, &format!("{path}/rollback"), "one", html! {
-                        button type="submit" data-key="r" { "Roll back to #" (revision) }
+                        button type="submit" data-key="r" { (words) }
                     })),
-                    Err(error) => (refused("no-rollback", &format!("Roll back to #{revision}"), error.message())),
+                    Err(error) => (refused("no-rollback", &words, error.message())),
                 }
             }
             @if deployment.phase == Phase::Failed { a href=(Tab::Settings.path(&shown.of)) { "Change settings" } }

@@ -1,11 +1,10 @@
 //! Two deployments beside each other.
 
-use maud::{Markup, html};
-use mirage_control::{Comparison, DeploymentView, Differences};
-use mirage_core::SettingChange;
-
 use crate::link;
 use crate::when::{cut, short_digest};
+use maud::{Markup, html};
+use mirage_control::{Comparison, DeploymentView, Differences};
+use mirage_core::setting::{Amount, changes, label};
 
 /// The most deployments that one can be compared with.
 pub(super) const MOST: u32 = 50;
@@ -49,20 +48,20 @@ pub(super) fn section(
 
 /// What is different between settings, as rows of before and after; of variables and commands no value.
 pub(crate) fn rows(differences: &Differences) -> Markup {
-    let value = |text: &Option<String>| match text {
-        Some(text) => html! { (cut(text, VALUE)) },
-        None => html! { span.quiet { "not set" } },
+    let value = |amount: &Amount| match amount {
+        Amount::Set(words) => html! { span.mono { (cut(words, VALUE)) } },
+        Amount::Unset(words) => html! { span.quiet { (words) } },
     };
     html! {
-        @for SettingChange { field, before, after } in &differences.settings {
-            tr { th scope="row" { (field) } td.mono { (value(before)) } td.mono { (value(after)) } }
+        @for change in differences.settings.iter().flat_map(changes) {
+            tr { th scope="row" { (change.label) } td { (value(&change.before)) } td { (value(&change.after)) } }
         }
         @if differences.command {
-            tr { th scope="row" { "command" } td colspan="2" { "different" } }
+            tr { th scope="row" { (label("command")) } td colspan="2" { "different" } }
         }
         @if !differences.variable_names.is_empty() {
             tr {
-                th scope="row" { "variables" }
+                th scope="row" { (label("variables")) }
                 td colspan="2" {
                     span.mono { (cut(&differences.variable_names.join(", "), VALUE)) } " " span.quiet { "different" }
                 }
@@ -98,7 +97,7 @@ fn table(compared: &Comparison) -> Markup {
                 thead { tr { th scope="col" { "Setting" } (column(older)) (column(newer)) } }
                 tbody {
                     tr {
-                        th scope="row" { "digest" }
+                        th scope="row" { "Digest" }
                         td { (short_digest(&older.revision.image.digest)) }
                         td {
                             (short_digest(&newer.revision.image.digest))

@@ -98,12 +98,16 @@ async fn page(
     let of = &shown.of;
     let others =
         control.deployments(visitor.actor(), &ServiceRef::Id(of.service.id), None, compare::MOST).await?;
+    let path = link::deployment(id);
     let mut pieces = shown.pieces(control, visitor).pieces.into_iter();
     // In the order in which they are made.
     let mut next = || pieces.next().map(|(id, markup)| live(&id, &markup)).unwrap_or_default();
     let body = html! {
         (next())
         (next())
+        @if shown.view.deployment.phase.is_moving() {
+            noscript { p.quiet { "What changes is shown when the page is loaded anew. " a href=(path) { "Load anew" } } }
+        }
         @if let Some(error) = error { (explained(error)) }
         (next())
         (next())
@@ -125,7 +129,7 @@ async fn page(
         (environment, link::environment(project, environment)),
         (of.service.name.as_str(), link::service(of)),
     ];
-    let body = followed(&format!("/live/deployments/{id}"), body);
+    let body = followed(&format!("/live{path}"), body);
     let page = Page { title: &title, visitor: Some(visitor), crumbs: &crumbs, twin: &twin, body };
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok((status, page.into_html()).into_response())

@@ -12,7 +12,7 @@ use crate::copy::copyable;
 use crate::link;
 use crate::page::logs::coloured;
 use crate::page::services::by;
-use crate::prose::prose;
+use crate::prose::{beginning, prose};
 use crate::when::{ago, cut, exact, short_digest, took};
 
 /// Layers of an image that are shown while it is pulled.
@@ -30,6 +30,9 @@ pub(super) fn head(shown: &Shown, now: Timestamp) -> Markup {
         div class=(format!("banner {}", badge::class(state.meaning))) {
             h1 { (shown.title()) }
             (state.badge(now))
+            @if let Some(url) = shown.of.url.as_ref().filter(|_| shown.runs()) {
+                a.mono href=(url) { (url.trim_start_matches("http://")) }
+            }
             span.what {
                 span.mono { (cut(&image.reference.familiar(), LINE)) } " " (short_digest(&image.digest))
             }
@@ -40,7 +43,7 @@ pub(super) fn head(shown: &Shown, now: Timestamp) -> Markup {
 
 /// How it is, for whoever hears the page.
 pub(super) fn told(shown: &Shown) -> String {
-    format!("{} is {}", shown.title(), shown.view.deployment.phase)
+    format!("{} {}", shown.title(), badge::deployment_in_words(&shown.view.deployment))
 }
 
 /// What was done, and what went wrong.
@@ -93,7 +96,11 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                 }
                 @if let Some(replaces) = deployment.replaces {
                     dt { "Replaces" }
-                    dd.mono { a href=(link::deployment(replaces)) { (replaces) } }
+                    dd {
+                        a href=(link::deployment(replaces)) {
+                            @match &view.previous { Some(previous) => { "#" (previous.number) }, None => "an earlier one" }
+                        }
+                    }
                 }
                 @if !deployment.requested_by.is_empty() { dt { "Asked by" } dd { (deployment.requested_by) } }
                 dt { "Asked for" } dd { (exact(deployment.created_at)) " " span.quiet { (ago(deployment.created_at, now)) } }
@@ -111,7 +118,7 @@ fn one_step(step: &StepRecord, now: Timestamp) -> Markup {
     html! {
         (badge::of_step(step).badge(now))
         " " strong { (step.kind.as_str()) }
-        " " span.said { (prose(&cut(&step.summary, LINE))) }
+        " " span.said { (beginning(&step.summary, LINE)) }
         " " span.quiet.number { (took(step.started_at, step.finished_at.unwrap_or(now))) }
     }
 }

@@ -6,15 +6,16 @@ use axum::extract::State;
 use axum::response::{Html, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use mirage_control::{Control, DeploymentView, EventSearch, ServiceRef, ServiceStatus};
+use mirage_control::{Control, DeploymentView, ServiceRef, ServiceStatus, ServiceView};
 use mirage_core::{DeploymentId, Result};
 
-use super::{HEAD, Tab, head, named, service_frame};
+use super::{HEAD, Tab, follow_service, head, named, service_frame};
 use crate::badge;
 use crate::fault::Fault;
 use crate::link;
-use crate::live::{Pieces, follow, live};
+use crate::live::{Pieces, live};
 use crate::page::{Asked, At, after};
+use crate::prose::beginning;
 use crate::shell::more;
 use crate::visitor::Visitor;
 use crate::when::{cut, exact, short_digest, took};
@@ -57,27 +58,21 @@ pub(super) async fn stream(
     visitor: Visitor,
     At(place): At<(String, String, String)>,
 ) -> Result<Response, Fault> {
-    let service = ServiceRef::Id(named(&control, &visitor, place).await?.service.id);
-    let search = EventSearch { service: Some(service.clone()), ..EventSearch::default() };
-    let (looking, visitor) = (control.clone(), Arc::new(visitor));
-    let who = Arc::clone(&visitor);
-    let render = move || {
-        let (control, visitor, service) = (looking.clone(), Arc::clone(&who), service.clone());
-        async move {
-            let view = control.service(visitor.actor(), &service).await?;
-            let listing = control.deployments(visitor.actor(), &service, None, MOST).await?;
-            let now = control.now();
-            Ok(Pieces {
-                pieces: vec![
-                    (HEAD.to_owned(), head(&view, now)),
-                    ("service-deployments".to_owned(), table(&listing.items, now)),
-                ],
-                around: None,
-                moving: view.status == ServiceStatus::Deploying,
-            })
-        }
-    };
-    follow(&control, &visitor, &search, render).await
+    follow_service(control, visitor, place, pieces).await
+}
+
+async fn pieces(control: Control, visitor: Arc<Visitor>, view: ServiceView) -> Result<Pieces> {
+    let by_id = ServiceRef::Id(view.service.id);
+    let listing = control.deployments(visitor.actor(), &by_id, None, MOST).await?;
+    let now = control.now();
+    Ok(Pieces {
+        pieces: vec![
+            (HEAD.to_owned(), head(&view, now)),
+            ("service-deployments".to_owned(), table(&listing.items, now)),
+        ],
+        around: None,
+        moving: view.status == ServiceStatus::Deploying,
+    })
 }
 
 /// A row for each.
@@ -107,7 +102,7 @@ fn row(view: &DeploymentView, now: Timestamp) -> Markup {
             th scope="row" { a href=(link::deployment(deployment.id)) { "#" (deployment.revision) } }
             td {
                 (badge::of_deployment(deployment).badge(now))
-                @if let Some(failure) = &deployment.failure { " " span.quiet { (cut(&failure.message, WHY)) } }
+                @if let Some(failure) = &deployment.failure { " " span.quiet { (beginning(&failure.message, WHY)) } }
             }
             td { (deployment.trigger) @if !deployment.requested_by.is_empty() { span.quiet { " by " (deployment.requested_by) } } }
             td {

@@ -16,17 +16,19 @@ use crate::fault::{Fault, explained};
 use crate::field::Field;
 use crate::form::{Sent, form};
 use crate::link;
+use crate::page::encrypted::without_tls;
 use crate::page::{Asked, At, after};
+use crate::prose::beginning;
 use crate::shell::more;
 use crate::visitor::Visitor;
-use crate::when::{cut, exact};
+use crate::when::exact;
 
 pub(super) use one::{certificate, change, remove, renew, show};
 
 /// Domains on a page.
 const MOST: u32 = 40;
 /// The most characters of the reason of a failure.
-const WHY: usize = 160;
+const WHY: usize = 600;
 
 /// What was typed, and what is wrong with it.
 struct Typed<'a> {
@@ -77,7 +79,7 @@ fn path_of(view: &ServiceView, domain: &Domain) -> String {
     format!("{}/{}", Tab::Domains.path(view), utf8_percent_encode(domain.as_str(), NON_ALPHANUMERIC))
 }
 
-/// How its certificate stands.
+/// How its certificate stands, and what went wrong the last time that one was asked for.
 fn standing(listed: &ListedDomain, now: Timestamp) -> Markup {
     let (source, status) = (listed.record.certificate, &listed.certificate);
     html! {
@@ -90,7 +92,9 @@ fn standing(listed: &ListedDomain, now: Timestamp) -> Markup {
             (CertificateSource::Acme, Some(at)) => { "until " (exact(at)) },
             (CertificateSource::Acme, None) => "asked for, not there yet",
         }
-        @if let Some(why) = &status.last_error { " " span.quiet { (cut(why, WHY)) } }
+        @if let Some(why) = &status.last_error {
+            p.why { "It was asked for and not given: " (beginning(why, WHY)) "." }
+        }
     }
 }
 
@@ -105,11 +109,15 @@ async fn page(
     let listing = control.domains(visitor.actor(), Some(&by_id), after, MOST).await?;
     let (now, path) = (control.now(), Tab::Domains.path(view));
     let unplaced = typed.error.filter(|error| !matches!(error.at_field(), Some("domain" | "certificate")));
+    // Nobody who asks for no certificate has to know.
+    let asks = listing.items.iter().any(|listed| listed.record.certificate != CertificateSource::None);
+    let tls = if asks { without_tls(control, visitor).await? } else { None };
     let body = html! {
         @if let Some(error) = unplaced { (explained(error)) }
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
-            @if listing.items.is_empty() { (empty(view)) } @else { (table(view, &listing.items, now)) }
+            @if let Some(said) = tls { div.notice.warn { p { (said) } } }
+            @if listing.items.is_empty() { (empty(view)) } @else { (table(control, view, &listing.items, now)) }
             @if let Some(last) = listing.items.last().filter(|_| listing.more) {
                 (more(&format!("{path}?after={}", utf8_percent_encode(last.record.domain.as_str(), NON_ALPHANUMERIC)), "More domains"))
             }
@@ -134,7 +142,7 @@ fn empty(view: &ServiceView) -> Markup {
     }
 }
 
-fn table(view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup {
+fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup {
     html! {
         div.scroll role="group" aria-label="Domains" tabindex="0" {
             table {
@@ -142,7 +150,10 @@ fn table(view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup
                 tbody {
                     @for listed in domains {
                         tr {
-                            th scope="row" { a href=(path_of(view, &listed.record.domain)) { (listed.record.domain) } }
+                            th scope="row" {
+                                a href=(path_of(view, &listed.record.domain)) { (listed.record.domain) }
+                                " " a.quiet href=(control.url_of_domain(&listed.record.domain)) { "Open" span.sr { " " (listed.record.domain) } }
+                            }
                             td { @if listed.record.redirect_https { "is led to HTTPS" } @else { "is answered" } }
                             td { (standing(listed, now)) }
                         }

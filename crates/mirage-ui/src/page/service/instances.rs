@@ -8,7 +8,7 @@ use mirage_core::{InstanceState, Verdict};
 use crate::badge;
 use crate::copy::copyable;
 use crate::link;
-use crate::when::cut;
+use crate::prose::beginning;
 
 /// Instances that are shown; a service may have more.
 const SHOWN: usize = 50;
@@ -52,7 +52,7 @@ fn row(of: &ServiceView, view: &InstanceView, now: Timestamp) -> Markup {
             td.number { (view.instance.ordinal) }
             td {
                 (badge::of_instance(view).badge(now))
-                @if let Some(why) = why { " " (cut(&why, WHY)) }
+                @if let Some(why) = why { " " (beginning(&why, WHY)) }
             }
             td.mono { @if let Some(address) = view.address { (address) } }
             td.number { @if let Some(pid) = view.pid { (pid) } }

@@ -4,6 +4,7 @@ mod act;
 mod deployments;
 mod domains;
 mod instances;
+mod last;
 mod overview;
 mod properties;
 mod save;
@@ -11,17 +12,21 @@ mod settings;
 mod variables;
 mod volumes;
 
+use std::future::Future;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::response::Html;
+use axum::response::{Html, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use mirage_control::{Control, ServiceRef, ServiceView};
+use mirage_control::{Control, EventSearch, ServiceRef, ServiceView};
 use mirage_core::{Error, Result};
 
 use crate::badge;
+use crate::fault::Fault;
 use crate::link;
-use crate::live::{followed, live};
+use crate::live::{Pieces, follow, followed, live};
 use crate::shell::Page;
 use crate::visitor::Visitor;
 
@@ -198,6 +203,32 @@ pub(crate) fn head(view: &ServiceView, now: Timestamp) -> Markup {
             }
         }
     }
+}
+
+/// The stream of a page of a service: `render` makes its pieces of how the service is then.
+async fn follow_service<F, R>(
+    control: Control,
+    visitor: Visitor,
+    place: Named,
+    render: R,
+) -> Result<Response, Fault>
+where
+    R: Fn(Control, Arc<Visitor>, ServiceView) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Pieces>> + Send,
+{
+    let service = ServiceRef::Id(named(&control, &visitor, place).await?.service.id);
+    let search = EventSearch { service: Some(service.clone()), ..EventSearch::default() };
+    let (looking, visitor) = (control.clone(), Arc::new(visitor));
+    let who = Arc::clone(&visitor);
+    let render = move || {
+        let (control, visitor, service) = (looking.clone(), Arc::clone(&who), service.clone());
+        let render = render.clone();
+        async move {
+            let view = control.service(visitor.actor(), &service).await?;
+            render(control, visitor, view).await
+        }
+    };
+    follow(&control, &visitor, &search, render).await
 }
 
 /// An error at this field, unless it is about one already.

@@ -6,17 +6,21 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use maud::{Markup, html};
-use mirage_control::{Control, EventSearch, ServiceRef, ServiceStatus, ServiceView};
+use mirage_control::{Control, ServiceRef, ServiceStatus, ServiceView};
 use mirage_core::{Error, Result, Source};
 
-use super::{HEAD, Tab, deployments, head, instances, named, properties, service_frame};
+use super::{
+    HEAD, Tab, deployments, follow_service, head, instances, last, named, properties, service_frame,
+};
+use crate::badge;
 use crate::fault::{Fault, explained};
 use crate::field::Field;
 use crate::form::{button, form, refused};
 use crate::link;
-use crate::live::{Pieces, follow, live, told};
+use crate::live::{Pieces, live, told};
 use crate::page::At;
 use crate::page::deployment::changes;
+use crate::page::services::has_failed;
 use crate::visitor::Visitor;
 
 /// Deployments that are shown here; all of them have a tab.
@@ -46,18 +50,9 @@ pub(super) async fn stream(
     visitor: Visitor,
     At(place): At<(String, String, String)>,
 ) -> Result<Response, Fault> {
-    let service = ServiceRef::Id(named(&control, &visitor, place).await?.service.id);
-    let search = EventSearch { service: Some(service.clone()), ..EventSearch::default() };
-    let (looking, visitor) = (control.clone(), Arc::new(visitor));
-    let who = Arc::clone(&visitor);
-    let render = move || {
-        let (control, visitor, service) = (looking.clone(), Arc::clone(&who), service.clone());
-        async move {
-            let view = control.service(visitor.actor(), &service).await?;
-            pieces(&control, &visitor, &view).await
-        }
-    };
-    follow(&control, &visitor, &search, render).await
+    let render =
+        |control, visitor: Arc<Visitor>, view| async move { pieces(&control, &visitor, &view).await };
+    follow_service(control, visitor, place, render).await
 }
 
 /// The page; with an error it says what could not be done, and keeps what was typed.
@@ -76,8 +71,10 @@ pub(super) async fn page(
     let unplaced = typed.error.filter(|error| !matches!(error.at_field(), Some("image" | "replicas")));
     let body = html! {
         @if let Some(error) = unplaced { (explained(error)) }
+        (at("service-failed"))
         (at("service-actions"))
         (forms(visitor, view, typed))
+        (at("service-moved"))
         (at("service-waiting"))
         (at("service-properties"))
         (at("service-instances"))
@@ -97,6 +94,7 @@ async fn pieces(control: &Control, visitor: &Visitor, view: &ServiceView) -> Res
     let by_id = ServiceRef::Id(view.service.id);
     let recent = control.deployments(visitor.actor(), &by_id, None, RECENT).await?;
     let target = control.rollback_target(visitor.actor(), &by_id, None).await;
+    let moved = control.moved_tag(visitor.actor(), view).await?;
     let recent = html! {
         section aria-labelledby="deployments" {
             h2 #deployments { "Deployments" }
@@ -108,7 +106,9 @@ async fn pieces(control: &Control, visitor: &Visitor, view: &ServiceView) -> Res
     Ok(Pieces {
         pieces: vec![
             piece(HEAD, head(view, now)),
+            piece("service-failed", last::failed(view, now)),
             piece("service-actions", actions(visitor, view, &target)),
+            piece("service-moved", last::moved(moved.as_ref())),
             piece("service-waiting", waiting(view)?),
             piece("service-properties", properties::section(control, view, now)),
             piece("service-instances", instances::section(view, now)),
@@ -122,7 +122,9 @@ async fn pieces(control: &Control, visitor: &Visitor, view: &ServiceView) -> Res
 
 /// How it is, for whoever hears the page.
 fn said(view: &ServiceView) -> String {
-    format!("{} is {}", view.service.name, view.status.as_str())
+    let failed =
+        if view.active.is_some() && has_failed(view) { ", and its last deployment has failed" } else { "" };
+    format!("{} {}{failed}", view.service.name, badge::in_words(view.status))
 }
 
 fn actions(visitor: &Visitor, view: &ServiceView, target: &Result<u32>) -> Markup {
@@ -185,8 +187,9 @@ pub(super) fn waiting(view: &ServiceView) -> Result<Markup> {
         @if !differences.is_empty() {
             section.notice.warn aria-labelledby="waiting" {
                 h2 #waiting { "Waits for the next deploy" }
+                p { "This is set and does not run yet. The next deploy applies it." }
                 div.scroll role="group" aria-label="Changes" tabindex="0" {
-                    table {
+                    table.compared {
                         thead { tr { th scope="col" { "Setting" } th scope="col" { "Runs" } th scope="col" { "Asked for" } } }
                         tbody { (changes(&differences)) }
                     }

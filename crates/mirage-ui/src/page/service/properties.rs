@@ -33,8 +33,8 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
                 } }
                 @if !view.domains.is_empty() {
                     dt { "Domains" }
-                    dd.mono {
-                        @for domain in view.domains.iter().take(SHOWN) { (domain) " " }
+                    dd {
+                        @for domain in view.domains.iter().take(SHOWN) { a.mono href=(control.url_of_domain(domain)) { (domain) } " " }
                         @if view.domains.len() > SHOWN { a href=(Tab::Domains.path(view)) { "all of them" } }
                     }
                 }

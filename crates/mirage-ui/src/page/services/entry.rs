@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use mirage_control::{Control, ServiceUsage, ServiceView};
 use mirage_core::{Deployment, Phase, Source, human_bytes};
 
-use crate::badge;
+use crate::badge::{self, State};
 use crate::link;
 use crate::registry::Registry;
 use crate::when::{ago, cut};
@@ -114,14 +114,21 @@ fn last(view: &ServiceView, now: Timestamp) -> Markup {
     html! {
         @match &view.newest {
             Some(newest) => {
+                @if has_failed(view) { (State { since: None, ..badge::of_deployment(newest) }.badge(now)) " " }
                 a href=(link::deployment(newest.id)) title=(newest.trigger) {
-                    @if newest.phase != Phase::Active { (newest.phase) " " } (ago(newest.created_at, now))
+                    @if !matches!(newest.phase, Phase::Active | Phase::Failed) { (newest.phase) " " }
+                    (ago(newest.created_at, now))
                 }
                 @if !newest.requested_by.is_empty() { span.quiet { " by " (cut(&newest.requested_by, WHO)) } }
             },
             None => span.quiet { "never" },
         }
     }
+}
+
+/// Whether its last deployment failed, whatever runs.
+pub(crate) fn has_failed(view: &ServiceView) -> bool {
+    view.newest.as_ref().is_some_and(|newest| newest.phase == Phase::Failed)
 }
 
 /// Who asked for a deployment, where that is remembered, and what goes on behind it.

@@ -12,6 +12,7 @@ use crate::fault::{Fault, explained};
 use crate::field::Field;
 use crate::form::{Sent, button, form};
 use crate::page::At;
+use crate::page::encrypted::without_tls;
 use crate::page::service::{Tab, named, service_frame};
 use crate::visitor::Visitor;
 use crate::when::exact;
@@ -32,7 +33,7 @@ pub(in crate::page::service) async fn show(
     At(place): At<Place>,
 ) -> Result<Response, Fault> {
     let shown = Shown::of(&control, &visitor, place).await?;
-    shown.page(&control, &visitor, "", None)
+    shown.page(&control, &visitor, "", None).await
 }
 
 /// `POST …/domains/{domain}`: what holds for it
@@ -49,7 +50,7 @@ pub(in crate::page::service) async fn change(
     };
     let by_id = ServiceRef::Id(shown.view.service.id);
     let changed = control.add_domain(sent.visitor.actor(), &by_id, new).await.map(drop);
-    shown.answer(&control, &sent, "", changed)
+    shown.answer(&control, &sent, "", changed).await
 }
 
 /// `POST …/domains/{domain}/certificate`: one of the user's own
@@ -63,7 +64,7 @@ pub(in crate::page::service) async fn certificate(
     let key = Secret::from(sent.fields.raw("key").replace('\r', ""));
     let domain = &shown.listed.record.domain;
     let set = control.set_certificate(sent.visitor.actor(), domain, &chain, &key).await.map(drop);
-    shown.answer(&control, &sent, &chain, set)
+    shown.answer(&control, &sent, &chain, set).await
 }
 
 /// `POST …/domains/{domain}/renew`
@@ -74,7 +75,7 @@ pub(in crate::page::service) async fn renew(
 ) -> Result<Response, Fault> {
     let shown = Shown::of(&control, &sent.visitor, place).await?;
     let asked = control.renew_certificate(sent.visitor.actor(), &shown.listed.record.domain).await.map(drop);
-    shown.answer(&control, &sent, "", asked)
+    shown.answer(&control, &sent, "", asked).await
 }
 
 /// `POST …/domains/{domain}/remove`
@@ -86,7 +87,7 @@ pub(in crate::page::service) async fn remove(
     let shown = Shown::of(&control, &sent.visitor, place).await?;
     match control.remove_domain(sent.visitor.actor(), &shown.listed.record.domain).await {
         Ok(_) => Ok(Redirect::to(&Tab::Domains.path(&shown.view)).into_response()),
-        Err(error) => shown.page(&control, &sent.visitor, "", Some(&error)),
+        Err(error) => shown.page(&control, &sent.visitor, "", Some(&error)).await,
     }
 }
 
@@ -109,7 +110,7 @@ impl Shown {
     }
 
     /// This page again, as it is now, or with what is wrong.
-    fn answer(
+    async fn answer(
         &self,
         control: &Control,
         sent: &Sent,
@@ -118,11 +119,11 @@ impl Shown {
     ) -> Result<Response, Fault> {
         match done {
             Ok(()) => Ok(Redirect::to(&path_of(&self.view, &self.listed.record.domain)).into_response()),
-            Err(error) => self.page(control, &sent.visitor, chain, Some(&error)),
+            Err(error) => self.page(control, &sent.visitor, chain, Some(&error)).await,
         }
     }
 
-    fn page(
+    async fn page(
         &self,
         control: &Control,
         visitor: &Visitor,
@@ -132,8 +133,13 @@ impl Shown {
         let domain = &self.listed.record.domain;
         let path = path_of(&self.view, domain);
         let is_asked_for = self.listed.record.certificate == CertificateSource::Acme;
+        let tls = match self.listed.record.certificate {
+            CertificateSource::None => None,
+            _ => without_tls(control, visitor).await?,
+        };
         let body = html! {
             @if let Some(error) = error { (explained(error)) }
+            @if let Some(said) = tls { div.notice.warn { p { (said) } } }
             section aria-labelledby="domain" {
                 h2 #domain { (domain) }
                 (self.properties(control))
@@ -156,8 +162,10 @@ impl Shown {
 
     fn properties(&self, control: &Control) -> Markup {
         let status = &self.listed.certificate;
+        let address = control.url_of_domain(&self.listed.record.domain);
         html! {
             dl.properties {
+                dt { "Address" } dd { a.mono href=(address) { (address) } }
                 dt { "Certificate" } dd { (standing(&self.listed, control.now())) }
                 @if let Some(at) = status.issued_at { dt { "Valid from" } dd { (exact(at)) } }
                 @if let Some(at) = status.last_tried_at { dt { "Last asked for" } dd { (exact(at)) } }

@@ -8,6 +8,7 @@ use super::ROWS;
 use super::typed::{MODE, TEXT, TEXT_WAY, part, rows_sent};
 use crate::field::Field;
 use crate::form::Fields;
+use crate::prose::prose;
 
 /// Rows for new variables.
 const EMPTY: usize = 3;
@@ -148,7 +149,7 @@ fn one(row: &Row, error: Option<&Error>) -> Markup {
                         spellcheck="false" autocapitalize="off" aria-invalid=[wrong.map(|_| "true")]
                         aria-describedby=[wrong.map(|_| &id)];
                 }
-                @if let Some(error) = wrong { p.wrong id=(id) { (error.message()) } }
+                @if let Some(error) = wrong { p.wrong id=(id) role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } } }
             }
             td {
                 label.sr for=(value) { "Value of " (called) }
