@@ -249,6 +249,14 @@ impl Registry for World {
         Ok(held)
     }
 
+    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(super::removal::take(&mut self.tags.lock().unwrap().clone(), repository, tag))
+    }
+
+    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(super::removal::take(&mut self.tags.lock().unwrap(), repository, tag))
+    }
+
     async fn check_login(&self, login: &Login) -> Result<LoginCheck> {
         self.knock(&login.owner.host, Some(login))?;
         Ok(LoginCheck::Accepted)

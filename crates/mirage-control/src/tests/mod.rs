@@ -11,6 +11,7 @@ mod fakes;
 mod metrics;
 mod preflight;
 mod pushes;
+mod removal;
 mod rollouts;
 mod search;
 mod sessions;

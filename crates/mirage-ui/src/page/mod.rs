@@ -4,6 +4,7 @@ pub(crate) mod credential;
 pub(crate) mod credentials;
 pub(crate) mod deployment;
 pub(crate) mod events;
+pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod jump;
 pub(crate) mod keys;

@@ -19,7 +19,7 @@ use mirage_core::port::{
 use mirage_core::{
     Attachments, Code, Digest, Domain, Error, Exit, HttpCheck, ImageConfig, InstanceId, InstanceReport,
     InstanceSpec, InstanceState, LogLine, LogPosition, LogQuery, LogStream, Login, Platform, Port, Presence,
-    ProbeFailure, Quota, Reference, Repository, ResolvedImage, Result, RouteTable, Secret, ServiceId,
+    ProbeFailure, Quota, Reference, Repository, ResolvedImage, Result, RouteTable, Secret, ServiceId, Tag,
     TagListing, Validity, VolumeId,
 };
 use tokio::sync::Notify;
@@ -140,6 +140,24 @@ impl Registry for World {
         let all = self.held.lock().unwrap().clone().into_iter();
         let wanted = all.filter(|held| after.is_none_or(|after| held.repository.as_str() > after.as_str()));
         Ok(wanted.take(most).collect())
+    }
+
+    async fn held_in(
+        &self,
+        _: &Platform,
+        repository: &Repository,
+        after: Option<&Tag>,
+        most: usize,
+    ) -> Result<Option<HeldRepository>> {
+        Ok(super::images::page_of(&self.held.lock().unwrap(), repository, after, most))
+    }
+
+    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(super::images::take(&mut self.held.lock().unwrap().clone(), repository, tag))
+    }
+
+    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(super::images::take(&mut self.held.lock().unwrap(), repository, tag))
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {

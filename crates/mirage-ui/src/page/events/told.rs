@@ -3,7 +3,7 @@
 use mirage_core::{EventKind, SettingChange};
 
 /// The kinds that can be asked for: as the address has them, in words.
-pub(super) const KINDS: [(&str, &str); 35] = [
+pub(super) const KINDS: [(&str, &str); 36] = [
     ("deploymentRequested", "a deployment was asked for"),
     ("phaseChanged", "a deployment moved on"),
     ("stepFinished", "a step of a deployment ended"),
@@ -39,6 +39,7 @@ pub(super) const KINDS: [(&str, &str); 35] = [
     ("vaultRotated", "the vault got a new key"),
     ("vaultReset", "the vault was reset"),
     ("backedUp", "a backup was taken"),
+    ("imagesRemoved", "images were removed"),
 ];
 
 /// An event in half a sentence.
@@ -83,6 +84,12 @@ pub(super) fn told(kind: &EventKind) -> String {
         EventKind::VolumeBackedUp { volume } => format!("backed up the volume {volume}"),
         EventKind::VolumeFilled { volume } => format!("replaced the data of the volume {volume}"),
         EventKind::VolumePurged { volume } => format!("the volume {volume} is deleted for good"),
+        EventKind::ImagesRemoved { repository, tag: Some(tag), .. } => {
+            format!("removed the image {repository}:{tag}")
+        }
+        EventKind::ImagesRemoved { repository, tag: None, .. } => {
+            format!("removed the repository {repository} with its images")
+        }
         EventKind::BackedUp { .. } => "took a backup".into(),
         EventKind::PhaseChanged { phase } => format!("the deployment is {phase}"),
         EventKind::StepFinished { step, summary, .. } => format!("{}: {summary}", step.as_str()),
