@@ -1,4 +1,4 @@
-//! `mirage image load FILE` and `mirage image save REF FILE`
+//! `mirage image`
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -11,12 +11,13 @@ use mirage_core::port::{Progress, PullProgress};
 use mirage_core::{Code, CredentialChange, Error, Platform, Reference, Result, human_bytes};
 use serde::Serialize;
 
+use super::held::{self, ListArgs, RemoveArgs, TagsArgs};
 use super::login::LoginArgs;
 use super::progress::Bars;
 use super::wire;
 use super::{Context, Printer, Token};
 
-/// Bring images in from files, and out into files
+/// Look at images, remove them, bring them in from files and out into files
 #[derive(Debug, Args)]
 #[command(subcommand_required = true)]
 pub struct ImageArgs {
@@ -40,6 +41,15 @@ enum ImageVerb {
     /// complete; what was there before is replaced. An oci-archive has no place for a manifest of Docker's schema 2:
     /// such a one is written as OCI's, and its digest is another one then.
     Save(SaveArgs),
+    /// List what the platform's registry holds
+    List(ListArgs),
+    /// List the tags that an image has in its registry
+    Tags(TagsArgs),
+    /// Take a tag or a repository away from the platform's registry
+    ///
+    /// Images that nothing there means any more go with a tag. What runs goes on, and a revision that can be rolled back
+    /// to keeps its bytes on the machine. Other bytes are freed within a day or so.
+    Remove(RemoveArgs),
 }
 
 /// Push the images of an archive to the platform's registry
@@ -156,6 +166,9 @@ pub(crate) async fn run(args: ImageArgs, context: Context) -> Result<()> {
     match args.verb {
         ImageVerb::Load(args) => load(args, context).await,
         ImageVerb::Save(args) => save(args, context).await,
+        ImageVerb::List(ListArgs {}) => held::list(&context).await,
+        ImageVerb::Tags(args) => held::tags(args, &context).await,
+        ImageVerb::Remove(args) => held::remove(args, &context).await,
     }
 }
 

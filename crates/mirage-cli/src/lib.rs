@@ -15,6 +15,7 @@ mod domain;
 mod draft;
 mod events;
 mod follow;
+mod held;
 mod here;
 mod image;
 mod inspect;

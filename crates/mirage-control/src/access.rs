@@ -45,6 +45,8 @@ pub enum Action<'a> {
     PullImages(&'a Repository),
     /// Write to a repository of the built-in registry.
     PushImages(&'a Repository),
+    /// Take images away from a repository of the built-in registry.
+    RemoveImages(&'a Repository),
     /// Make, remove, read out and replace volumes.
     ManageVolumes,
     /// Give and take credentials.
@@ -163,6 +165,7 @@ impl Control {
                 | Action::ListImages
                 | Action::PullImages(_)
                 | Action::PushImages(_)
+                | Action::RemoveImages(_)
                 | Action::ManageVolumes
                 | Action::ManageCredentials
                 | Action::ManageTokens
@@ -172,7 +175,7 @@ impl Control {
                 | Action::Backup,
             ) => Ok(()),
             (Role::Project(grant), Action::PullImages(repository)) if grant.owns(repository) => Ok(()),
-            (Role::Project(grant), Action::PushImages(repository))
+            (Role::Project(grant), Action::PushImages(repository) | Action::RemoveImages(repository))
                 if grant.push && grant.owns(repository) =>
             {
                 Ok(())

@@ -7,7 +7,7 @@ use mirage_core::{Digest, Result};
 use crate::parts::Parts;
 
 /// Revisions of each service whose images stay, so that a rollback needs no registry.
-const KEPT_REVISIONS: u32 = 10;
+pub(crate) const KEPT_REVISIONS: u32 = 10;
 
 /// Removes images that no kept revision needs; answers with the bytes freed, or with nothing where an
 /// image is being brought or started just now.

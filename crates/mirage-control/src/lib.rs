@@ -35,6 +35,7 @@ mod prospect;
 mod push;
 mod read;
 mod reconcile;
+mod removal;
 mod repository;
 mod rollback;
 mod search;
@@ -72,13 +73,16 @@ pub use metrics::{
     FINEST_STEP, METRIC_POINTS_MAX, MetricQuery, MetricSeries, PlatformMetrics, ServiceTotals, ServiceUsage,
     Totals,
 };
-pub use mirage_store::{GivenUp, ListedCredential, ListedDomain, Page, ServiceFilter, ServicePath};
+pub use mirage_store::{
+    GivenUp, KeptImage, ListedCredential, ListedDomain, Page, ServiceFilter, ServicePath,
+};
 pub use moved::MovedTag;
 pub use parts::{Ports, Settings};
 pub use patch::ServicePatch;
 pub use place::ProjectView;
 pub use prospect::Prospect;
 pub use read::{DeploymentView, InstanceView, ServiceStatus, ServiceView};
+pub use removal::{HeldName, Removal};
 pub use repository::RepositoryView;
 pub use search::Found;
 pub use session::{SESSION_LASTS, Session};

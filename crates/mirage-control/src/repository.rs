@@ -1,7 +1,9 @@
 //! What the built-in registry holds, and who uses it.
 
+use std::collections::HashMap;
+
 use mirage_core::port::{HeldRepository, HeldTag};
-use mirage_core::{RegistryHost, Repository, Result};
+use mirage_core::{Code, Error, RegistryHost, Repository, Result, Tag};
 use mirage_store::ServicePath;
 
 use crate::access::{Action, Actor};
@@ -32,15 +34,44 @@ impl Control {
         let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
         let settings = &self.parts.settings;
         let held = self.parts.registry.held(&settings.platform, after, most).await?;
-        let mut users = self.parts.store.image_users().await?;
-        users.retain(|user| settings.registry_hosts.contains(user.image.host()));
+        Ok(Listing::of(self.with_users(held).await?, limit))
+    }
+
+    /// One of them with a page of its tags, in their order: those that follow `after`.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is no such repository.
+    pub async fn repository(
+        &self,
+        actor: &Actor,
+        repository: &Repository,
+        after: Option<&Tag>,
+        limit: u32,
+    ) -> Result<RepositoryView> {
+        self.allow(actor, Action::ListImages)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let platform = &self.parts.settings.platform;
+        let held = self.parts.registry.held_in(platform, repository, after, most).await?;
+        let held = held.into_iter().collect();
+        self.with_users(held).await?.pop().ok_or_else(|| {
+            Error::new(Code::NotFound, format!("the built-in registry has no repository `{repository}`"))
+                .hint("`mirage image list` shows what it has")
+        })
+    }
+
+    async fn with_users(&self, held: Vec<HeldRepository>) -> Result<Vec<RepositoryView>> {
+        let mut users: HashMap<Repository, Vec<ServicePath>> = HashMap::new();
+        for user in self.parts.store.image_users().await? {
+            if self.is_own(&user.image) {
+                users.entry(user.image.repository().clone()).or_default().push(user.path);
+            }
+        }
         let view = |held: HeldRepository| {
-            let uses = users.iter().filter(|user| *user.image.repository() == held.repository);
-            let used_by = uses.map(|user| user.path.clone()).collect();
             let HeldRepository { repository, tags, tag_count } = held;
+            let used_by = users.remove(&repository).unwrap_or_default();
             RepositoryView { repository, tags, tag_count, used_by }
         };
-        Ok(Listing::of(held.into_iter().map(view).collect(), limit))
+        Ok(held.into_iter().map(view).collect())
     }
 
     /// The names under which the built-in registry is reached; first the one that every client takes without TLS.

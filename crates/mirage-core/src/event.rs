@@ -204,6 +204,15 @@ pub enum EventKind {
         /// Its name.
         volume: String,
     },
+    /// Images were taken away from the built-in registry.
+    ImagesRemoved {
+        /// The repository.
+        repository: String,
+        /// The tag; `None` where the whole repository went.
+        tag: Option<String>,
+        /// How many manifests and indexes went with it.
+        manifests: usize,
+    },
     /// Everything that is sealed was sealed anew.
     VaultRotated {
         /// How many records there are.
@@ -272,6 +281,7 @@ impl EventKind {
             Self::VolumeBackedUp { .. } => "volumeBackedUp",
             Self::VolumeFilled { .. } => "volumeFilled",
             Self::VolumePurged { .. } => "volumePurged",
+            Self::ImagesRemoved { .. } => "imagesRemoved",
             Self::BackedUp { .. } => "backedUp",
             Self::DomainAdded { .. } => "domainAdded",
             Self::DomainChanged { .. } => "domainChanged",

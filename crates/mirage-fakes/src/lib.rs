@@ -6,6 +6,7 @@
 mod authority;
 mod clock;
 mod engine;
+mod held;
 mod logbook;
 mod logs;
 mod platform;

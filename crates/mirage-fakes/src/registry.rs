@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use mirage_core::port::{HeldRepository, LoginCheck, Registry, Sighting};
 use mirage_core::{
     Attachments, Code, Digest, Error, ImageConfig, Login, Platform, Port, Presence, Quota, Reference,
-    Repository, ResolvedImage, Result, TagListing,
+    Repository, ResolvedImage, Result, Tag, TagListing,
 };
 
 use crate::World;
+use crate::held::{page_of, take};
 
 /// Has every tag but `missing` of every repository but `missing`, for `amd64`, a tag being the content that its last letter names;
 /// `private` wants the login of `ci` with the password `sesame`; who made `careless` took no care.
@@ -61,6 +62,24 @@ impl Registry for World {
         let all = self.held.lock().unwrap().clone().into_iter();
         let wanted = all.filter(|held| after.is_none_or(|after| held.repository.as_str() > after.as_str()));
         Ok(wanted.take(most).collect())
+    }
+
+    async fn held_in(
+        &self,
+        _: &Platform,
+        repository: &Repository,
+        after: Option<&Tag>,
+        most: usize,
+    ) -> Result<Option<HeldRepository>> {
+        Ok(page_of(&self.held.lock().unwrap(), repository, after, most))
+    }
+
+    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(take(&mut self.held.lock().unwrap().clone(), repository, tag))
+    }
+
+    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(take(&mut self.held.lock().unwrap(), repository, tag))
     }
 
     async fn check_login(&self, _: &Login) -> Result<LoginCheck> {

@@ -40,7 +40,7 @@ pub use event::EventFilter;
 pub use facts::{Facts, ServiceFacts};
 pub use grant::TokenHash;
 pub use metric::{METRICS_BYTES_MAX, Sample};
-pub use overview::{ImageUser, ServicePath};
+pub use overview::{ImageUser, KeptImage, ServicePath};
 pub use schema::schema;
 pub use search::SEARCH_WORDS;
 pub use service::{Page, ServiceFilter};

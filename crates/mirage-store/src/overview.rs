@@ -1,7 +1,8 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
 use mirage_core::{
-    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, ResolvedImage, Result, ServiceId,
+    DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, Repository, ResolvedImage, Result,
+    ServiceId,
 };
 
 use sqlx::sqlite::SqliteRow;
@@ -35,7 +36,42 @@ pub struct ImageUser {
     pub image: Reference,
 }
 
+/// A revision that may still have to run, and its image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptImage {
+    /// The service.
+    pub path: ServicePath,
+    /// Number of the revision.
+    pub revision: u32,
+    /// Its image, as it was resolved.
+    pub image: ResolvedImage,
+}
+
 impl Store {
+    /// Of the revisions that [`Store::kept_revisions`] answers with, those whose image may be in `repository`, by service,
+    /// the newest first.
+    pub async fn kept_images(&self, keep: u32, repository: &Repository) -> Result<Vec<KeptImage>> {
+        let rows = sqlx::query(
+            "SELECT s.id, p.name AS project, e.name AS environment, s.name, r.number, r.image
+             FROM revision r JOIN service s ON s.id = r.service_id
+             JOIN environment e ON e.id = s.environment_id JOIN project p ON p.id = e.project_id
+             WHERE instr(r.image, ?2) > 0 AND s.removed = 0
+               AND (r.number > (SELECT MAX(n.number) FROM revision n WHERE n.service_id = r.service_id) - ?1
+                OR EXISTS (SELECT 1 FROM deployment d WHERE d.service_id = r.service_id AND d.revision = r.number
+                           AND d.phase NOT IN ('superseded', 'failed', 'cancelled')))
+             ORDER BY p.name, e.name, s.name, r.number DESC",
+        )
+        .bind(keep)
+        .bind(format!("/{repository}"))
+        .fetch_all(&self.reader)
+        .await
+        .map_err(|error| failed("read the revisions", error))?;
+        let kept = |row: &SqliteRow| {
+            Ok(KeptImage { path: path(row)?, revision: row.number("number")?, image: row.json("image")? })
+        };
+        rows.iter().map(kept).collect()
+    }
+
     /// Every service that is not on its way out, by project, environment and name.
     pub async fn service_paths(&self) -> Result<Vec<ServicePath>> {
         let rows = sqlx::query(

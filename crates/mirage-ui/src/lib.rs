@@ -64,6 +64,8 @@ pub fn router(control: Control) -> Router {
         .route("/credentials/{credential}/test", post(page::credential::test))
         .route("/credentials/{credential}/remove", get(page::credential::ask).post(page::credential::remove))
         .route("/images", get(page::images::list))
+        .route("/images/repository", get(page::image::one))
+        .route("/images/remove", get(page::image::ask).post(page::image::remove))
         .route("/settings", get(page::settings::first))
         .route("/settings/about", get(page::settings::about::show))
         .route("/settings/tokens", get(page::settings::tokens::list).post(page::settings::tokens::create))

@@ -1,7 +1,7 @@
 //! Addresses of pages.
 
 use mirage_control::{ServicePath, ServiceView};
-use mirage_core::{CredentialId, DeploymentId};
+use mirage_core::{CredentialId, DeploymentId, Repository};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The longest address that a log-in leads back to, in bytes.
@@ -64,6 +64,16 @@ pub(crate) fn deployment(id: DeploymentId) -> String {
 /// A login for a registry.
 pub(crate) fn credential(id: CredentialId) -> String {
     format!("/credentials/{id}")
+}
+
+/// A repository of the built-in registry.
+pub(crate) fn repository(repository: &Repository) -> String {
+    format!("/images/repository?name={}", quoted(repository.as_str()))
+}
+
+/// Where a tag or a repository of the built-in registry is removed.
+pub(crate) fn removal(name: &str) -> String {
+    format!("/images/remove?name={}", quoted(name))
 }
 
 /// Text as it stands behind the `?` of an address.

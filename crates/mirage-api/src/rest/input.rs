@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use jiff::Timestamp;
-use mirage_control::{Control, ServiceRef, VolumeRef};
+use mirage_control::{Control, HeldName, ServiceRef, VolumeRef};
 use mirage_core::{Code, CredentialId, DeploymentId, Domain, Error, TokenId};
 use serde::de::DeserializeOwned;
 
@@ -44,6 +44,10 @@ pub(crate) struct WantedToken(pub(crate) TokenId);
 
 /// The volume that the path names.
 pub(crate) struct WantedVolume(pub(crate) VolumeRef);
+
+/// What of the built-in registry the path names.
+pub(crate) struct WantedImage(pub(crate) HeldName);
+
 /// The domain that the path names.
 pub(crate) struct WantedDomain(pub(crate) Domain);
 
@@ -148,6 +152,14 @@ impl FromRequestParts<Control> for WantedVolume {
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
         Ok(Self(segment(parts, control).await?.parse()?))
+    }
+}
+
+impl FromRequestParts<Control> for WantedImage {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, Problem> {
+        Ok(Self(control.held_name(&segment(parts, control).await?)?))
     }
 }
 

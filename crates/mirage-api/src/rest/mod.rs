@@ -47,6 +47,9 @@ pub fn openapi() -> String {
 fn endpoints() -> OpenApiRouter<Control> {
     OpenApiRouter::with_openapi(document::frame())
         .routes(routes!(endpoint::inspect_image::inspect_image))
+        .routes(routes!(endpoint::image_tags::image_tags))
+        .routes(routes!(endpoint::repositories::list_repositories))
+        .routes(routes!(endpoint::repositories::get_repository, endpoint::repositories::remove_images))
         .routes(routes!(endpoint::create_service::create_service))
         .routes(routes!(endpoint::list_services::list_services))
         .routes(routes!(

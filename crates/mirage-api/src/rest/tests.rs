@@ -4,6 +4,7 @@ mod app;
 mod credentials;
 mod deployments;
 mod domains;
+mod images;
 mod metrics;
 mod requests;
 mod rollouts;

@@ -11,6 +11,7 @@ mod fakes;
 mod metrics;
 mod preflight;
 mod pushes;
+mod removal;
 mod rollbacks;
 mod rollouts;
 mod search;

@@ -4,7 +4,7 @@ use super::{EventKind, SettingChange};
 use crate::setting;
 
 /// Every kind: its name as JSON has it, and what that means in words.
-pub const EVENT_KINDS: [(&str, &str); 35] = [
+pub const EVENT_KINDS: [(&str, &str); 36] = [
     ("deploymentRequested", "a deployment was asked for"),
     ("phaseChanged", "a deployment moved on"),
     ("stepFinished", "a step of a deployment ended"),
@@ -40,6 +40,7 @@ pub const EVENT_KINDS: [(&str, &str); 35] = [
     ("vaultRotated", "the vault got a new key"),
     ("vaultReset", "the vault was reset"),
     ("backedUp", "a backup was taken"),
+    ("imagesRemoved", "images were removed"),
 ];
 
 impl EventKind {
@@ -85,6 +86,12 @@ impl EventKind {
             Self::VolumeBackedUp { volume } => format!("backed up the volume {volume}"),
             Self::VolumeFilled { volume } => format!("replaced the data of the volume {volume}"),
             Self::VolumePurged { volume } => format!("the volume {volume} is deleted for good"),
+            Self::ImagesRemoved { repository, tag: Some(tag), .. } => {
+                format!("removed the image {repository}:{tag}")
+            }
+            Self::ImagesRemoved { repository, tag: None, .. } => {
+                format!("removed the repository {repository} with its images")
+            }
             Self::BackedUp { .. } => "took a backup".into(),
             Self::PhaseChanged { phase } => format!("the deployment is {phase}"),
             Self::StepFinished { step, summary, .. } => format!("{}: {summary}", step.as_str()),

@@ -55,6 +55,30 @@ pub trait Registry: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// A repository of the built-in registry with the tags that follow `after`, in the order of [`TagListing`], at most
+    /// `limit` of them. `None` where there is no such repository.
+    async fn held_in(
+        &self,
+        _platform: &Platform,
+        _repository: &Repository,
+        _after: Option<&Tag>,
+        _limit: usize,
+    ) -> Result<Option<HeldRepository>> {
+        Ok(None)
+    }
+
+    /// What would go with a tag of the built-in registry, or with a whole repository where none is named: the manifests
+    /// and indexes that nothing there means any more then. `None` where there is no such thing. Changes nothing.
+    async fn doomed(&self, _repository: &Repository, _tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(None)
+    }
+
+    /// Takes it away, and answers with what went. Its bytes stay until images are collected, and as long as a revision
+    /// needs them.
+    async fn remove_held(&self, _repository: &Repository, _tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(None)
+    }
+
     /// Shows a login to its registry.
     ///
     /// # Errors

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use mirage_core::port::{Clock, HeldRepository, LoginCheck, Registry, Sighting};
-use mirage_core::{Digest, Error, Login, Platform, Reference, Repository, ResolvedImage, Result, TagListing};
+use mirage_core::{
+    Digest, Error, Login, Platform, Reference, Repository, ResolvedImage, Result, Tag, TagListing,
+};
 use tokio::task::spawn_blocking;
 
 use super::config::ConfigDocument;
 use super::documents::Documents;
 use super::fault::Fault;
-use super::held;
+use super::held::{Look, Sizes};
 use super::link::Link;
 use super::local::OwnRegistry;
 use super::login;
@@ -21,7 +23,7 @@ use super::remote::{RemoteImage, Source};
 use super::report::report_login;
 use super::together::Together;
 use crate::content::ContentStore;
-use crate::registry::PullThrough;
+use crate::registry::{self, PullThrough};
 
 /// How deep an index may hold indexes.
 const MAX_INDEX_DEPTH: usize = 3;
@@ -32,6 +34,7 @@ pub struct RegistryClient {
     documents: Arc<Documents>,
     resolving: Arc<UnderWay<ResolvedImage>>,
     looking: Arc<UnderWay<Sighting>>,
+    sizes: Arc<Sizes>,
 }
 
 /// Questions of one kind that are being answered.
@@ -77,6 +80,7 @@ impl RegistryClient {
             documents: Arc::new(Documents { own, through, ..Documents::new(link, store) }),
             resolving: Arc::default(),
             looking: Arc::default(),
+            sizes: Arc::default(),
         })
     }
 
@@ -93,6 +97,31 @@ impl RegistryClient {
     /// The documents of images, for pulling.
     pub(crate) fn documents(&self) -> &Documents {
         &self.documents
+    }
+
+    /// Looks at what the built-in registry holds, where reading files holds up nobody else. Without one there is nothing.
+    async fn at_own<T: Default + Send + 'static>(
+        &self,
+        platform: &Platform,
+        look: impl FnOnce(Look<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sizes, platform) = (Arc::clone(&self.sizes), platform.clone());
+        self.in_own(move |own, store| look(Look { own, store, sizes: &sizes, platform: &platform })).await
+    }
+
+    /// Does something with the files of the built-in registry. It is finished even where nobody waits any more.
+    async fn in_own<T: Default + Send + 'static>(
+        &self,
+        work: impl FnOnce(&OwnRegistry, &ContentStore) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let documents = self.documents();
+        let (Some(own), Some(store)) = (documents.own.clone(), documents.store.clone()) else {
+            return Ok(T::default());
+        };
+        let done = spawn_blocking(move || work(&own, &store)).await;
+        done.unwrap_or_else(|cause| {
+            Err(Error::internal("look at the images of the built-in registry", cause))
+        })
     }
 
     /// Asks, unless somebody asks the same just now: then that answer is everybody's.
@@ -212,15 +241,37 @@ impl Registry for RegistryClient {
         after: Option<&Repository>,
         limit: usize,
     ) -> Result<Vec<HeldRepository>, Error> {
-        let documents = self.documents();
-        let (Some(own), Some(store)) = (documents.own.clone(), documents.store.clone()) else {
-            return Ok(Vec::new());
-        };
-        let (platform, after) = (platform.clone(), after.cloned());
-        let read = spawn_blocking(move || held::held(&own, &store, &platform, after.as_ref(), limit)).await;
-        read.unwrap_or_else(|cause| {
-            Err(Error::internal("look at the images of the built-in registry", cause))
+        let after = after.cloned();
+        self.at_own(platform, move |look| look.at_all(after.as_ref(), limit)).await
+    }
+
+    async fn held_in(
+        &self,
+        platform: &Platform,
+        repository: &Repository,
+        after: Option<&Tag>,
+        limit: usize,
+    ) -> Result<Option<HeldRepository>, Error> {
+        let (repository, after) = (repository.clone(), after.cloned());
+        self.at_own(platform, move |look| look.at_one(repository, after.as_ref(), limit)).await
+    }
+
+    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>, Error> {
+        let (repository, tag) = (repository.clone(), tag.cloned());
+        self.in_own(move |own, store| registry::doomed(store, &own.repositories, &repository, tag.as_ref()))
+            .await
+    }
+
+    async fn remove_held(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+    ) -> Result<Option<Vec<Digest>>, Error> {
+        let (repository, tag) = (repository.clone(), tag.cloned());
+        self.in_own(move |own, store| {
+            registry::take_away(store, &own.repositories, &repository, tag.as_ref())
         })
+        .await
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck, Error> {

@@ -4,16 +4,15 @@ use axum::extract::State;
 use axum::response::Html;
 use maud::{Markup, html};
 use mirage_control::{Control, RepositoryView};
-use mirage_core::port::HeldTag;
-use mirage_core::{RegistryHost, human_bytes};
+use mirage_core::RegistryHost;
 
+use super::image;
 use super::{Asked, after};
 use crate::copy::copyable;
 use crate::fault::Fault;
 use crate::link;
 use crate::shell::{Page, more};
 use crate::visitor::Visitor;
-use crate::when::short_digest;
 
 /// Repositories on a page.
 const MOST: u32 = 15;
@@ -46,7 +45,7 @@ pub(crate) async fn list(
                     thead {
                         tr {
                             th scope="col" { "Repository" } th scope="col" { "Tag" } th scope="col" { "Digest" }
-                            th scope="col" { "Size" } th scope="col" { "Deploy" }
+                            th scope="col" { "Size" } th scope="col" { "Deploy" } th scope="col" { "Remove" }
                         }
                     }
                     @for view in &listing.items { tbody { (rows(view, &host)) } }
@@ -63,7 +62,7 @@ pub(crate) async fn list(
             }
         }
     };
-    let twin = ["mirage image load web.tar".to_owned()];
+    let twin = ["mirage image list".to_owned()];
     Ok(Page { title: "Images", visitor: Some(&visitor), crumbs: &[], twin: &twin, body }.into_html())
 }
 
@@ -72,36 +71,23 @@ fn rows(view: &RepositoryView, host: &str) -> Markup {
     let shown = view.tags.len().min(TAGS);
     let rest = view.tag_count.saturating_sub(shown);
     let height = shown.max(1) + usize::from(rest > 0 && shown > 0);
-    let name = html! { th scope="rowgroup" rowspan=(height) { (view.repository) (used_by(view)) } };
+    let path = link::repository(&view.repository);
+    let name = html! {
+        th scope="rowgroup" rowspan=(height) { a href=(path) { (view.repository) } (used_by(view)) }
+    };
     html! {
-        @if shown == 0 { tr { (name) td.quiet colspan="4" { "no tag" } } }
+        @if shown == 0 { tr { (name) td.quiet colspan="5" { "no tag" } } }
         @for (at, tag) in view.tags.iter().take(TAGS).enumerate() {
-            tr { @if at == 0 { (name) } (cells(view, tag, host)) }
+            tr { @if at == 0 { (name) } (image::cells(&view.repository, tag, host)) }
         }
-        @if rest > 0 && shown > 0 { tr { td.quiet colspan="4" { (rest) " more" } } }
-    }
-}
-
-fn cells(view: &RepositoryView, tag: &HeldTag, host: &str) -> Markup {
-    let image = format!("{host}/{}:{}", view.repository, tag.tag);
-    html! {
-        td.mono { (tag.tag) }
-        td { (short_digest(&tag.digest)) }
-        td.number { @match tag.size_bytes {
-            Some(bytes) => (human_bytes(bytes)),
-            None => span.quiet { "not for this machine" },
-        } }
-        td {
-            @if tag.size_bytes.is_some() {
-                a href=(format!("/new?image={}", link::quoted(&image))) {
-                    "Deploy" span.sr { " " (view.repository) ":" (tag.tag) }
-                }
-            }
+        @if rest > 0 && shown > 0 {
+            tr { td.quiet colspan="5" { a href=(path) { (rest) " more" span.sr { " tags of " (view.repository) } } } }
         }
     }
 }
 
-fn used_by(view: &RepositoryView) -> Markup {
+/// Who uses it.
+pub(super) fn used_by(view: &RepositoryView) -> Markup {
     let rest = view.used_by.len().saturating_sub(NAMED);
     html! {
         div.quiet {

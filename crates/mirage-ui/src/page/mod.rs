@@ -5,6 +5,7 @@ pub(crate) mod credentials;
 pub(crate) mod deployment;
 mod encrypted;
 pub(crate) mod events;
+pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod jump;
 pub(crate) mod keys;

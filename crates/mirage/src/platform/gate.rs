@@ -26,9 +26,8 @@ impl Gate for ControlGate {
             Access::Base => return Decision::Allow,
             Access::Catalog => Action::ListImages,
             Access::Repository(repository, RegistryAction::Pull) => Action::PullImages(repository),
-            Access::Repository(repository, RegistryAction::Push | RegistryAction::Delete) => {
-                Action::PushImages(repository)
-            }
+            Access::Repository(repository, RegistryAction::Push) => Action::PushImages(repository),
+            Access::Repository(repository, RegistryAction::Delete) => Action::RemoveImages(repository),
         };
         match self.control.allow(&actor, action) {
             Ok(()) => Decision::Allow,

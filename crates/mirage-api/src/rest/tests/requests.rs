@@ -11,7 +11,10 @@ async fn nothing_is_answered_without_the_token() {
     for (path, methods) in described["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let path = path.replace("{service}", "web").replace("{deployment}", &"0".repeat(32));
-            let path = path.replace("{credential}", &"0".repeat(32)).replace("{project}", "p");
+            let path = path
+                .replace("{credential}", &"0".repeat(32))
+                .replace("{project}", "p")
+                .replace("{image}", "web");
             let path = path.replace("{environment}", "e").replace("{token}", &"0".repeat(32));
             let method: Method = method.to_uppercase().parse().unwrap();
             let open = operation["security"] == json!([{}]);
@@ -25,7 +28,7 @@ async fn nothing_is_answered_without_the_token() {
             }
         }
     }
-    assert_eq!(closed, 45);
+    assert_eq!(closed, 49);
     let answer = app.send_raw(Method::GET, "/api/services", &[], "").await;
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();

@@ -199,6 +199,15 @@ enum Kind {
         /// Its name.
         volume: String,
     },
+    /// Images were taken away from the built-in registry.
+    ImagesRemoved {
+        /// The repository.
+        repository: String,
+        /// The tag; null where the whole repository went.
+        tag: Option<String>,
+        /// How many manifests and indexes went with it.
+        manifests: usize,
+    },
     /// Somebody took a backup.
     BackedUp {
         /// Whether images of other registries are in it.
@@ -329,6 +338,9 @@ impl From<EventKind> for Kind {
             EventKind::VolumeBackedUp { volume } => Self::VolumeBackedUp { volume },
             EventKind::VolumeFilled { volume } => Self::VolumeFilled { volume },
             EventKind::VolumePurged { volume } => Self::VolumePurged { volume },
+            EventKind::ImagesRemoved { repository, tag, manifests } => {
+                Self::ImagesRemoved { repository, tag, manifests }
+            }
             EventKind::BackedUp { images } => Self::BackedUp { images },
             EventKind::PhaseChanged { phase } => Self::PhaseChanged { phase: phase.into() },
             EventKind::StepFinished { step, summary, millis } => {

@@ -11,6 +11,7 @@ pub(super) mod log;
 pub(super) mod metric;
 pub(super) mod quantity;
 pub(super) mod reference;
+pub(super) mod repository;
 pub(super) mod service;
 pub(super) mod settings;
 pub(super) mod token;

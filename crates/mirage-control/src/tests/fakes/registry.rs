@@ -10,6 +10,7 @@ use mirage_core::port::{HeldRepository, HeldTag, ImageStore, LoginCheck, Progres
 use mirage_core::*;
 
 use super::World;
+use crate::tests::removal::take;
 
 pub(super) fn web_config() -> ImageConfig {
     ImageConfig {
@@ -73,6 +74,14 @@ impl Registry for World {
         held.retain(|it| after.is_none_or(|after| it.repository > *after));
         held.truncate(limit);
         Ok(held)
+    }
+
+    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(take(&mut self.tags.lock().unwrap().clone(), repository, tag))
+    }
+
+    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+        Ok(take(&mut self.tags.lock().unwrap(), repository, tag))
     }
 
     async fn check_login(&self, login: &Login) -> Result<LoginCheck> {

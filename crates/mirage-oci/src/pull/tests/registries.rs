@@ -103,6 +103,20 @@ async fn an_image_in_the_built_in_registry_is_read_from_the_store() {
     machine.images.collect(&[].into()).await.unwrap();
     assert_eq!(machine.kept_layers(), 0);
     machine.pull(&machine.resolve(&tagged).await).await.unwrap();
+    // Whoever takes the tag away takes the image: what runs keeps its bytes, and nobody finds it any more.
+    let one = machine.client.held_in(&amd64(), repository, None, 10).await.unwrap();
+    assert_eq!(one.as_ref(), Some(&held[0]));
+    let past = machine.client.held_in(&amd64(), repository, tagged.tag(), 10).await.unwrap().unwrap();
+    assert_eq!((past.tags.len(), past.tag_count), (0, 1));
+    let doomed = machine.client.doomed(repository, tagged.tag()).await.unwrap();
+    assert_eq!(doomed, Some(vec![resolved.digest.clone()]));
+    assert_eq!(machine.client.remove_held(repository, tagged.tag()).await.unwrap(), doomed);
+    assert_eq!(machine.client.held_in(&amd64(), repository, None, 10).await.unwrap(), None);
+    assert_eq!(machine.client.remove_held(repository, None).await.unwrap(), None);
+    machine.images.collect(&[resolved.manifest.clone()].into()).await.unwrap();
+    assert!(machine.images.is_present(&resolved).await);
+    let error = machine.client.resolve(&tagged, &amd64(), None).await.unwrap_err();
+    assert_eq!(error.code(), Code::ImageNotFound);
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@
 //! through a repository only where that one has its link.
 
 mod files;
+mod names;
 mod references;
+mod removal;
 mod snapshot;
 mod walk;
 
@@ -23,7 +25,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use mirage_core::{Digest, Error, Repository, Result, Tag};
 
 use files::Files;
+use names::Names;
 pub use references::References;
+pub(in crate::registry) use removal::Bonds;
 pub use snapshot::{RegistrySnapshot, RepositorySnapshot};
 
 /// The repositories of the built-in registry. Cheap to clone; its methods read and write small
@@ -32,6 +36,7 @@ pub use snapshot::{RegistrySnapshot, RepositorySnapshot};
 pub struct Repositories {
     files: Arc<Files>,
     changes: Arc<RwLock<()>>,
+    names: Arc<Names>,
 }
 
 impl Repositories {
@@ -40,12 +45,22 @@ impl Repositories {
     pub fn open(content_root: &Path) -> Result<Self> {
         let files = Files::open(content_root.join("repositories"))
             .map_err(|cause| Error::internal("open the folder of the built-in registry", cause))?;
-        Ok(Self { files: Arc::new(files), changes: Arc::default() })
+        Ok(Self { files: Arc::new(files), changes: Arc::default(), names: Arc::default() })
     }
 
     /// The names of all repositories that hold a manifest, in byte order.
     pub fn list(&self) -> Result<Vec<Repository>> {
-        walk::repositories(self.files.root()).map_err(unreadable)
+        self.names_after(None, usize::MAX)
+    }
+
+    /// Those of them that follow `after`, at most `limit`.
+    pub fn names_after(&self, after: Option<&Repository>, limit: usize) -> Result<Vec<Repository>> {
+        self.names.after(after, limit, || walk::repositories(self.files.root()).map_err(unreadable))
+    }
+
+    /// The manifests and indexes of a repository, in byte order.
+    pub fn manifests(&self, repository: &Repository) -> Result<Vec<Digest>> {
+        walk::digests(&self.home(repository).join(MANIFESTS)).map_err(unreadable)
     }
 
     /// The tags of a repository in byte order, or nothing where there is no such repository.
@@ -110,7 +125,9 @@ impl Repositories {
         if let Some(subject) = subject {
             self.files.mark(&self.referrer_file(repository, subject, manifest)).map_err(unwritable)?;
         }
-        self.files.write(&self.manifest_file(repository, manifest), media_type).map_err(unwritable)
+        self.files.write(&self.manifest_file(repository, manifest), media_type).map_err(unwritable)?;
+        self.names.add(repository);
+        Ok(())
     }
 
     /// Makes a tag mean a manifest.
@@ -136,6 +153,7 @@ impl Repositories {
             }
         }
         let was_there = self.files.remove(&self.manifest_file(repository, manifest)).map_err(unwritable)?;
+        self.names.check(repository, || Ok(!self.manifests(repository)?.is_empty()))?;
         if let Some(subject) = subject {
             self.files.remove(&self.referrer_file(repository, subject, manifest)).map_err(unwritable)?;
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mirage_core::{Digest, Repository, Tag};
 
-use super::Repositories;
+use super::{Bonds, Repositories};
 
 fn digest(n: u8) -> Digest {
     Digest::sha256([n; 32])
@@ -71,6 +71,104 @@ fn removing_a_manifest_removes_its_tags_and_its_way_back() {
     assert!(repositories.remove_manifest(&web, &digest(2), Some(&digest(1))).unwrap());
     assert_eq!(repositories.referrers(&web, &digest(1)).unwrap(), []);
     assert_eq!(repositories.list().unwrap(), []);
+}
+
+#[test]
+fn a_tag_takes_along_what_nothing_else_means() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    // An index of 1 and 2 with the tag `all`; 2 has a tag of its own; 3 is about 1, and 4 about 3.
+    let index = |manifest: &Digest, _: &str| match *manifest == digest(9) {
+        true => Bonds { children: vec![digest(1), digest(2)], subject: None },
+        false => Bonds {
+            children: Vec::new(),
+            subject: [(3, 1), (4, 3)]
+                .iter()
+                .find(|(it, _)| *manifest == digest(*it))
+                .map(|(_, of)| digest(*of)),
+        },
+    };
+    for (number, kind, subject) in [
+        (1, "image", None),
+        (2, "image", None),
+        (3, "image", Some(1)),
+        (4, "image", Some(3)),
+        (9, "index", None),
+    ] {
+        let subject = subject.map(digest);
+        repositories.add_manifest(&web, &digest(number), kind, subject.as_ref()).unwrap();
+    }
+    for (text, to) in [("all", 9), ("also", 9), ("arm", 2)] {
+        repositories.set_tag(&web, &tag(text), &digest(to)).unwrap();
+    }
+    let gone = |text: &str| repositories.take_away(&web, Some(&tag(text)), index).unwrap();
+    assert_eq!(gone("missing"), None);
+    assert_eq!(gone("also"), Some(vec![]), "another tag means it");
+    let doomed = repositories.doomed(&web, Some(&tag("all")), index).unwrap();
+    assert_eq!(repositories.manifests(&web).unwrap().len(), 5, "a look changes nothing");
+    let all = gone("all");
+    assert_eq!(all, doomed);
+    assert_eq!(
+        all.map(|mut all| {
+            all.sort();
+            all
+        }),
+        Some(vec![digest(1), digest(3), digest(4), digest(9)])
+    );
+    assert_eq!(repositories.manifests(&web).unwrap(), [digest(2)], "it has a tag of its own");
+    assert_eq!(repositories.referrers(&web, &digest(1)).unwrap(), []);
+    assert_eq!(repositories.tags(&web).unwrap(), Some(vec![tag("arm")]));
+}
+
+#[test]
+fn an_image_stays_while_an_index_names_it() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    let index = |manifest: &Digest, _: &str| match *manifest == digest(9) {
+        true => Bonds { children: vec![digest(1)], subject: None },
+        false => Bonds::default(),
+    };
+    repositories.add_manifest(&web, &digest(1), "image", None).unwrap();
+    repositories.add_manifest(&web, &digest(9), "index", None).unwrap();
+    repositories.set_tag(&web, &tag("amd64"), &digest(1)).unwrap();
+    repositories.set_tag(&web, &tag("all"), &digest(9)).unwrap();
+    assert_eq!(repositories.take_away(&web, Some(&tag("amd64")), index).unwrap(), Some(vec![]));
+    assert_eq!(repositories.manifests(&web).unwrap(), [digest(1), digest(9)]);
+}
+
+#[test]
+fn a_repository_goes_with_all_its_tags_and_only_it() {
+    let (_folder, repositories) = open();
+    let none = |_: &Digest, _: &str| Bonds::default();
+    for repository in ["web", "web/next"] {
+        repositories.add_manifest(&name(repository), &digest(1), "image", None).unwrap();
+        repositories.add_manifest(&name(repository), &digest(2), "image", None).unwrap();
+        repositories.set_tag(&name(repository), &tag("1"), &digest(1)).unwrap();
+    }
+    assert_eq!(repositories.list().unwrap().len(), 2);
+    let gone = repositories.take_away(&name("web"), None, none).unwrap();
+    assert_eq!(gone, Some(vec![digest(1), digest(2)]));
+    assert_eq!(repositories.list().unwrap(), [name("web/next")]);
+    assert_eq!(repositories.tags(&name("web")).unwrap(), Some(vec![]));
+    assert_eq!(repositories.take_away(&name("web"), None, none).unwrap(), None);
+}
+
+#[test]
+fn names_are_known_without_looking_at_the_disk_again_and_stay_true() {
+    let (folder, repositories) = open();
+    let add = |text: &str| repositories.add_manifest(&name(text), &digest(1), "image", None).unwrap();
+    ["b", "c/d", "a"].iter().for_each(|text| add(text));
+    let after = |after: Option<&str>, limit| {
+        let found = repositories.names_after(after.map(name).as_ref(), limit).unwrap();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(after(None, 2), ["a", "b"]);
+    assert_eq!(after(Some("b"), 2), ["c/d"]);
+    add("bb");
+    assert_eq!(after(Some("aa"), 9), ["b", "bb", "c/d"], "one that is not there has its place");
+    repositories.remove_manifest(&name("b"), &digest(1), None).unwrap();
+    assert_eq!(after(None, 9), ["a", "bb", "c/d"]);
+    assert_eq!(Repositories::open(folder.path()).unwrap().list().unwrap(), repositories.list().unwrap());
 }
 
 #[test]
