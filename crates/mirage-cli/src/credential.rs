@@ -259,7 +259,9 @@ fn registry(text: &str) -> Result<RegistryHost, String> {
 
 /// `ghcr.io/acme` as registry and repository.
 fn place(text: &str) -> Result<(RegistryHost, Option<Repository>)> {
-    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    // The address of a page is refused as a whole, and not for its `https:`.
+    let split = text.split_once('/').filter(|_| !text.contains("://"));
+    let (host, path) = split.map_or((text, None), |(host, path)| (host, Some(path)));
     Ok((host.parse()?, path.map(str::parse).transpose()?))
 }
 

@@ -90,6 +90,9 @@ fn check(name: &str) -> Result<(), (String, &'static str)> {
     if name.contains("://") || name.contains('/') {
         return Err(("it is an address of a page".into(), "give the host name alone"));
     }
+    if name.contains(char::is_whitespace) {
+        return refuse("it has a space in it");
+    }
     if name.parse::<IpAddr>().is_ok() || name.starts_with('[') {
         return refuse("it is an IP address");
     }

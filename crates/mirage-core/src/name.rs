@@ -60,13 +60,20 @@ fn check(text: &str) -> Result<(), String> {
         return Err(format!("it has {length} characters, at most {MAX_LENGTH} are allowed"));
     }
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.contains(char::is_whitespace) {
+        return Err("it has a space in it".into());
+    }
+    if let Some(bad) = text.chars().find(|c| c.is_uppercase()) {
+        return Err(format!("`{bad}` is an upper-case letter"));
+    }
     if let Some(bad) = text.chars().find(|c| !fine(*c)) {
         return Err(format!("`{bad}` is neither a lower-case letter, a digit nor a hyphen"));
     }
-    if text.starts_with('-') || text.ends_with('-') {
-        return Err("it starts or ends with a hyphen".into());
+    match (text.starts_with('-'), text.ends_with('-')) {
+        (true, _) => Err("it starts with a hyphen".into()),
+        (_, true) => Err("it ends with a hyphen".into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 impl TryFrom<String> for Name {
@@ -110,12 +117,15 @@ mod tests {
     fn a_refusal_says_what_is_wrong_and_what_would_do() {
         for (text, message, hint) in [
             ("", "`` is not a valid name: it is empty", "a name looks like `web` or `billing-api-2`"),
+            ("My_App", "`My_App` is not a valid name: `M` is an upper-case letter", "`my-app` would do"),
+            ("-x", "`-x` is not a valid name: it starts with a hyphen", "`x` would do"),
+            ("x-", "`x-` is not a valid name: it ends with a hyphen", "`x` would do"),
+            ("my app", "`my app` is not a valid name: it has a space in it", "`my-app` would do"),
             (
-                "My_App",
-                "`My_App` is not a valid name: `M` is neither a lower-case letter, a digit nor a hyphen",
+                "my_app",
+                "`my_app` is not a valid name: `_` is neither a lower-case letter, a digit nor a hyphen",
                 "`my-app` would do",
             ),
-            ("-x", "`-x` is not a valid name: it starts or ends with a hyphen", "`x` would do"),
         ] {
             let error = text.parse::<Name>().unwrap_err();
             assert_eq!((error.message(), error.next_step()), (message, Some(hint)));

@@ -4,6 +4,8 @@
 //! (`github.com/distribution/reference`): the first component is a registry when it contains a dot
 //! or a colon, is `localhost`, or has an upper-case letter; everything else lives on Docker Hub.
 
+mod wrong;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -11,9 +13,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use super::parts::unwrapped;
 use crate::error::{Code, Error};
 
 const DOCKER_HUB: &str = "docker.io";
+/// The longest text that a reference is looked for in.
+const MEANT: usize = 500;
 const EXAMPLE: &str = "a reference looks like `nginx:1.27` or `ghcr.io/acme/web:2.1`";
 
 /// Where an image comes from. A digest decides what is fetched; a tag beside it is kept for display.
@@ -134,11 +139,29 @@ impl FromStr for Reference {
             return Err(refuse("it", "reads like the path of a folder".into()));
         }
         if text.contains("://") {
-            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
-            return Err(refuse("it", "starts like a web address".into())
-                .hint(format!("leave the scheme out: `{bare}`")));
+            let error = refuse("it", "starts like a web address".into());
+            // That of a page about an image names it too.
+            return Err(match meant(text) {
+                Some(image) => error.hint(format!("leave the scheme out: `{image}`")),
+                None => error,
+            });
+        }
+        if text.contains(char::is_whitespace) {
+            let error = refuse("it", "has a space in it".into());
+            return Err(match meant(text) {
+                Some(image) => error.hint(format!("did you mean `{image}`?")),
+                None => error,
+            });
         }
         let (name, digest) = match text.split_once('@') {
+            Some((_, "")) => {
+                return Err(refuse("the digest", "is missing after `@`".into())
+                    .hint("write `@sha256:` followed by 64 digits of 0-9 and a-f, or leave the `@` out"));
+            }
+            Some((name, tag)) if tag.parse::<Tag>().is_ok() => {
+                return Err(refuse("the digest", format!("is wrong: `{tag}` has no `sha256:` before it"))
+                    .hint(format!("a tag follows a colon: `{name}:{tag}`")));
+            }
             Some((name, digest)) => {
                 let digest = digest.parse::<Digest>().map_err(|error| {
                     refuse("the digest", format!("is wrong ({})", error.message())).hint(
@@ -151,7 +174,13 @@ impl FromStr for Reference {
         };
         let (name, tag) = match name.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => {
-                (name, Some(Tag::checked(tag).map_err(|why| refuse("the tag", why))?))
+                let refuse = |why| match tag.is_empty() {
+                    true => {
+                        refuse("the tag", why).hint(format!("write one, or leave the colon out: `{name}`"))
+                    }
+                    false => refuse("the tag", why),
+                };
+                (name, Some(Tag::checked(tag).map_err(refuse)?))
             }
             _ => (name, None),
         };
@@ -160,20 +189,32 @@ impl FromStr for Reference {
             refuse("the registry", why)
                 .hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`")
         })?;
-        let path = match (host.is_docker_hub(), path.contains('/')) {
+        let full = match (host.is_docker_hub(), path.contains('/')) {
             (true, false) if !path.is_empty() => format!("library/{path}"),
             _ => path.to_owned(),
         };
-        let repository = Repository::checked(&path).map_err(|why| {
-            let lower = text.to_lowercase();
+        // What was written is told of, and not what is put before it.
+        let repository = wrong::repository(path).map_or_else(|| Repository::checked(&full), Err);
+        let repository = repository.map_err(|why| {
+            let (lower, bare) = (text.to_lowercase(), text.trim_end_matches('/'));
             let error = refuse("the repository", why);
-            match lower != text && path.to_lowercase() != path && lower.parse::<Reference>().is_ok() {
-                true => error.hint(format!("repositories are lower-case: `{lower}`")),
+            if lower != text && path.to_lowercase() != path && lower.parse::<Self>().is_ok() {
+                return error.hint(format!("repositories are lower-case: `{lower}`"));
+            }
+            match bare != text && bare.parse::<Self>().is_ok() {
+                true => error.hint(format!("leave the slash out: `{bare}`")),
                 false => error,
             }
         })?;
         Ok(Self::new(host, repository, tag, digest))
     }
+}
+
+/// The reference in a text that is none itself.
+fn meant(text: &str) -> Option<String> {
+    // An address in an address in an address would be looked into each time.
+    let image = (text.len() <= MEANT).then(|| unwrapped(text))?;
+    (image != text && image.parse::<Reference>().is_ok()).then_some(image)
 }
 
 /// Splits `name` at the first slash if what stands before it can only be a registry.
@@ -195,6 +236,9 @@ impl RegistryHost {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
             _ => (text, None),
         };
+        if text.contains("://") {
+            return Err("starts like a web address".into());
+        }
         if let Some(port) = port
             && (!port.bytes().all(|b| b.is_ascii_digit()) || !matches!(port.parse::<u16>(), Ok(1..)))
         {
@@ -212,17 +256,8 @@ impl RegistryHost {
         if host.len() > 253 {
             return Err(format!("has {} characters, at most 253 are allowed", host.len()));
         }
-        let label_ok = |label: &str| {
-            !label.is_empty()
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        match host.split('.').find(|label| !label_ok(label)) {
-            Some("") => Err(format!("`{host}` has an empty part")),
-            Some(bad) => {
-                Err(format!("`{host}` has the part `{bad}`, which is not letters, digits and inner hyphens"))
-            }
+        match host.split('.').find_map(wrong::label) {
+            Some(why) => Err(format!("`{host}` {why}")),
             None => Ok(Self(text.to_owned())),
         }
     }
@@ -257,30 +292,20 @@ impl FromStr for RegistryHost {
     fn from_str(text: &str) -> Result<Self, Error> {
         let host = if text == "index.docker.io" { DOCKER_HUB } else { text };
         Self::checked(host).map_err(|why| {
-            Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"))
-                .hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`")
+            let error = Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"));
+            match text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')) {
+                Some(bare) if bare.parse::<Self>().is_ok() => {
+                    error.hint(format!("leave the scheme out: `{bare}`"))
+                }
+                _ => error.hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`"),
+            }
         })
     }
 }
 
 impl Repository {
     fn checked(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("is missing".into());
-        }
-        if text.len() > 255 {
-            return Err(format!("has {} characters, at most 255 are allowed", text.len()));
-        }
-        if text.chars().any(|c| c.is_ascii_uppercase()) {
-            return Err(format!("`{text}` has upper-case letters"));
-        }
-        match text.split('/').find(|part| !component_ok(part)) {
-            None => Ok(Self(text.to_owned())),
-            Some("") => Err(format!("`{text}` has an empty part")),
-            Some(bad) => Err(format!(
-                "`{text}` has the part `{bad}`, which is not letters and digits with single `.`, `_`, `__` or hyphens between them"
-            )),
-        }
+        wrong::repository(text).map_or_else(|| Ok(Self(text.to_owned())), Err)
     }
 
     /// The path as text.
@@ -320,33 +345,9 @@ impl FromStr for Repository {
     }
 }
 
-/// `[a-z0-9]+` runs, separated by `.`, `_`, `__` or any number of hyphens.
-fn component_ok(part: &str) -> bool {
-    let alnum = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = part.as_bytes();
-    if !bytes.first().is_some_and(alnum) || !bytes.last().is_some_and(alnum) {
-        return false;
-    }
-    bytes
-        .split(alnum)
-        .all(|between| matches!(between, b"" | b"." | b"_" | b"__") || between.iter().all(|b| *b == b'-'))
-}
-
 impl Tag {
     fn checked(text: &str) -> Result<Self, String> {
-        let head = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if text.is_empty() {
-            return Err("is empty".into());
-        }
-        if text.len() > 128 {
-            return Err(format!("has {} characters, at most 128 are allowed", text.len()));
-        }
-        if !text.starts_with(head) || !text.chars().all(|c| head(c) || c == '.' || c == '-') {
-            return Err(format!(
-                "`{text}` is not letters, digits, `_`, `.` and hyphens, starting with one of the first three"
-            ));
-        }
-        Ok(Self(text.to_owned()))
+        wrong::tag(text).map_or_else(|| Ok(Self(text.to_owned())), Err)
     }
 
     /// The tag as text.

@@ -73,21 +73,27 @@ fn each_refusal_says_which_part_is_wrong() {
         ("", "it is empty"),
         (":latest", "the repository is missing"),
         ("web:", "the tag is empty"),
-        (
-            "web:-x",
-            "the tag `-x` is not letters, digits, `_`, `.` and hyphens, starting with one of the first three",
-        ),
+        ("web:-x", "the tag `-x` starts with `-`, and has to start with a letter, a digit or `_`"),
+        ("web:1.0+2", "the tag `1.0+2` has `+`, which is neither a letter, a digit, `_`, `.` nor a hyphen"),
+        ("nginx 1.27", "it has a space in it"),
+        ("nginx:1.27 ", "it has a space in it"),
+        ("nginx:1.27:latest", "the repository `nginx:1.27` has a colon in it; one alone is allowed"),
+        ("ghcr.io/acme:1/web", "the repository `acme:1/web` has a colon in it; one alone is allowed"),
+        ("nginx@", "the digest is missing after `@`"),
+        ("nginx@latest", "the digest is wrong: `latest` has no `sha256:` before it"),
+        ("Nginx", "the repository `Nginx` has upper-case letters"),
+        ("-web", "the repository `-web` has the part `-web`, which starts with `-`"),
+        ("acme/web_", "the repository `acme/web_` has the part `web_`, which ends with `_`"),
+        ("café", "the repository `café` has `é`, which is neither a lower-case letter"),
+        ("my_registry.io/web", "the registry `my_registry.io` has `_`, which is neither a letter, a digit"),
         ("acme/Web", "the repository `acme/Web` has upper-case letters"),
         ("a//b", "the repository `a//b` has an empty part"),
-        ("a/b/", "the repository `a/b/` has an empty part"),
+        ("a/b/", "the repository `a/b/` ends with a slash"),
         ("./", "it reads like the path of a folder"),
         ("/web", "it reads like the path of a folder"),
         ("host.io:0/web", "the registry has the port `0`, which is not a number from 1 to 65535"),
         ("host.io:port/web", "the registry has the port `port`, which is not a number from 1 to 65535"),
-        (
-            "-host.io/web",
-            "the registry `-host.io` has the part `-host`, which is not letters, digits and inner hyphens",
-        ),
+        ("-host.io/web", "the registry `-host.io` has the part `-host`, which starts or ends with a hyphen"),
         ("a..io/web", "the registry `a..io` has an empty part"),
         ("[::g]/web", "the registry `::g` is not an IPv6 address"),
         ("[::1/web", "the registry has the port `1`"),
@@ -100,9 +106,9 @@ fn each_refusal_says_which_part_is_wrong() {
             "the digest is wrong (`md5:ab` is not a digest: only `sha256` and `sha512` are registered algorithms)",
         ),
         ("https://ghcr.io/acme/web", "it starts like a web address"),
-        ("a___b", "the repository `library/a___b` has the part `a___b`"),
-        ("a._b", "the repository `library/a._b` has the part `a._b`"),
-        ("aa/asdf$$^/aa", "the repository `aa/asdf$$^/aa` has the part `asdf$$^`"),
+        ("a___b", "the repository `a___b` has `___`; between letters and digits stands one of"),
+        ("a._b", "the repository `a._b` has `._`; between letters and digits"),
+        ("aa/asdf$$^/aa", "the repository `aa/asdf$$^/aa` has `$`, which is neither"),
     ] {
         let seen = refused(written);
         let start = format!("`{written}` is not an image reference: ");
@@ -112,6 +118,27 @@ fn each_refusal_says_which_part_is_wrong() {
             "{written}: {seen}"
         );
     }
+}
+
+#[test]
+fn a_refusal_says_what_to_write_instead() {
+    for (written, hint) in [
+        ("https://ghcr.io/acme/web", "leave the scheme out: `ghcr.io/acme/web`"),
+        ("https://hub.docker.com/_/nginx", "leave the scheme out: `nginx`"),
+        (" nginx:1.27", "did you mean `nginx:1.27`?"),
+        ("docker pull nginx", "did you mean `nginx`?"),
+        ("nginx:", "write one, or leave the colon out: `nginx`"),
+        ("acme/web@latest", "a tag follows a colon: `acme/web:latest`"),
+        ("acme/web/", "leave the slash out: `acme/web`"),
+        ("Nginx", "repositories are lower-case: `nginx`"),
+        ("acme/web:1 2", EXAMPLE),
+    ] {
+        let error = written.parse::<Reference>().unwrap_err();
+        assert_eq!(error.next_step(), Some(hint), "{written}");
+    }
+    let error = "https://ghcr.io/".parse::<RegistryHost>().unwrap_err();
+    assert_eq!(error.message(), "`https://ghcr.io/` is not a registry: it starts like a web address");
+    assert_eq!(error.next_step(), Some("leave the scheme out: `ghcr.io`"));
 }
 
 #[test]
@@ -137,6 +164,7 @@ fn lengths_are_limited() {
     parsed(&format!("web:{}", "t".repeat(128)));
     assert!(refused(&format!("web:{}", "t".repeat(129))).contains("at most 128"));
     assert!(refused(&"x".repeat(100_000)).len() < 400);
+    assert!(refused(&"a://".repeat(100_000)).len() < 400);
 }
 
 #[test]
