@@ -376,7 +376,7 @@ mod tests {
             "revision": 3, "image": "web:2", "digest": "sha256:31", "previous": null, "from": 1, "to": 2,
             "registry": "ghcr.io", "username": "bot", "domain": "shop.example", "expiresAt": "2026-11-22T00:00:00Z",
             "names": ["MODE"], "credentials": 1, "variables": 2, "certificates": 3, "project": "shop", "name": "ci",
-            "volume": "data", "records": 4, "images": true, "phase": "probing", "step": "pull", "summary": "3 layers",
+            "volume": "data", "records": 4, "images": true, "phase": "probing", "step": "pull", "repository": "shop/web", "tag": "1", "manifests": 2, "summary": "3 layers",
             "millis": 5, "instance": instance,
         });
         if kind == "deploymentRequested" {
