@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use mirage_core::{Code, Error, RegistryHost, Repository, Result};
+use mirage_core::{Code, Error, RegistryHost, RegistryPlace, Repository, Result};
 use serde::Deserialize;
 
 use super::api::segment;
@@ -259,8 +259,8 @@ fn registry(text: &str) -> Result<RegistryHost, String> {
 
 /// `ghcr.io/acme` as registry and repository.
 fn place(text: &str) -> Result<(RegistryHost, Option<Repository>)> {
-    let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
-    Ok((host.parse()?, path.map(str::parse).transpose()?))
+    let RegistryPlace { host, prefix } = text.parse()?;
+    Ok((host, prefix))
 }
 
 fn named(one: &Credential) -> String {

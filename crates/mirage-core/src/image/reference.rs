@@ -14,6 +14,8 @@ use super::digest::Digest;
 use crate::error::{Code, Error};
 
 const DOCKER_HUB: &str = "docker.io";
+/// Other names of it: where docker keeps its login, where its blobs are asked for, and its pages.
+const ALSO_DOCKER_HUB: [&str; 3] = ["index.docker.io", "registry-1.docker.io", "hub.docker.com"];
 const EXAMPLE: &str = "a reference looks like `nginx:1.27` or `ghcr.io/acme/web:2.1`";
 
 /// Where an image comes from. A digest decides what is fetched; a tag beside it is kept for display.
@@ -186,7 +188,12 @@ pub(super) fn split_host(name: &str) -> (&str, &str) {
         }
         _ => (DOCKER_HUB, name),
     };
-    (if host == "index.docker.io" { DOCKER_HUB } else { host }, path)
+    (canonical(host), path)
+}
+
+/// Docker Hub by the name that it has in references; every other host as it is.
+fn canonical(host: &str) -> &str {
+    if ALSO_DOCKER_HUB.contains(&host) { DOCKER_HUB } else { host }
 }
 
 impl RegistryHost {
@@ -255,8 +262,7 @@ impl FromStr for RegistryHost {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let host = if text == "index.docker.io" { DOCKER_HUB } else { text };
-        Self::checked(host).map_err(|why| {
+        Self::checked(canonical(text)).map_err(|why| {
             Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"))
                 .hint("a registry looks like `ghcr.io`, `localhost:5000` or `[::1]:5000`")
         })

@@ -1,9 +1,11 @@
 //! All pages in a value, and somebody who looks at them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
+use axum::extract::ConnectInfo;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::access::AdminToken;
@@ -59,6 +61,7 @@ impl TestApp {
             proxy_tls_port: None,
             admin_token: AdminToken::new(TOKEN),
             registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+            trusted_proxies: ["10.0.0.1".parse().unwrap()].into(),
             setup: Setup {
                 data: "/srv/mirage".into(),
                 mirrors: vec![("docker.io".parse().unwrap(), "mirror.test/hub".into())],
@@ -83,7 +86,10 @@ impl TestApp {
     ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = match *name {
+                "peer" => request.extension(ConnectInfo(SocketAddr::new(value.parse().unwrap(), 4711))),
+                name => request.header(name, *value),
+            };
         }
         let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await;
         let (parts, body) = response.unwrap().into_parts();

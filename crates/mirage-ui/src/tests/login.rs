@@ -58,14 +58,28 @@ async fn a_wrong_token_is_refused_on_the_form_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn guessing_is_stopped() {
+async fn guessing_is_stopped_where_it_comes_from() {
     let app = TestApp::new().await;
-    for number in 0..10 {
-        app.post("/login", "", &format!("token={number}")).await;
+    let log_in = async |from: &[(&str, &str)], token: &str| {
+        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(from);
+        app.send(Method::POST, "/login", &headers, &format!("token={token}")).await
+    };
+    let stranger = [("peer", "192.0.2.66"), ("x-forwarded-for", "192.0.2.1")];
+    let by_proxy = [("peer", "10.0.0.1"), ("x-forwarded-for", "192.0.2.77")];
+    for from in [&stranger[..], &by_proxy[..]] {
+        for number in 0..10 {
+            log_in(from, &number.to_string()).await;
+        }
+        let answer = log_in(from, TOKEN).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+        assert!(Document::parse(&answer.text).text().contains("try again in"));
     }
-    let answer = app.post("/login", "", &format!("token={TOKEN}")).await;
-    assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
-    assert!(Document::parse(&answer.text).text().contains("try again in"));
+    for from in
+        [&[("peer", "192.0.2.1")][..], &[("peer", "10.0.0.1"), ("x-forwarded-for", "192.0.2.78")], &[]]
+    {
+        assert_eq!(log_in(from, TOKEN).await.leads_to(), "/", "{from:?}");
+    }
 }
 
 #[tokio::test]

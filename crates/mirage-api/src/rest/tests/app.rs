@@ -46,6 +46,7 @@ impl TestApp {
             proxy_tls_port: None,
             admin_token: AdminToken::new(TOKEN),
             registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+            trusted_proxies: ["10.0.0.1".parse().unwrap()].into(),
             setup: mirage_control::Setup::default(),
         };
         let store = Store::in_memory().await.unwrap();
