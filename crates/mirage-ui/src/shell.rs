@@ -48,7 +48,7 @@ impl Page<'_> {
                         script src=(SCRIPT.path()) defer {}
                     }
                 }
-                body.alone[self.visitor.is_none()] {
+                body class=[self.visitor.is_none().then_some("alone")] {
                     a.skip href="#content" { "Skip to the content" }
                     header.top {
                         a.brand href="/" { "Mirage" }

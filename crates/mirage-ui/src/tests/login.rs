@@ -5,6 +5,8 @@ use http::{Method, StatusCode};
 use super::app::{TOKEN, TestApp};
 use super::html::Document;
 
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
 #[tokio::test]
 async fn whoever_is_not_logged_in_is_led_to_the_log_in_and_back() {
     let app = TestApp::new().await;
@@ -36,6 +38,38 @@ async fn the_cookie_is_for_this_site_alone_and_no_script_reads_it() {
         assert!(cookie.ends_with(&format!("; Path=/; Max-Age=43200; HttpOnly; {end}")), "{cookie}");
         assert!(!cookie.contains(TOKEN));
     }
+}
+
+#[tokio::test]
+async fn no_cookie_of_the_pages_is_read_by_script_or_sent_for_another_site() {
+    let app = TestApp::new().await;
+    let mut cookies = Vec::new();
+    for (path, fields) in [("/theme", "theme=dark"), ("/theme", "theme=system"), ("/logout", "")] {
+        cookies.push(app.send_form(path, fields).await.header("set-cookie").to_owned());
+    }
+    for cookie in cookies {
+        assert!(cookie.contains("; Path=/; ") && cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+    }
+    let cookie = app.log_in().await;
+    let headers = [("cookie", cookie.as_str()), ("x-forwarded-proto", "https"), FORM];
+    let form = format!("form={}", app.token(&cookie).await);
+    let ended = app.send(Method::POST, "/logout", &headers, &form).await;
+    assert!(ended.header("set-cookie").ends_with("; HttpOnly; SameSite=Strict; Secure"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_not_logged_in_sees_one_column_with_the_form() {
+    let app = TestApp::new().await;
+    for path in ["/login", "/nothing"] {
+        let page = Document::parse(&app.send(Method::GET, path, &[], "").await.text);
+        assert_eq!(page.all("body").next().unwrap().get("class"), Some("alone"), "{path}");
+        assert_eq!(page.all("nav").count(), 0);
+    }
+    assert_eq!(app.page("/events").await.all("body").next().unwrap().get("class"), None);
+    let refusal =
+        crate::refusal(mirage_core::Error::new(mirage_core::Code::Forbidden, "it is of another site"));
+    assert_eq!(refusal.status(), StatusCode::FORBIDDEN);
+    assert!(refusal.headers().contains_key("content-security-policy"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod every_page;
 mod failing;
+mod keys;
 mod live;
 mod logs;
 mod private;
