@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use mirage_core::{Code, Error, RegistryHost, Repository, Result};
+use mirage_core::{Code, Error, RegistryHost, RegistryPlace, Repository, Result};
 use serde::Deserialize;
 
 use super::api::segment;
@@ -259,10 +259,8 @@ fn registry(text: &str) -> Result<RegistryHost, String> {
 
 /// `ghcr.io/acme` as registry and repository.
 fn place(text: &str) -> Result<(RegistryHost, Option<Repository>)> {
-    // The address of a page is refused as a whole, and not for its `https:`.
-    let split = text.split_once('/').filter(|_| !text.contains("://"));
-    let (host, path) = split.map_or((text, None), |(host, path)| (host, Some(path)));
-    Ok((host.parse()?, path.map(str::parse).transpose()?))
+    let RegistryPlace { host, prefix } = text.parse()?;
+    Ok((host, prefix))
 }
 
 fn named(one: &Credential) -> String {

@@ -123,6 +123,9 @@ struct Volume {
     path: Option<String>,
     size_bytes: Option<u64>,
     size_is_partial: bool,
+    /// A platform before this one measured all.
+    #[serde(default = "yes")]
+    size_is_measured: bool,
     purged_at: Option<Timestamp>,
 }
 
@@ -265,8 +268,13 @@ fn size(volume: &Volume) -> String {
     match volume.size_bytes {
         Some(bytes) if volume.size_is_partial => format!("over {}", human_bytes(bytes)),
         Some(bytes) => human_bytes(bytes),
+        None if !volume.size_is_measured => "not measured".into(),
         None => "empty".into(),
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn state(volume: &Volume, now: Timestamp) -> String {

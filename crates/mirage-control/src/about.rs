@@ -38,6 +38,16 @@ pub struct About {
     pub setup: Setup,
 }
 
+impl About {
+    /// The address below the base domain that begins with this label.
+    pub fn address_of(&self, label: &str) -> String {
+        match self.proxy_port {
+            80 => format!("http://{label}.{}", self.base_domain),
+            port => format!("http://{label}.{}:{port}", self.base_domain),
+        }
+    }
+}
+
 impl Control {
     /// How this platform was started, and when.
     pub async fn about(&self, actor: &Actor) -> Result<About> {

@@ -24,6 +24,7 @@ mod images;
 mod inspect;
 mod lifecycle;
 mod listing;
+mod log_ins;
 mod login;
 mod logs;
 mod metrics;

@@ -1,6 +1,7 @@
 //! What a platform is put together from.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -19,7 +20,7 @@ use crate::about::Setup;
 use crate::access::{AdminToken, Grants};
 use crate::backup::Pack;
 use crate::doctor::Finding;
-use crate::session::LogIns;
+use crate::log_ins::LogIns;
 
 /// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
 const EVENT_BACKLOG: usize = 1024;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub admin_token: AdminToken,
     /// The names under which the built-in registry is reached.
     pub registry_hosts: HashSet<RegistryHost>,
+    /// Proxies in front of the pages that say truly for whom they ask.
+    pub trusted_proxies: HashSet<IpAddr>,
     /// What else was chosen, for people to look at.
     pub setup: Setup,
 }

@@ -55,6 +55,7 @@ impl Control {
         let held = held.into_iter().collect();
         self.with_users(held).await?.pop().ok_or_else(|| {
             Error::new(Code::NotFound, format!("the built-in registry has no repository `{repository}`"))
+                .field("image")
                 .hint("`mirage image list` shows what it has")
         })
     }

@@ -4,14 +4,11 @@
 //! kept here, so it survives a restart, it ends when its token no longer opens anything, and whoever finds
 //! the cookie has no token that the API would take.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use mirage_core::{Code, Error, Result, Sealed, Secret};
 use ring::digest::{SHA256, digest};
-use tokio::time::Instant;
 
 use crate::Control;
 use crate::access::{Action, Actor, hash};
@@ -26,9 +23,6 @@ const OWNER: &str = "session";
 const TOKEN_MAX: usize = 512;
 /// The longest cookie that is looked at, in bytes.
 const COOKIE_MAX: usize = 1024;
-/// So many log-ins may fail within [`FAILURES_WITHIN`].
-const FAILURES_MAX: usize = 10;
-const FAILURES_WITHIN: Duration = Duration::from_secs(60);
 
 /// Somebody at a browser who logged in.
 pub struct Session {
@@ -58,15 +52,15 @@ impl Session {
 }
 
 impl Control {
-    /// Opens a session for whoever has this token. The answer is the text of its cookie, of characters that a
-    /// cookie may have.
+    /// Opens a session for whoever has this token and comes from this address, if that is known. The answer is the text
+    /// of its cookie, of characters that a cookie may have.
     ///
     /// # Errors
     /// `UNAUTHENTICATED` where the token is not valid, `FORBIDDEN` where it does not allow to look at services or
-    /// where too many log-ins failed a moment ago, `TARGET_UNAVAILABLE` while the vault is locked.
-    pub fn open_session(&self, token: &Secret) -> Result<Secret> {
+    /// where too many log-ins from there failed a moment ago, `TARGET_UNAVAILABLE` while the vault is locked.
+    pub fn open_session(&self, token: &Secret, from: Option<IpAddr>) -> Result<Secret> {
         let token = token.reveal().trim();
-        self.parts.log_ins.attempt(|| self.reader(token))?;
+        self.parts.log_ins.attempt(self.now(), from, || self.reader(token))?;
         let until = self.now().checked_add(SESSION_LASTS).unwrap_or(Timestamp::MAX).as_second();
         let text = Secret::from(format!("{until}\n{token}"));
         let sealed = self.parts.vault.seal(OWNER, text.reveal())?;
@@ -112,26 +106,5 @@ impl Control {
         let actor = self.authenticate(token)?;
         self.allow(&actor, Action::Read)?;
         Ok(actor)
-    }
-}
-
-/// When log-ins failed, of the whole platform: whoever guesses has more addresses than tokens.
-#[derive(Default)]
-pub(crate) struct LogIns {
-    failed: Mutex<VecDeque<Instant>>,
-}
-
-impl LogIns {
-    /// Makes an attempt, unless too many failed a moment ago. Attempts are made one after the other.
-    fn attempt<T>(&self, log_in: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        failed.retain(|time| now.duration_since(*time) < FAILURES_WITHIN);
-        if let Some(first) = failed.front().filter(|_| failed.len() >= FAILURES_MAX) {
-            let wait = FAILURES_WITHIN.saturating_sub(now.duration_since(*first)).as_secs() + 1;
-            let what = format!("{FAILURES_MAX} log-ins failed within a minute, so none is accepted for now");
-            return Err(Error::new(Code::Forbidden, what).hint(format!("try again in {wait} s")));
-        }
-        log_in().inspect_err(|_| failed.push_back(now))
     }
 }

@@ -71,6 +71,7 @@ pub use image::attachments::{Attachments, Presence};
 pub use image::digest::{Digest, DigestAlgorithm};
 pub use image::judge::{Circumstances, judge};
 pub use image::parts::{ReferenceParts, unwrapped};
+pub use image::place::RegistryPlace;
 pub use image::platform::Platform;
 pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};

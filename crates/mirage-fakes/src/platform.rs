@@ -10,7 +10,8 @@ use mirage_store::{KeySource, Store, Vault};
 use crate::World;
 
 /// Starts a control plane whose ports are all `world`, whose store is in memory, and whose administrator has `token`.
-/// Its services are at `localhost:8080`, its built-in registry at `127.0.0.1:7070`.
+/// Its services are at `localhost:8080`, its built-in registry at `127.0.0.1:7070`; it believes the proxy
+/// at `10.0.0.1`.
 pub async fn control(world: &Arc<World>, token: &str, pack: Pack, setup: Setup) -> (Store, Control) {
     let machine = Arc::clone(world);
     let ports = Ports {
@@ -33,6 +34,7 @@ pub async fn control(world: &Arc<World>, token: &str, pack: Pack, setup: Setup) 
         proxy_tls_port: None,
         admin_token: AdminToken::new(token),
         registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
+        trusted_proxies: ["10.0.0.1".parse().unwrap()].into(),
         setup,
     };
     let store = Store::in_memory().await.unwrap();

@@ -8,11 +8,21 @@ use maud::html;
 use mirage_control::Control;
 use mirage_core::{Code, Error};
 
+use crate::guard;
 use crate::link;
 use crate::page::jump::{Hit, near};
 use crate::prose::prose;
 use crate::shell::Page;
 use crate::visitor::Visitor;
+
+/// What every page has where hints name commands.
+const ANYWHERE: Advice = Advice {
+    fields: &[],
+    instead: &[
+        (Code::NotFound, "", "follow a link of a page: it may have been removed, or have another name"),
+        (Code::Forbidden, "", "log in with the admin token"),
+    ],
+};
 
 /// Why there is no page.
 #[derive(Clone)]
@@ -45,7 +55,7 @@ impl Fault {
         };
         let body = html! {
             h1 { (title) }
-            (explained(&self.error))
+            (explained(&ANYWHERE.told(self.error.clone())))
             @if !near.is_empty() {
                 section aria-labelledby="near" {
                     h2 #near { "Did you mean" }
@@ -138,6 +148,11 @@ impl Advice {
 /// Whether a hint speaks to somebody at a terminal.
 fn names_a_command(hint: &str) -> bool {
     ["`mirage ", "`skopeo ", "`--"].iter().any(|begin| hint.contains(begin))
+}
+
+/// The page about a request that was refused before any page was asked.
+pub(crate) fn refused(error: Error) -> Response {
+    guard::dressed(Fault::from(error).into_response())
 }
 
 /// The fallback for whatever is no address.

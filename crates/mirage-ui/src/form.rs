@@ -1,14 +1,17 @@
 //! Forms: a post of a page that this session was shown, answered by a redirect, or by the same page with what was
 //! typed and what is wrong with it.
 
+use std::str::FromStr;
+
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, RequestExt};
+use http::StatusCode;
 use maud::{Markup, html};
 use mirage_control::Control;
 use mirage_core::{Code, Error, Secret};
 
-use crate::fault::{Fault, unreadable};
+use crate::fault::{Fault, explained, unreadable};
 use crate::prose::prose;
 use crate::visitor::Visitor;
 
@@ -46,6 +49,17 @@ pub(crate) fn refused(id: &str, words: &str, why: &str) -> Markup {
     }
 }
 
+/// The answer to a form that something is wrong with: its page, which says what.
+pub(crate) fn again(page: Html<String>) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+/// What is wrong with a form, where that is about none of these fields of it.
+pub(crate) fn elsewhere(error: Option<&Error>, fields: &[&str]) -> Markup {
+    let error = error.filter(|error| !error.at_field().is_some_and(|field| fields.contains(&field)));
+    html! { @if let Some(error) = error { (explained(error)) } }
+}
+
 /// What somebody sent who is logged in and was shown the form.
 pub(crate) struct Sent {
     /// Who.
@@ -72,6 +86,16 @@ impl Fields {
     /// The texts of all fields of this name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.reveal())
+    }
+
+    /// The same, or nothing where it is empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// What the text of a field says, or nothing where it is empty. What is wrong with it carries the name of the field.
+    pub(crate) fn read<T: FromStr<Err = Error>>(&self, name: &'static str) -> Result<Option<T>, Error> {
+        self.given(name).map(|text| text.parse().map_err(|error: Error| error.field(name))).transpose()
     }
 
     /// Whether a box was ticked or a button of this name was pressed.

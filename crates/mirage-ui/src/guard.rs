@@ -17,7 +17,11 @@ const ALWAYS: [(HeaderName, &str); 3] = [
 
 /// Adds them. What says nothing about being kept is not kept.
 pub(crate) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    dressed(next.run(request).await)
+}
+
+/// The same for an answer that comes from elsewhere.
+pub(crate) fn dressed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

@@ -6,6 +6,8 @@ pub(crate) const JUMP: &str = "mod+k";
 pub(crate) const HELP: &str = "?";
 /// Makes a new service.
 pub(crate) const NEW: &str = "n";
+/// Goes to the services.
+pub(crate) const SERVICES: &str = "g s";
 /// Puts the cursor into the filter of a list.
 pub(crate) const FILTER: &str = "/";
 
@@ -33,6 +35,7 @@ pub(crate) const MAP: [Group; 4] = [
             key(JUMP, "jump to a service, a project, a deployment or a page"),
             key(HELP, "show this map"),
             key(NEW, "deploy a new service"),
+            key(SERVICES, "go to the services, of the environment you are in"),
             key("c", "copy the first identity, digest or command of the page, or that of the row you are in"),
             key("esc", "close what is open, leave a field"),
         ],

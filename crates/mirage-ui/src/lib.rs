@@ -30,13 +30,20 @@ mod tests;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 use mirage_control::Control;
+use mirage_core::Error;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 /// The most bytes of a form of somebody who is not logged in.
 const STRANGER_MAX: usize = 8 << 10;
+
+/// The page about a request that was refused before it got to the pages, for somebody at a browser.
+pub fn refusal(error: Error) -> Response {
+    fault::refused(error)
+}
 
 /// The pages as one router, to be merged into a larger one. Its fallback answers to whatever is no address of the
 /// platform, so the others must have none.

@@ -5,6 +5,7 @@ use mirage_core::Name;
 
 use crate::form::token;
 use crate::keys;
+use crate::link;
 use crate::page::jump::palette;
 use crate::visitor::{Theme, Visitor};
 
@@ -26,7 +27,7 @@ pub(crate) const PLACES: [Place; 5] = [
     Place { path: "/images", name: "Images", key: 'i', also: &[] },
     Place { path: "/credentials", name: "Credentials", key: 'c', also: &[] },
     Place { path: "/events", name: "Events", key: 'e', also: &[] },
-    Place { path: "/settings", name: "Settings", key: 's', also: &[] },
+    Place { path: "/settings", name: "Settings", key: ',', also: &[] },
 ];
 
 /// The looks that can be chosen: value and word. The first leaves it to the browser.
@@ -41,6 +42,7 @@ pub(crate) fn navigation(visitor: &Visitor) -> Markup {
             a.new href=(new_service(visitor)) data-key=(keys::NEW) { "New service" }
             ul {
                 li { a href="/jump" data-key=(keys::JUMP) aria-current=[current(visitor, "/jump", &[])] { "Jump to" } }
+                li { a href=(services(visitor)) data-key=(keys::SERVICES) { "Services" } }
                 @for place in &PLACES {
                     li {
                         a href=(place.path) data-key=(format!("g {}", place.key))
@@ -70,14 +72,28 @@ pub(crate) fn navigation(visitor: &Visitor) -> Markup {
 
 /// Where a new service is made: in the environment that somebody looks at, where they do.
 fn new_service(visitor: &Visitor) -> String {
-    let path = visitor.path().split('?').next().unwrap_or_default();
-    let mut parts = path.strip_prefix("/projects/").unwrap_or_default().split('/');
-    let mut name = || parts.next().and_then(|part| part.parse::<Name>().ok());
-    match (name(), name()) {
+    match place(visitor) {
         (Some(project), Some(environment)) => format!("/new?project={project}&environment={environment}"),
         (Some(project), None) => format!("/new?project={project}"),
         _ => "/new".to_owned(),
     }
+}
+
+/// Where the services are: those of the environment that somebody looks at, where they do.
+fn services(visitor: &Visitor) -> String {
+    match place(visitor) {
+        (Some(project), Some(environment)) => link::environment(project.as_str(), environment.as_str()),
+        (Some(project), None) => format!("/projects/{project}"),
+        _ => "/".to_owned(),
+    }
+}
+
+/// The project and the environment that somebody looks at.
+fn place(visitor: &Visitor) -> (Option<Name>, Option<Name>) {
+    let path = visitor.path().split('?').next().unwrap_or_default();
+    let mut parts = path.strip_prefix("/projects/").unwrap_or_default().split('/');
+    let mut name = || parts.next().and_then(|part| part.parse::<Name>().ok());
+    (name(), name())
 }
 
 /// Whether somebody is at a place, or at a page below it.

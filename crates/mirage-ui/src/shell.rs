@@ -48,7 +48,7 @@ impl Page<'_> {
                         script src=(SCRIPT.path()) defer {}
                     }
                 }
-                body {
+                body class=[self.visitor.is_none().then_some("alone")] {
                     a.skip href="#content" { "Skip to the content" }
                     header.top {
                         a.brand href="/" { "Mirage" }
@@ -65,6 +65,18 @@ impl Page<'_> {
                     footer { (twin(self.twin)) }
                     p #live-state role="status" hidden {}
                 }
+            }
+        }
+    }
+}
+
+/// A table that is scrolled where it is too wide.
+pub(crate) fn table(label: &str, columns: &[&str], rows: Markup) -> Markup {
+    html! {
+        div.scroll role="group" aria-label=(label) tabindex="0" {
+            table {
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { (rows) }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `mirage serve`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -66,6 +66,9 @@ pub(crate) struct ServeArgs {
     /// Collector to send traces of deployments to by OTLP over HTTP (default: none are made)
     #[arg(long, env = env::OTLP_ENDPOINT, value_name = "URL", hide_env_values = true)]
     pub(crate) otlp_endpoint: Option<String>,
+    /// Proxy in front of the pages whose `X-Forwarded-For` says from where somebody logs in; may be repeated
+    #[arg(long = "trusted-proxy", env = env::TRUSTED_PROXIES, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 impl ServeArgs {
@@ -94,6 +97,7 @@ impl ServeArgs {
             ecr_endpoint: self.ecr_endpoint.clone(),
             // Not read by clap, which quotes what it refuses: there may be a password in it.
             otlp_endpoint: self.otlp_endpoint.as_deref().map(str::parse).transpose()?,
+            trusted_proxies: self.trusted_proxies.clone(),
             handed,
         })
     }

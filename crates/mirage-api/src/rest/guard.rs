@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -29,15 +29,28 @@ pub(super) async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
+/// How somebody at a browser reads an error.
+pub(crate) type Page = fn(Error) -> Response;
+
 /// Refuses what a browser asks in the name of another site's page: it may come with a login that the
 /// page knows nothing of.
-pub(super) async fn same_site(request: Request, next: Next) -> Response {
+pub(super) async fn same_site(State(page): State<Option<Page>>, request: Request, next: Next) -> Response {
     if is_foreign(&request) {
         let error = Error::new(Code::Forbidden, "the request comes from a page of another site")
             .hint("use the command line, or a page of this platform");
-        return Problem::from(error).into_response();
+        return match page.filter(|_| wants_a_page(&request)) {
+            Some(page) => page(error.hint("open the platform's own page, and do it there")),
+            None => Problem::from(error).into_response(),
+        };
     }
     next.run(request).await
+}
+
+/// Whether somebody reads the answer at a browser.
+fn wants_a_page(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_for_programs = ["/api", "/v2"].iter().any(|face| request.uri().path().starts_with(face));
+    accepts.is_some_and(|accepts| accepts.contains("text/html")) && !is_for_programs
 }
 
 /// Whether a browser asks this for a page of another site. A link there may lead here; what it may not

@@ -12,7 +12,7 @@ mod wire;
 
 pub use auth::token_of;
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 pub use endpoint::inspect_image::inspection;
 use mirage_control::Control;
@@ -33,9 +33,9 @@ pub(crate) fn router(control: Control) -> Router {
         .with_state(control)
 }
 
-/// See [`crate::guarded`].
-pub(crate) fn guarded(app: Router) -> Router {
-    app.layer(from_fn(guard::same_site))
+/// See [`crate::guarded`] and [`crate::guarded_with_pages`].
+pub(crate) fn guarded(app: Router, page: Option<guard::Page>) -> Router {
+    app.layer(from_fn_with_state(page, guard::same_site))
 }
 
 /// The description of this face as OpenAPI 3.1, in JSON.

@@ -40,6 +40,8 @@ pub const REGISTRY_CA: &str = "MIRAGE_REGISTRY_CA";
 pub const ECR_ENDPOINT: &str = "MIRAGE_ECR_ENDPOINT";
 /// Where traces of deployments go.
 pub const OTLP_ENDPOINT: &str = "MIRAGE_OTLP_ENDPOINT";
+/// Proxies that are believed for whom they ask.
+pub const TRUSTED_PROXIES: &str = "MIRAGE_TRUSTED_PROXIES";
 /// The folder of docker's settings.
 pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Where large files without a name are.
@@ -128,6 +130,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         OTLP_ENDPOINT,
         "none",
         "Collector to send traces of deployments to by OTLP over HTTP, such as `http://127.0.0.1:4318`",
+    ),
+    (
+        TRUSTED_PROXIES,
+        "none",
+        "Addresses of proxies in front of the pages whose `X-Forwarded-For` says from where somebody logs in, separated by commas",
     ),
     (DOCKER_CONFIG, "`~/.docker`", "The folder of docker's `config.json`, for `mirage credential import`"),
     (

@@ -6,16 +6,14 @@
 
 mod file;
 mod helper;
-mod key;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mirage_core::{RegistryHost, Repository, Result, Secret};
+use mirage_core::{RegistryHost, RegistryPlace, Repository, Result, Secret};
 
 use file::ConfigFile;
 use helper::{Helper, Trouble};
-use key::Place;
 
 /// The user name that says that the password is an identity token, which the token service of the
 /// registry takes in place of a password.
@@ -126,9 +124,9 @@ impl Found {
     }
 
     fn take(&mut self, key: &str, username: String, password: Secret, from: &str, short_lived: bool) {
-        let Place { host, prefix } = match key.parse() {
+        let RegistryPlace { host, prefix } = match key.parse::<RegistryPlace>() {
             Ok(place) => place,
-            Err(why) => return self.skip(key, why),
+            Err(error) => return self.skip(key, error.message()),
         };
         if let Some(first) = self.first(&host, prefix.as_ref()) {
             let why = format!("has a login from `{}` already", shown(&first.from));
@@ -140,7 +138,7 @@ impl Found {
 
     /// Whether this is a registry that nothing was found for yet. What is none is seen to later.
     fn is_new(&self, key: &str) -> bool {
-        let place = key.parse::<Place>();
+        let place = key.parse::<RegistryPlace>();
         place.map_or(true, |place| self.first(&place.host, place.prefix.as_ref()).is_none())
     }
 

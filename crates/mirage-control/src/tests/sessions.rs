@@ -7,7 +7,11 @@ use crate::NewToken;
 
 impl Stage {
     fn log_in(&self, token: &str) -> Result<Secret, Error> {
-        self.control.open_session(&Secret::from(token.to_owned()))
+        self.log_in_from("192.0.2.1", token)
+    }
+
+    fn log_in_from(&self, address: &str, token: &str) -> Result<Secret, Error> {
+        self.control.open_session(&Secret::from(token.to_owned()), address.parse().ok())
     }
 
     fn who(&self, cookie: &Secret) -> Result<String, Error> {
@@ -83,18 +87,80 @@ async fn a_token_for_images_opens_no_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_ten_failed_log_ins_nobody_logs_in_for_a_minute() {
+async fn after_ten_failed_log_ins_nobody_logs_in_from_there_for_a_minute() {
     let stage = Stage::new().await;
     let cookie = stage.log_in(TOKEN).unwrap();
     for number in 0..10 {
         assert_eq!(refused(stage.log_in(&format!("guess {number}"))).code(), Code::Unauthenticated);
+        stage.clock.set_ahead(Duration::from_secs(1));
     }
     let limited = refused(stage.log_in(TOKEN));
     assert_eq!(limited.code(), Code::Forbidden);
-    assert!(limited.next_step().unwrap().starts_with("try again in 6"), "{limited:?}");
+    assert_eq!(limited.next_step(), Some("try again in 51 s"));
     assert!(stage.who(&cookie).is_ok(), "who is logged in stays so");
-    tokio::time::advance(Duration::from_secs(61)).await;
+    assert!(stage.log_in_from("192.0.2.2", TOKEN).is_ok(), "nobody else is shut out");
+    assert!(stage.log_in_from("unknown", TOKEN).is_ok());
+    stage.clock.set_ahead(Duration::from_secs(51));
     assert!(stage.log_in(TOKEN).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_guesses_from_many_addresses_has_one_try_at_each_and_shuts_out_nobody() {
+    let stage = Stage::new().await;
+    for number in 0..100 {
+        let address = format!("198.51.100.{}", number % 50);
+        assert_eq!(refused(stage.log_in_from(&address, "guess")).code(), Code::Unauthenticated);
+    }
+    assert_eq!(refused(stage.log_in_from("198.51.100.7", TOKEN)).code(), Code::Forbidden, "it has guessed");
+    assert_eq!(refused(stage.log_in_from("203.0.113.1", "guess")).code(), Code::Unauthenticated);
+    assert_eq!(refused(stage.log_in_from("203.0.113.1", "guess")).code(), Code::Forbidden);
+    for number in 0..5_000 {
+        let address = format!("2001:db8:{:x}::1", number);
+        assert_eq!(refused(stage.log_in_from(&address, "guess")).code(), Code::Unauthenticated);
+    }
+    assert!(stage.log_in_from("192.0.2.1", TOKEN).is_ok(), "the right token from elsewhere always opens");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_of_ipv6_is_one_address_and_a_mapped_one_is_that_of_ipv4() {
+    let stage = Stage::new().await;
+    for number in 0..10 {
+        let address = format!("2001:db8:1:2:{number:x}::{number:x}");
+        assert_eq!(refused(stage.log_in_from(&address, "guess")).code(), Code::Unauthenticated);
+        let mapped = ["::ffff:192.0.2.9", "192.0.2.9"][number % 2];
+        assert_eq!(refused(stage.log_in_from(mapped, "guess")).code(), Code::Unauthenticated);
+    }
+    assert_eq!(refused(stage.log_in_from("2001:db8:1:2:ffff::1", TOKEN)).code(), Code::Forbidden);
+    assert_eq!(refused(stage.log_in_from("192.0.2.9", TOKEN)).code(), Code::Forbidden);
+    assert!(stage.log_in_from("2001:db8:1:3::1", TOKEN).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_put_right_shuts_nobody_out_for_longer() {
+    let stage = Stage::new().await;
+    stage.clock.set_ahead(Duration::from_secs(86_400));
+    for _ in 0..10 {
+        refused(stage.log_in("guess"));
+    }
+    stage.clock.set_back(Duration::from_secs(86_400));
+    assert!(stage.log_in(TOKEN).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_proxy_that_is_trusted_says_for_whom_it_asks() {
+    let stage = Stage::new().await;
+    let of = |peer: &str, forwarded: &[&str]| {
+        let found = stage.control.client_address(peer.parse().ok(), forwarded.iter().copied());
+        found.map(|address| address.to_string()).unwrap_or_default()
+    };
+    assert_eq!(of("192.0.2.1", &["203.0.113.9"]), "192.0.2.1", "anybody may send that header");
+    assert_eq!(of("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+    assert_eq!(of("::ffff:10.0.0.1", &["evil, 198.51.100.1", "203.0.113.9, 10.0.0.1"]), "203.0.113.9");
+    assert_eq!(of("10.0.0.1", &["[2001:db8::1]:4711"]), "2001:db8::1");
+    assert_eq!(of("10.0.0.1", &["203.0.113.9:80"]), "203.0.113.9");
+    assert_eq!(of("10.0.0.1", &["unknown"]), "10.0.0.1");
+    assert_eq!(of("10.0.0.1", &[]), "10.0.0.1");
+    assert_eq!(of("", &["203.0.113.9"]), "");
 }
 
 #[tokio::test(start_paused = true)]

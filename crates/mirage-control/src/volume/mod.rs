@@ -21,7 +21,7 @@ pub(crate) use purge::purge_forever;
 
 /// The most volumes of one name that are looked at: one in each environment, and some that were removed.
 const MAX_NAMESAKES: u32 = 1_000;
-/// The most volumes of a service that are measured together: each is a walk over its files.
+/// The most volumes that are measured together: each is a walk over its files.
 const MEASURED: usize = 8;
 
 /// How a request names a volume: by id, by `project/environment/name`, or by name alone where only one
@@ -95,7 +95,7 @@ impl FromStr for VolumeRef {
 }
 
 impl Control {
-    /// A page of volumes by name, those among them that were removed and can be taken back.
+    /// A page of volumes by name, those among them that were removed and can be taken back. The first few are measured.
     pub async fn volumes(
         &self,
         actor: &Actor,
@@ -107,7 +107,8 @@ impl Control {
         let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
         let mut items = Vec::with_capacity(page.items.len());
         for volume in page.items {
-            items.push(self.volume_view(volume, true).await?);
+            let is_measured = items.len() < MEASURED;
+            items.push(self.volume_view(volume, is_measured).await?);
         }
         Ok(Listing { items, more: page.more })
     }

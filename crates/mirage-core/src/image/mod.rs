@@ -6,6 +6,7 @@ mod expansion;
 pub(crate) mod judge;
 mod needs;
 pub(crate) mod parts;
+pub(crate) mod place;
 pub(crate) mod platform;
 pub(crate) mod quota;
 pub(crate) mod reference;

@@ -19,6 +19,8 @@ use crate::error::{Code, Error};
 const DOCKER_HUB: &str = "docker.io";
 /// The longest text that a reference is looked for in.
 const MEANT: usize = 500;
+/// Other names of it: where docker keeps its login, where its blobs are asked for, and its pages.
+const ALSO_DOCKER_HUB: [&str; 3] = ["index.docker.io", "registry-1.docker.io", "hub.docker.com"];
 const EXAMPLE: &str = "a reference looks like `nginx:1.27` or `ghcr.io/acme/web:2.1`";
 
 /// Where an image comes from. A digest decides what is fetched; a tag beside it is kept for display.
@@ -227,7 +229,12 @@ pub(super) fn split_host(name: &str) -> (&str, &str) {
         }
         _ => (DOCKER_HUB, name),
     };
-    (if host == "index.docker.io" { DOCKER_HUB } else { host }, path)
+    (canonical(host), path)
+}
+
+/// Docker Hub by the name that it has in references; every other host as it is.
+fn canonical(host: &str) -> &str {
+    if ALSO_DOCKER_HUB.contains(&host) { DOCKER_HUB } else { host }
 }
 
 impl RegistryHost {
@@ -290,8 +297,7 @@ impl FromStr for RegistryHost {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let host = if text == "index.docker.io" { DOCKER_HUB } else { text };
-        Self::checked(host).map_err(|why| {
+        Self::checked(canonical(text)).map_err(|why| {
             let error = Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"));
             match text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')) {
                 Some(bare) if bare.parse::<Self>().is_ok() => {

@@ -4,18 +4,17 @@ use std::collections::HashMap;
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, CredentialPlace, ListedCredential, NewCredential, ServicePath};
-use mirage_core::{CredentialId, Error, Result, Secret};
+use mirage_core::{CredentialId, Error, RegistryPlace, Result, Secret};
 
 use super::{Asked, after};
-use crate::fault::{Fault, explained};
+use crate::fault::Fault;
 use crate::field::Field;
-use crate::form::{Fields, Sent, form, token};
+use crate::form::{Fields, Sent, again, elsewhere, form, token};
 use crate::link;
-use crate::shell::{Page, more};
+use crate::shell::{Page, more, table};
 use crate::visitor::Visitor;
 use crate::when::{ago, cut};
 
@@ -39,6 +38,9 @@ const KNOWN: [(&str, &str, &str, &str); 6] = [
     ("Google", "europe-docker.pkg.dev", "_json_key", "the JSON key file of a service account"),
     ("Quay", "quay.io", "a robot account, such as acme+ci", "its token"),
 ];
+
+/// What a row says.
+const COLUMNS: [&str; 6] = ["Registry", "User", "For", "Used by", "Password set", "Try it"];
 
 type Users = HashMap<CredentialId, Vec<ServicePath>>;
 
@@ -64,8 +66,7 @@ pub(crate) async fn set(
         Ok(kept) => Ok(Redirect::to(&link::credential(kept.credential.id)).into_response()),
         Err(error) => {
             let error = own_field(error);
-            let page = page(&control, &visitor, None, &fields, Some(&error)).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            Ok(again(page(&control, &visitor, None, &fields, Some(&error)).await?))
         }
     }
 }
@@ -91,13 +92,11 @@ pub(super) fn scope(listed: &ListedCredential) -> String {
 }
 
 fn wanted(fields: &Fields) -> Result<NewCredential> {
-    let at = |field: &'static str| move |error: Error| error.field(field);
-    let some = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
-    let name = |field: &'static str| some(field).map(|text| text.parse().map_err(at(field))).transpose();
+    let at = RegistryPlace::read(fields.text("registry"), fields.text("repository"))?;
     Ok(NewCredential {
-        place: CredentialPlace { project: name("project")?, environment: name("environment")? },
-        host: fields.text("registry").parse().map_err(at("registry"))?,
-        prefix: some("repository").map(|text| text.parse().map_err(at("repository"))).transpose()?,
+        place: CredentialPlace { project: fields.read("project")?, environment: fields.read("environment")? },
+        host: at.host,
+        prefix: at.prefix,
         username: fields.text("username").to_owned(),
         password: Secret::from(fields.raw("password").to_owned()),
     })
@@ -128,18 +127,9 @@ async fn page(
         @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
             form method="post" {
                 (token(visitor))
-                div.scroll role="group" aria-label="Credentials" tabindex="0" {
-                    table.services {
-                        thead {
-                            tr {
-                                th scope="col" { "Registry" } th scope="col" { "User" }
-                                th scope="col" { "For" } th scope="col" { "Used by" }
-                                th scope="col" { "Password set" } th scope="col" { "Try it" }
-                            }
-                        }
-                        tbody { @for listed in &listing.items { (row(listed, &users, now)) } }
-                    }
-                }
+                (table("Credentials", &COLUMNS, html! {
+                    @for listed in &listing.items { (row(listed, &users, now)) }
+                }))
             }
         }
         @if let Some(last) = listing.items.last().filter(|_| listing.more) {
@@ -206,14 +196,13 @@ fn adding(visitor: &Visitor, typed: &Fields, error: Option<&Error>) -> Markup {
         error,
         ..Field::default()
     };
-    let elsewhere = error.filter(|error| !error.at_field().is_some_and(|field| FIELDS.contains(&field)));
     form(
         visitor,
         "/credentials",
         "stacked pairs",
         html! {
-            @if let Some(error) = elsewhere { (explained(error)) }
-            (Field { required: true, ..field("registry", "Registry", "ghcr.io", "Its host, with the port where it has one.") }.text())
+            (elsewhere(error, &FIELDS))
+            (Field { required: true, ..field("registry", "Registry", "ghcr.io", "Its host, with the port where it has one; a pasted address will do.") }.text())
             (field("repository", "Only for repositories below", "acme", "Leave it empty for all of the registry.").text())
             (Field { required: true, ..field("username", "User name", "ci", "Where a token alone suffices, any, such as token.") }.text())
             (Field { required: true, ..field("password", "Password or token", "", "It is sealed, and no page shows it again.") }.password())
@@ -228,21 +217,11 @@ fn known() -> Markup {
     html! {
         details.known {
             summary { "What registries take as user name and password" }
-            div.scroll role="group" aria-label="What registries take" tabindex="0" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Registry" } th scope="col" { "Address" }
-                            th scope="col" { "User name" } th scope="col" { "Password" }
-                        }
-                    }
-                    tbody {
-                        @for (name, host, user, password) in KNOWN {
-                            tr { th scope="row" { (name) } td.mono { (host) } td { (user) } td { (password) } }
-                        }
-                    }
+            (table("What registries take", &["Registry", "Address", "User name", "Password"], html! {
+                @for (name, host, user, password) in KNOWN {
+                    tr { th scope="row" { (name) } td.mono { (host) } td { (user) } td { (password) } }
                 }
-            }
+            }))
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use http::StatusCode;
 use maud::{Markup, html};
 use mirage_control::{Control, HeldName, KeptImage, Removal, ServicePath};
 use mirage_core::port::HeldTag;
@@ -13,9 +12,9 @@ use serde::Deserialize;
 use super::Behind;
 use super::images::used_by;
 use crate::fault::{Fault, explained};
-use crate::form::{Sent, form};
+use crate::form::{Sent, again, form};
 use crate::link;
-use crate::shell::{Page, more};
+use crate::shell::{Page, more, table};
 use crate::visitor::Visitor;
 use crate::when::short_digest;
 
@@ -54,17 +53,9 @@ pub(crate) async fn one(
         p { (view.tag_count) @if view.tag_count == 1 { " tag" } @else { " tags" } }
         (used_by(&view))
         @if view.tags.is_empty() { p.quiet { @if after.is_none() { "It has no tag." } @else { "No tag follows." } } } @else {
-            div.scroll role="group" aria-label="Tags" tabindex="0" {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Tag" } th scope="col" { "Digest" } th scope="col" { "Size" }
-                            th scope="col" { "Deploy" } th scope="col" { "Remove" }
-                        }
-                    }
-                    tbody { @for tag in &view.tags { tr { (cells(&repository, tag, &host)) } } }
-                }
-            }
+            (table("Tags", &["Tag", "Digest", "Size", "Deploy", "Remove"], html! {
+                @for tag in &view.tags { tr { (cells(&repository, tag, &host)) } }
+            }))
         }
         @if let Some(last) = view.tags.last().filter(|_| !is_last) {
             (more(&format!("{}&after={}", link::repository(&repository), link::quoted(last.tag.as_str())), "More tags"))
@@ -101,8 +92,7 @@ pub(crate) async fn remove(
         // Somebody began to use it meanwhile: the page says who.
         Err(error) if error.code() == Code::Conflict => {
             let removal = control.image_removal(visitor.actor(), &name).await?;
-            let page = page(&visitor, &removal, Some(&error));
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            Ok(again(page(&visitor, &removal, Some(&error))))
         }
         Err(error) => Err(error.into()),
     }

@@ -15,7 +15,7 @@ use crate::shell::{Page, more};
 use crate::visitor::Visitor;
 
 /// Repositories on a page.
-const MOST: u32 = 15;
+const MOST: u32 = 13;
 /// Tags of a repository that are shown; it may have more.
 const TAGS: usize = 5;
 /// Services that are named; more may use a repository.

@@ -4,8 +4,10 @@
 //! forging it: it can only open a session for whoever knows a token already. That a browser sends it in the name of another site's
 //! page is refused before it gets here.
 
+use std::net::SocketAddr;
+
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Query, State};
+use axum::extract::{ConnectInfo, Extension, Form, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 use maud::html;
@@ -18,6 +20,9 @@ use crate::form::Sent;
 use crate::link;
 use crate::shell::Page;
 use crate::visitor::{Visitor, ended, opened};
+
+/// For whom a proxy asks.
+const FORWARDED: &str = "x-forwarded-for";
 
 /// Where the log-in was asked for.
 #[derive(Deserialize)]
@@ -51,12 +56,16 @@ pub(crate) async fn ask(
 /// `POST /login`
 pub(crate) async fn check(
     State(control): State<Control>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     form: Result<Form<LogIn>, FormRejection>,
 ) -> Response {
     let Ok(Form(form)) = form else { return page("/", Some(&unreadable("the form"))) };
     let next = link::next(&form.next);
-    let session = match control.open_session(&form.token) {
+    let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    let forwarded = headers.get_all(FORWARDED).iter().filter_map(|value| value.to_str().ok());
+    let from = control.client_address(peer, forwarded);
+    let session = match control.open_session(&form.token, from) {
         Ok(session) => session,
         Err(error) => return page(next, Some(&of_pages(error))),
     };
@@ -79,6 +88,10 @@ fn of_pages(error: Error) -> Error {
     match error.code() {
         Code::Unauthenticated => Error::new(Code::Unauthenticated, "the token is not valid")
             .hint("it is the content of `admin.token` in the data directory of `mirage serve`"),
+        // One that is for images alone: where it can be had is told where tokens are made.
+        Code::Forbidden if error.next_step().is_some_and(|hint| hint.contains("`mirage ")) => {
+            error.hint("log in with the admin token; a token of a project is for images alone")
+        }
         _ => error,
     }
 }

@@ -1,9 +1,11 @@
 //! All pages in a value, and somebody who looks at them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
+use axum::extract::ConnectInfo;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Method, Request, StatusCode};
 use mirage_control::{Actor, Backup, Control, CreateService, EventSearch, Pack, Setup};
@@ -56,7 +58,10 @@ impl TestApp {
     ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = match *name {
+                "peer" => request.extension(ConnectInfo(SocketAddr::new(value.parse().unwrap(), 4711))),
+                name => request.header(name, *value),
+            };
         }
         let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await;
         let (parts, body) = response.unwrap().into_parts();

@@ -54,6 +54,32 @@ async fn a_login_is_given_tried_replaced_and_taken_away() {
 }
 
 #[tokio::test]
+async fn a_registry_is_understood_as_it_was_pasted_or_told_what_to_write() {
+    let app = TestApp::new().await;
+    for (pasted, title) in [
+        ("https://ghcr.io/acme", "ghcr.io/acme"),
+        ("https://registry.test:5000/v2/", "registry.test:5000"),
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("registry-1.docker.io", "docker.io"),
+    ] {
+        let fields = format!("registry={}&username=eve&password={PASSWORD}", crate::link::quoted(pasted));
+        let one = app.send_form("/credentials", &fields).await.leads_to().to_owned();
+        assert_eq!(app.page(&one).await.only("h1"), title, "{pasted}");
+    }
+    for (fields, at, told) in [
+        ("registry=https://ghcr.io/acme/web:1", "registry", "write ghcr.io/acme/web"),
+        ("registry=ghcr.io/acme&repository=other", "repository", "write ghcr.io as the registry alone"),
+    ] {
+        let fields = format!("{fields}&username=eve&password={PASSWORD}");
+        let answer = app.send_form("/credentials", &fields).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields}");
+        let page = Document::parse(&answer.text);
+        let wrong = page.elements.iter().find(|it| it.get("id") == Some(&format!("{at}-wrong"))).unwrap();
+        assert!(wrong.text.contains(told), "{told}: {}", wrong.text);
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_under_its_field_with_what_was_typed_but_never_the_password() {
     let app = TestApp::new().await;
     for (fields, at, told) in [

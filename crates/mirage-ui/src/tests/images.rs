@@ -41,7 +41,10 @@ async fn a_repository_has_a_page_with_all_its_tags() {
 #[tokio::test]
 async fn a_tag_is_removed_after_a_look_at_who_uses_it() {
     let app = TestApp::new().await;
-    *app.world.held.lock().unwrap() = vec![held("shop/web", 2)];
+    let mut web = held("shop/web", 2);
+    // What the world says that this tag means.
+    web.tags[1].digest = Digest::sha256([b'1'; 32]);
+    *app.world.held.lock().unwrap() = vec![web];
     app.deploy("production", "web", "127.0.0.1:7070/shop/web:1.1").await;
 
     let mut hand = Hand::at(&app, "/images").await;

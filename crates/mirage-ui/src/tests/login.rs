@@ -5,6 +5,8 @@ use http::{Method, StatusCode};
 use super::app::{TOKEN, TestApp};
 use super::html::Document;
 
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
 #[tokio::test]
 async fn whoever_is_not_logged_in_is_led_to_the_log_in_and_back() {
     let app = TestApp::new().await;
@@ -39,6 +41,38 @@ async fn the_cookie_is_for_this_site_alone_and_no_script_reads_it() {
 }
 
 #[tokio::test]
+async fn no_cookie_of_the_pages_is_read_by_script_or_sent_for_another_site() {
+    let app = TestApp::new().await;
+    let mut cookies = Vec::new();
+    for (path, fields) in [("/theme", "theme=dark"), ("/theme", "theme=system"), ("/logout", "")] {
+        cookies.push(app.send_form(path, fields).await.header("set-cookie").to_owned());
+    }
+    for cookie in cookies {
+        assert!(cookie.contains("; Path=/; ") && cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+    }
+    let cookie = app.log_in().await;
+    let headers = [("cookie", cookie.as_str()), ("x-forwarded-proto", "https"), FORM];
+    let form = format!("form={}", app.token(&cookie).await);
+    let ended = app.send(Method::POST, "/logout", &headers, &form).await;
+    assert!(ended.header("set-cookie").ends_with("; HttpOnly; SameSite=Strict; Secure"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_not_logged_in_sees_one_column_with_the_form() {
+    let app = TestApp::new().await;
+    for path in ["/login", "/nothing"] {
+        let page = Document::parse(&app.send(Method::GET, path, &[], "").await.text);
+        assert_eq!(page.all("body").next().unwrap().get("class"), Some("alone"), "{path}");
+        assert_eq!(page.all("nav").count(), 0);
+    }
+    assert_eq!(app.page("/events").await.all("body").next().unwrap().get("class"), None);
+    let refusal =
+        crate::refusal(mirage_core::Error::new(mirage_core::Code::Forbidden, "it is of another site"));
+    assert_eq!(refusal.status(), StatusCode::FORBIDDEN);
+    assert!(refusal.headers().contains_key("content-security-policy"));
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_refused_on_the_form_and_does_not_come_back() {
     let app = TestApp::new().await;
     let answer = app.post("/login", "", "token=guessed-it&next=/events").await;
@@ -58,14 +92,28 @@ async fn a_wrong_token_is_refused_on_the_form_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn guessing_is_stopped() {
+async fn guessing_is_stopped_where_it_comes_from() {
     let app = TestApp::new().await;
-    for number in 0..10 {
-        app.post("/login", "", &format!("token={number}")).await;
+    let log_in = async |from: &[(&str, &str)], token: &str| {
+        let mut headers = vec![("content-type", "application/x-www-form-urlencoded")];
+        headers.extend(from);
+        app.send(Method::POST, "/login", &headers, &format!("token={token}")).await
+    };
+    let stranger = [("peer", "192.0.2.66"), ("x-forwarded-for", "192.0.2.1")];
+    let by_proxy = [("peer", "10.0.0.1"), ("x-forwarded-for", "192.0.2.77")];
+    for from in [&stranger[..], &by_proxy[..]] {
+        for number in 0..10 {
+            log_in(from, &number.to_string()).await;
+        }
+        let answer = log_in(from, TOKEN).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+        assert!(Document::parse(&answer.text).text().contains("try again in"));
     }
-    let answer = app.post("/login", "", &format!("token={TOKEN}")).await;
-    assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
-    assert!(Document::parse(&answer.text).text().contains("try again in"));
+    for from in
+        [&[("peer", "192.0.2.1")][..], &[("peer", "10.0.0.1"), ("x-forwarded-for", "192.0.2.78")], &[]]
+    {
+        assert_eq!(log_in(from, TOKEN).await.leads_to(), "/", "{from:?}");
+    }
 }
 
 #[tokio::test]

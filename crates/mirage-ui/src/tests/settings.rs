@@ -93,7 +93,7 @@ async fn about_says_what_needs_attention_first() {
         "Runs since 0 s",
         "Images for linux/amd64",
         "Data directory /srv/mirage",
-        "port 8080",
+        "http://SERVICE-ENVIRONMENT.localhost:8080",
     ] {
         assert!(page.text().contains(told), "{told}: {}", page.text());
     }

@@ -127,6 +127,7 @@ impl Platform {
             proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
+            trusted_proxies: options.trusted_proxies.iter().copied().collect(),
             setup: options.setup(),
         };
         let traces = match &options.otlp_endpoint {
@@ -163,8 +164,9 @@ impl Platform {
             through: through.clone(),
         });
         let faces = mirage_api::router(control.clone()).merge(mirage_ui::router(control.clone()));
-        let app = mirage_api::guarded(faces.merge(registry));
+        let app = mirage_api::guarded_with_pages(faces.merge(registry), mirage_ui::refusal);
         let api = tokio::spawn(async move {
+            let app = app.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::error!(%error, "the API stopped");
             }

@@ -1,6 +1,6 @@
 //! What whoever starts a platform chose.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::otlp::Endpoint;
@@ -51,6 +51,8 @@ pub(crate) struct PlatformOptions {
     pub(crate) ecr_endpoint: Option<Url>,
     /// Where traces of deployments go; nowhere where none is named.
     pub(crate) otlp_endpoint: Option<Endpoint>,
+    /// Proxies in front of the pages that say truly for whom they ask.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
     /// Sockets that are open already; they decide what is listened on.
     pub(crate) handed: Handed,
 }
@@ -87,6 +89,7 @@ impl PlatformOptions {
             registry_ca: Vec::new(),
             ecr_endpoint: None,
             otlp_endpoint: None,
+            trusted_proxies: Vec::new(),
             handed: Handed::default(),
         }
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::{Control, CredentialPlace};
-use mirage_core::{Error, Secret};
+use mirage_core::{RegistryPlace, Secret};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -54,14 +54,14 @@ pub(crate) async fn set_credential(
     Caller(actor): Caller,
     Body(request): Body<NewCredential>,
 ) -> Result<Json<Credential>, Problem> {
-    let at = |field: &'static str| move |error: Error| error.field(field);
+    let at = RegistryPlace::read(&request.registry, request.repository.as_deref().unwrap_or_default())?;
     let new = mirage_control::NewCredential {
         place: CredentialPlace {
             project: name(request.project, "project")?,
             environment: name(request.environment, "environment")?,
         },
-        host: request.registry.parse().map_err(at("registry"))?,
-        prefix: request.repository.map(|text| text.parse()).transpose().map_err(at("repository"))?,
+        host: at.host,
+        prefix: at.prefix,
         username: request.username,
         password: request.password,
     };

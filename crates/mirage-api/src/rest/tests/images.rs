@@ -29,11 +29,11 @@ async fn what_the_built_in_registry_does_not_hold_cannot_be_shown_or_removed() {
         let path = format!("/api/repositories/{name}");
         for method in [Method::GET, Method::DELETE] {
             let answer = app.send(method, &path, &Value::Null).await;
-            assert_eq!(answer.problem(), "404 NOT_FOUND", "{name}: {answer:?}");
+            assert_eq!(answer.problem(), "404 NOT_FOUND at image", "{name}: {answer:?}");
         }
     }
     let wrong = app.send(Method::DELETE, "/api/repositories/Acme", &Value::Null).await;
-    assert_eq!(wrong.problem(), "400 INVALID_IMAGE_REFERENCE");
+    assert_eq!(wrong.problem(), "400 INVALID_IMAGE_REFERENCE at image");
     let wrong = app.send(Method::DELETE, "/api/repositories/acme?force=perhaps", &Value::Null).await;
-    assert_eq!((wrong.problem().as_str(), &wrong.json()["field"]), ("400 INVALID_REQUEST", &json!("force")));
+    assert_eq!(wrong.problem(), "400 INVALID_REQUEST at force");
 }

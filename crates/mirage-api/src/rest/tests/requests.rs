@@ -1,5 +1,7 @@
+use axum::response::IntoResponse;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::app::{TOKEN, TestApp, web};
 
@@ -33,6 +35,27 @@ async fn nothing_is_answered_without_the_token() {
     assert_eq!(answer.problem(), "401 UNAUTHENTICATED");
     let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
     assert_eq!(challenges, ["Bearer realm=\"mirage\""], "a browser is not asked for a password to remember");
+}
+
+#[tokio::test]
+async fn somebody_at_a_browser_reads_that_refusal_as_a_page_and_a_program_as_a_problem() {
+    let page = |error: mirage_core::Error| {
+        (StatusCode::FORBIDDEN, format!("<p>{}", error.message())).into_response()
+    };
+    let app = crate::guarded_with_pages(axum::Router::new(), page);
+    for (path, accept, is_page) in [
+        ("/login", "text/html,application/xhtml+xml", true),
+        ("/login", "*/*", false),
+        ("/api/services", "text/html", false),
+        ("/v2/", "text/html", false),
+    ] {
+        let request =
+            http::Request::post(path).header("accept", accept).header("sec-fetch-site", "cross-site");
+        let answer = app.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        assert_eq!(body.starts_with(b"<p>the request comes from"), is_page, "{path} {accept}");
+    }
 }
 
 #[tokio::test]
@@ -302,9 +325,13 @@ async fn the_face_describes_itself() {
     POST /api/domains/{domain}/certificate/renew
     GET /api/events
     POST /api/images/inspect
+    POST /api/images/tags
     GET /api/logs
     GET /api/projects/{project}/environments/{environment}/variables
     PATCH /api/projects/{project}/environments/{environment}/variables
+    GET /api/repositories
+    DELETE /api/repositories/{image}
+    GET /api/repositories/{image}
     GET /api/services
     POST /api/services/from-image
     DELETE /api/services/{service}

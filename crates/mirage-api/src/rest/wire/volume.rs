@@ -35,8 +35,10 @@ pub(crate) struct Volume {
     service: Option<String>,
     /// Where that service has it; null where it does not mount it now.
     path: Option<String>,
-    /// Bytes on the disk; null where it has no data yet.
+    /// Bytes on the disk; null where it has no data yet, or was not measured.
     size_bytes: Option<u64>,
+    /// Whether it was measured: of a list only the first few are.
+    size_is_measured: bool,
     /// Whether it holds more than was counted.
     size_is_partial: bool,
     /// When it was made.
@@ -70,7 +72,7 @@ impl From<&core::VolumeMount> for Mount {
 
 impl From<VolumeView> for Volume {
     fn from(view: VolumeView) -> Self {
-        let VolumeView { volume, project, environment, service, path, size, is_measured: _ } = view;
+        let VolumeView { volume, project, environment, service, path, size, is_measured } = view;
         Self {
             id: volume.id.to_string(),
             project: project.to_string(),
@@ -78,6 +80,7 @@ impl From<VolumeView> for Volume {
             service: service.map(|name| name.to_string()),
             path: path.map(|path| path.to_string()),
             size_bytes: size.map(|size| size.bytes),
+            size_is_measured: is_measured,
             size_is_partial: size.is_some_and(|size| !size.complete),
             created_at: volume.created_at,
             removed_at: volume.removed_at,

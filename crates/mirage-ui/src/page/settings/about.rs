@@ -11,6 +11,7 @@ use super::framed;
 use crate::badge::State as Badge;
 use crate::fault::Fault;
 use crate::prose::prose;
+use crate::shell::table;
 use crate::visitor::Visitor;
 use crate::when::since;
 
@@ -28,12 +29,9 @@ pub(crate) async fn show(State(control): State<Control>, visitor: Visitor) -> Re
                 1 => "One thing needs attention.",
                 _ => { (wrong) " things need attention." },
             } }
-            div.scroll role="group" aria-label="Findings" tabindex="0" {
-                table {
-                    thead { tr { th scope="col" { "State" } th scope="col" { "What" } th scope="col" { "Seen" } } }
-                    tbody { @for finding in ordered(&findings) { (row(finding, now)) } }
-                }
-            }
+            (table("Findings", &["State", "What", "Seen"], html! {
+                @for finding in ordered(&findings) { (row(finding, now)) }
+            }))
         }
         section aria-labelledby="platform" {
             h2 #platform { "This platform" }
@@ -60,7 +58,7 @@ fn row(finding: &Finding, now: Timestamp) -> Markup {
             th scope="row" { (finding.subject) }
             td {
                 (prose(&finding.seen))
-                @if let Some(hint) = &finding.hint { div.quiet { (prose(hint)) } }
+                @if let Some(hint) = &finding.hint { div.quiet { (advice(hint)) } }
             }
         }
     }
@@ -75,14 +73,34 @@ fn properties(about: &About, now: Timestamp) -> Markup {
             dt { "Data directory" } dd.mono { (about.setup.data) }
             dt { "Services answer at" }
             dd {
-                span.mono { "SERVICE-ENVIRONMENT." (about.base_domain) } ", port " (about.proxy_port)
+                span.mono { (about.address_of("SERVICE-ENVIRONMENT")) }
+                span.quiet { ", such as " (about.address_of("web-production")) }
+            }
+            dt { "Domains answer at" }
+            dd {
+                span.mono { "http://DOMAIN" (port(about.proxy_port, 80)) }
                 @match about.proxy_tls_port {
-                    Some(port) => { ", over TLS " (port) },
-                    None => "; over TLS nowhere",
+                    Some(tls) => { " and " span.mono { "https://DOMAIN" (port(tls, 443)) } },
+                    None => span.quiet { ", and not over TLS" },
                 }
             }
             dt { "Built-in registry" }
             dd.mono { @for host in &about.registry_hosts { (host) " " } }
         }
     }
+}
+
+/// What to do about it. What a page can do is a link to it.
+fn advice(hint: &str) -> Markup {
+    html! {
+        @match hint.split_once("`mirage domain renew ") {
+            Some(("", _)) => { a href="/settings/certificates" { "Certificates" } " say why; the page of the service's domains tries again at once" },
+            _ => (prose(hint)),
+        }
+    }
+}
+
+/// A port as it stands in an address, where it is not the usual one.
+fn port(port: u16, usual: u16) -> String {
+    if port == usual { String::new() } else { format!(":{port}") }
 }

@@ -4,21 +4,26 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use futures_util::StreamExt;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use maud::html;
 use mirage_control::Control;
 use mirage_core::{Error, Result};
 
 use super::{framed, newest};
 use crate::copy::copyable;
-use crate::fault::{Fault, explained};
+use crate::fault::{Advice, Fault, explained};
 use crate::field::Field;
-use crate::form::{Sent, form};
+use crate::form::{Sent, again, form};
 use crate::visitor::Visitor;
 use crate::when::ago;
 
 /// What a backup is.
 pub(crate) const KIND: &str = "application/x-tar";
+
+/// What this page has where hints name commands.
+const HERE: Advice = Advice { fields: &[("--images", IMAGES)], instead: &[] };
+/// The name of a box.
+const IMAGES: &str = "Also the images of other registries";
 
 /// `GET /settings/backup`
 pub(crate) async fn show(State(control): State<Control>, visitor: Visitor) -> Result<Html<String>, Fault> {
@@ -34,8 +39,8 @@ pub(crate) async fn make(
     let backup = match control.backup(visitor.actor(), with_images).await {
         Ok(backup) => backup,
         Err(error) => {
-            let page = page(&control, &visitor, with_images, Some(&error)).await?;
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+            let error = HERE.told(error);
+            return Ok(again(page(&control, &visitor, with_images, Some(&error)).await?));
         }
     };
     let pieces = backup.bytes.map(|piece| {
@@ -64,7 +69,7 @@ async fn page(
     let (last, now) = (newest(control, visitor, "backedUp").await?, control.now());
     let images = Field {
         name: "images",
-        label: "Also the images of other registries",
+        label: IMAGES,
         value: if with_images { "yes" } else { "" },
         help: "So that services start on another machine while those registries are gone.",
         ..Field::default()

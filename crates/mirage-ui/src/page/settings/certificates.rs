@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::link;
 use crate::page::{Asked, after};
 use crate::prose::prose;
-use crate::shell::more;
+use crate::shell::{more, table};
 use crate::visitor::Visitor;
 use crate::when::{cut, exact};
 
@@ -36,17 +36,9 @@ pub(crate) async fn list(
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
             @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
-                div.scroll role="group" aria-label="Certificates" tabindex="0" {
-                    table {
-                        thead {
-                            tr {
-                                th scope="col" { "Domain" } th scope="col" { "Service" } th scope="col" { "Certificate" }
-                                th scope="col" { "Valid until" } th scope="col" { "Asked for again" }
-                            }
-                        }
-                        tbody { @for listed in &listing.items { (row(listed, now)) } }
-                    }
-                }
+                (table("Certificates", &["Domain", "Service", "Certificate", "Valid until", "Asked for again"], html! {
+                    @for listed in &listing.items { (row(listed, now)) }
+                }))
             }
             @if let Some(last) = listing.items.last().filter(|_| listing.more) {
                 (more(&format!("/settings/certificates?after={}", link::quoted(last.record.domain.as_str())), "More domains"))

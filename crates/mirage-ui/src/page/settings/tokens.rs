@@ -6,20 +6,25 @@ use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{About, Control, NewToken};
-use mirage_core::{Error, Grant, Name, Result, Secret};
+use mirage_core::{Code, Error, Grant, Name, Result, Secret};
 
 use super::framed;
 use crate::copy::copyable;
-use crate::fault::{Fault, explained};
+use crate::fault::{Advice, Fault};
 use crate::field::Field;
-use crate::form::{Fields, Sent, form, token};
+use crate::form::{Fields, Sent, again, elsewhere, form, token};
 use crate::page::{Asked, At, after};
-use crate::shell::more;
+use crate::shell::{more, table};
 use crate::visitor::Visitor;
 use crate::when::ago;
 
 /// Tokens on a page.
 const MOST: u32 = 50;
+/// What this page has where hints name commands.
+const HERE: Advice = Advice {
+    fields: &[],
+    instead: &[(Code::NameTaken, "", "choose another name, or remove that one in the list")],
+};
 
 /// `GET /settings/tokens`
 pub(crate) async fn list(
@@ -45,8 +50,8 @@ pub(crate) async fn create(
             Ok((StatusCode::CREATED, made_page(&visitor, &grant, &secret, &about)).into_response())
         }
         Err(error) => {
-            let page = page(&control, &visitor, None, &fields, Some(&error)).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+            let error = HERE.told(error);
+            Ok(again(page(&control, &visitor, None, &fields, Some(&error)).await?))
         }
     }
 }
@@ -62,11 +67,9 @@ pub(crate) async fn remove(
 }
 
 fn wanted(fields: &Fields) -> Result<NewToken> {
-    let at = |field: &'static str| move |error: Error| error.field(field);
-    let project = Some(fields.text("project")).filter(|text| !text.is_empty());
     Ok(NewToken {
-        name: fields.text("name").parse().map_err(at("name"))?,
-        project: project.map(|text| text.parse().map_err(at("project"))).transpose()?,
+        name: fields.text("name").parse().map_err(|error: Error| error.field("name"))?,
+        project: fields.read("project")?,
         push: fields.has("push"),
     })
 }
@@ -88,17 +91,9 @@ async fn page(
             @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
                 form method="post" {
                     (token(visitor))
-                    div.scroll role="group" aria-label="Tokens" tabindex="0" {
-                        table {
-                            thead {
-                                tr {
-                                    th scope="col" { "Token" } th scope="col" { "Allows" }
-                                    th scope="col" { "Made" } th scope="col" { "Take it away" }
-                                }
-                            }
-                            tbody { @for grant in &listing.items { (row(grant, now)) } }
-                        }
-                    }
+                    (table("Tokens", &["Token", "Allows", "Made", "Take it away"], html! {
+                        @for grant in &listing.items { (row(grant, now)) }
+                    }))
                 }
             }
             @if let Some(last) = listing.items.last().filter(|_| listing.more) {
@@ -142,7 +137,6 @@ fn row(grant: &Grant, now: Timestamp) -> Markup {
 }
 
 fn making(visitor: &Visitor, typed: &Fields, error: Option<&Error>) -> Markup {
-    let elsewhere = error.filter(|error| !matches!(error.at_field(), Some("name" | "project")));
     let name = Field {
         name: "name",
         label: "Name",
@@ -174,7 +168,7 @@ fn making(visitor: &Visitor, typed: &Fields, error: Option<&Error>) -> Markup {
         "/settings/tokens",
         "stacked",
         html! {
-            @if let Some(error) = elsewhere { (explained(error)) }
+            (elsewhere(error, &["name", "project"]))
             (name.text()) (project.text()) (push.tick())
             button.primary type="submit" { "Make the token" }
         },

@@ -2,14 +2,13 @@
 
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use http::StatusCode;
 use maud::html;
 use mirage_control::Control;
 use mirage_core::{Error, EventKind, Result};
 
 use super::{framed, newest};
 use crate::fault::{Fault, explained};
-use crate::form::{Sent, button};
+use crate::form::{Sent, again, button};
 use crate::visitor::Visitor;
 use crate::when::ago;
 
@@ -25,10 +24,7 @@ pub(crate) async fn rotate(
 ) -> Result<Response, Fault> {
     match control.rotate_vault(visitor.actor()).await {
         Ok(_) => Ok(Redirect::to("/settings/vault").into_response()),
-        Err(error) => {
-            let page = page(&control, &visitor, Some(&error)).await?;
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
+        Err(error) => Ok(again(page(&control, &visitor, Some(&error)).await?)),
     }
 }
 
@@ -43,8 +39,17 @@ async fn page(control: &Control, visitor: &Visitor, error: Option<&Error>) -> Re
         }
         section aria-labelledby="rotate" {
             h2 #rotate { "A new key" }
-            p { "Makes a new key and seals everything anew. Services go on, and everybody at a browser logs in again, you too.
-                A backup from before needs the old key." }
+            p { "Makes a new key and seals everything anew with it: passwords for registries, sealed variables of services and "
+                "of all their revisions, shared ones, keys of certificates, and what was typed for services that are not made yet." }
+            ul {
+                li { "It can be done at any time: nothing is restarted, and services and traffic go on. Whoever changes something at that moment waits until it is done." }
+                li { "Everybody at a browser logs in again, you too. Tokens stay as they are." }
+                li { "The secrets themselves stay the same. Of one that somebody may have seen, change the password where it comes from." }
+                li { "The old key is taken out of " code { "vault.key" } ": copy the new file to where you keep a copy. A backup from before needs the "
+                    "old key, so keep that as long as you keep the backup." }
+                li { "Where " code { "MIRAGE_VAULT_KEY" } " holds the key, put a new one in front of it, a comma between them, and start the platform "
+                    "anew before; take the old one out after." }
+            }
             @if let Some(error) = error { (explained(error)) }
             @if let Some(event) = &last {
                 @if let EventKind::VaultRotated { records } = event.kind {

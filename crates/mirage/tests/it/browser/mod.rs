@@ -4,6 +4,7 @@ mod answers;
 mod dotenv;
 mod every_page;
 mod failing;
+mod keys;
 mod live;
 mod logs;
 mod private;
