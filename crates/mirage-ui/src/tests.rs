@@ -17,6 +17,7 @@ mod logbook;
 mod login;
 mod logs;
 mod metrics;
+mod mistakes;
 mod pages;
 mod service;
 mod settings;

@@ -3,6 +3,7 @@
 pub(crate) mod credential;
 pub(crate) mod credentials;
 pub(crate) mod deployment;
+mod encrypted;
 pub(crate) mod events;
 pub(crate) mod images;
 pub(crate) mod jump;
