@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mirage_core::{
-    Code, CredentialChange, Deployment, DeploymentId, Environment, EnvironmentId, Error, EventKind, Name,
-    Phase, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
+    Code, CredentialChange, Deployment, DeploymentId, DraftId, Environment, EnvironmentId, Error, EventKind,
+    Name, Phase, Project, ProjectId, Result, Revision, Service, ServiceId, ServiceSpec, Source, Trigger,
     VariableInput, VariableName, host_label,
 };
 use mirage_store::{NewDeployment, Tx};
@@ -14,7 +14,7 @@ use crate::access::{Action, Actor};
 use crate::deploy::Resolution;
 use crate::domain::NewDomain;
 use crate::login::Puller;
-use crate::patch::{check, kept};
+use crate::patch::{kept, objections};
 use crate::read::ServiceView;
 
 /// The project and environment that exist without being made.
@@ -58,6 +58,14 @@ impl CreateService {
     }
 }
 
+/// What came of a request.
+enum Created {
+    /// A service, and its first deployment.
+    Now(Box<Service>, DeploymentId),
+    /// The deployment that its draft became earlier.
+    Before(DeploymentId),
+}
+
 impl Control {
     /// Makes a service and its first deployment. The image is judged first; if it cannot run here,
     /// nothing is written.
@@ -66,6 +74,34 @@ impl Control {
         actor: &Actor,
         request: CreateService,
     ) -> Result<(ServiceView, Deployment)> {
+        match self.create(actor, request, None).await? {
+            Created::Now(service, deployment) => {
+                let deployment = self.read_deployment(deployment).await?;
+                Ok((self.view(*service).await?, deployment))
+            }
+            Created::Before(_) => Err(Error::internal("make a service", anyhow::anyhow!("of no draft"))),
+        }
+    }
+
+    /// The same of what a draft says, once: the draft becomes the deployment, and asked again for it, be it at the same
+    /// time, this answers with that one.
+    ///
+    /// # Errors
+    /// What [`Self::create_service`] refuses, and `NOT_FOUND` where there is no such draft of this name.
+    pub async fn deploy_draft(
+        &self,
+        actor: &Actor,
+        draft: DraftId,
+        request: CreateService,
+    ) -> Result<DeploymentId> {
+        match self.create(actor, request, Some(draft)).await {
+            Ok(Created::Now(_, deployment) | Created::Before(deployment)) => Ok(deployment),
+            // Whoever was faster has the name now.
+            Err(error) => self.became(actor, draft).await?.ok_or(error),
+        }
+    }
+
+    async fn create(&self, actor: &Actor, request: CreateService, draft: Option<DraftId>) -> Result<Created> {
         self.allow(actor, Action::Deploy)?;
         let (project, environment, name) = self.checked(&request).await?;
         let Source::Image(image) = &request.spec.source;
@@ -77,6 +113,11 @@ impl Control {
 
         let now = self.parts.clock.now();
         let mut tx = self.parts.store.begin().await?;
+        if let Some(draft) = draft
+            && let Some(before) = self.parts.turned(&mut tx, actor, draft).await?
+        {
+            return Ok(Created::Before(before));
+        }
         let (project, environment) = self.place(&mut tx, project, environment).await?;
         if tx.service_by_name(environment.id, &name).await?.is_some() {
             return Err(taken(&name, &environment.name));
@@ -108,43 +149,65 @@ impl Control {
             self.keep_domain(&mut tx, actor, &service, new).await?;
         }
         let deployment = self.begin_deployment(&mut tx, actor, &service, resolution, Trigger::Deploy).await?;
+        if let Some(draft) = draft {
+            self.parts.turn(&mut tx, actor, draft, deployment).await?;
+        }
         self.parts.announce(tx.commit().await?);
         self.ring(service.id);
         if !request.domains.is_empty() {
             self.domains_changed().await;
         }
-        let deployment = self.read_deployment(deployment).await?;
-        Ok((self.view(service).await?, deployment))
+        Ok(Created::Now(Box::new(service), deployment))
     }
 
     /// The project, environment and name of a service that is to be made, where nothing is wrong with it that can be
     /// said without its registry.
     pub(crate) async fn checked(&self, request: &CreateService) -> Result<(Name, Name, Name)> {
-        check(&request.spec, request.replicas)?;
-        self.check_auto_deploy(&request.spec)?;
-        request.domains.iter().try_for_each(|new| self.check_domain(new))?;
-        let name = match &request.name {
-            Some(name) => name.clone(),
-            None => default_name(&request.spec.source)?,
-        };
-        let project = named(request.project.clone(), DEFAULT_PROJECT)?;
-        let environment = named(request.environment.clone(), DEFAULT_ENVIRONMENT)?;
-        self.refuse_taken(&project, &environment, &name).await?;
-        Ok((project, environment, name))
+        let mut against = Vec::new();
+        let place = self.weighed(request, &mut against).await?;
+        match against.into_iter().next() {
+            Some(error) => Err(error),
+            None => {
+                place.ok_or_else(|| Error::internal("place a service", anyhow::anyhow!("it has no name")))
+            }
+        }
     }
 
-    /// A cheap look before the registry is asked; the decision itself is made in the transaction.
-    async fn refuse_taken(&self, project: &Name, environment: &Name, name: &Name) -> Result<()> {
-        let path = crate::find::ServiceRef::Path {
-            project: project.clone(),
-            environment: environment.clone(),
-            name: name.clone(),
+    /// All that speaks against making this service, each at its field, as far as it can be said without its registry.
+    pub async fn objections(&self, actor: &Actor, request: &CreateService) -> Result<Vec<Error>> {
+        self.allow(actor, Action::Deploy)?;
+        let mut against = Vec::new();
+        self.weighed(request, &mut against).await?;
+        Ok(against)
+    }
+
+    /// Where the service would be, unless its name is among what speaks against it. A cheap look before the registry is
+    /// asked; what is decided for good is decided in the transaction.
+    async fn weighed(
+        &self,
+        request: &CreateService,
+        against: &mut Vec<Error>,
+    ) -> Result<Option<(Name, Name, Name)>> {
+        against.extend(objections(&request.spec, request.replicas));
+        against.extend(self.check_auto_deploy(&request.spec).err());
+        let name = match &request.name {
+            Some(name) => Ok(name.clone()),
+            None => default_name(&request.spec.source),
         };
-        match self.find(&path).await {
-            Ok(_) => Err(taken(name, environment)),
-            Err(error) if error.code() == Code::NotFound => Ok(()),
-            Err(error) => Err(error),
+        against.extend(self.domain_objections(name.as_ref().ok(), &request.domains).await?);
+        let project = named(request.project.clone(), DEFAULT_PROJECT)?;
+        let environment = named(request.environment.clone(), DEFAULT_ENVIRONMENT)?;
+        let name = match name {
+            Ok(name) => name,
+            Err(error) => {
+                against.push(error);
+                return Ok(None);
+            }
+        };
+        if self.parts.store.service_at(&project, &environment, &name).await?.is_some() {
+            against.push(taken(&name, &environment));
         }
+        Ok(Some((project, environment, name)))
     }
 
     /// Who pulls for a service that is to be made there.

@@ -1,7 +1,9 @@
 //! Domains of users' own: which service answers at which, and with which certificate.
 
+use std::collections::HashSet;
+
 use mirage_core::{
-    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Error, EventKind, Result, Secret,
+    CertificateSource, CertificateStatus, Code, Domain, DomainRecord, Error, EventKind, Name, Result, Secret,
     Service, SettingChange,
 };
 use mirage_store::{CertificateRecord, ListedDomain, Tx};
@@ -168,6 +170,30 @@ impl Control {
         Ok(())
     }
 
+    /// What speaks against giving these domains to a service that is not made yet.
+    pub(crate) async fn domain_objections(
+        &self,
+        name: Option<&Name>,
+        new: &[NewDomain],
+    ) -> Result<Vec<Error>> {
+        let mut all = Vec::new();
+        for one in new {
+            let asks = one.certificate != Some(false);
+            if let Err(error) = self.check_domain(one) {
+                all.push(error);
+            } else if self.parts.store.domain(&one.domain).await?.is_some() {
+                all.push(of_another(&one.domain));
+            } else if asks && one.domain.is_wildcard() {
+                all.push(no_authority(&one.domain));
+            }
+        }
+        let different: HashSet<&Domain> = new.iter().map(|one| &one.domain).collect();
+        if let Some(name) = name.filter(|_| different.len() > DOMAINS_MAX as usize) {
+            all.push(too_many(name));
+        }
+        Ok(all)
+    }
+
     /// Writes a domain and the event that tells of it; answers whether it is new.
     pub(crate) async fn keep_domain(
         &self,
@@ -183,21 +209,10 @@ impl Control {
         }
         let before = tx.domain(domain).await?;
         if before.as_ref().is_some_and(|before| before.service != service.id) {
-            return Err(Error::new(
-                Code::RouteConflict,
-                format!("another service has the domain `{domain}`"),
-            )
-            .field("domain")
-            .hint(format!(
-                "`mirage domain list` says which; `mirage domain remove {domain}` takes it away"
-            )));
+            return Err(of_another(domain));
         }
         if before.is_none() && tx.domain_count(service.id).await? >= DOMAINS_MAX {
-            let what = format!(
-                "`{}` has {DOMAINS_MAX} domains already, the most that a service can have",
-                service.name
-            );
-            return Err(Error::new(Code::InvalidRequest, what).field("domain").hint("remove one first"));
+            return Err(too_many(&service.name));
         }
         let now = self.parts.clock.now();
         let source_before = before.as_ref().map(|before| before.certificate);
@@ -268,6 +283,17 @@ fn no_authority(domain: &Domain) -> Error {
     Error::new(Code::InvalidRequest, what).field("certificate").hint(
         "use `mirage domain add` with `--no-certificate`, then bring one with `mirage domain certificate`",
     )
+}
+
+fn of_another(domain: &Domain) -> Error {
+    Error::new(Code::RouteConflict, format!("another service has the domain `{domain}`"))
+        .field("domain")
+        .hint(format!("`mirage domain list` says which; `mirage domain remove {domain}` takes it away"))
+}
+
+fn too_many(name: &Name) -> Error {
+    let what = format!("`{name}` has {DOMAINS_MAX} domains already, the most that a service can have");
+    Error::new(Code::InvalidRequest, what).field("domain").hint("remove one first")
 }
 
 fn at_certificate(what: String) -> Error {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use mirage_core::{Code, DraftId, Error, Result, Secret};
-use mirage_store::DraftRecord;
+use mirage_core::{Code, DeploymentId, DraftId, Error, Result, Secret};
+use mirage_store::{DraftRecord, Tx};
 use tracing::error;
 
 use crate::Control;
@@ -26,6 +26,8 @@ const NAME_MAX: usize = 100;
 const DRAFTS_MAX: u32 = 50;
 /// How long a draft is kept that nobody changes.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The field of a draft that became a deployment, which has no other.
+const BECAME: &str = "became";
 /// Old drafts are looked for this often.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 
@@ -82,6 +84,9 @@ impl DraftFields {
             let fields = self.0.len();
             return refuse(format!("the draft has {fields} fields, at most {DRAFT_FIELDS_MAX} are kept"));
         }
+        if self.has(BECAME) {
+            return refuse(format!("a field of the draft is called `{BECAME}`"));
+        }
         if self.0.keys().any(|name| name.len() > NAME_MAX) {
             return refuse(format!("a field of the draft has a name of more than {NAME_MAX} bytes"));
         }
@@ -107,6 +112,12 @@ impl DraftFields {
             fields.0.iter().map(|(name, text)| (name.clone(), text.reveal().to_owned())).collect()
         };
         self.0.len() == other.0.len() && pairs(self) == pairs(other)
+    }
+}
+
+impl Draft {
+    fn became(&self) -> Option<DeploymentId> {
+        self.fields.get(BECAME).parse().ok()
     }
 }
 
@@ -137,12 +148,19 @@ impl Control {
         self.parts.opened_draft(actor, id, record)
     }
 
-    /// The newest drafts of somebody, at most so many. One that cannot be opened is left out.
+    /// The newest drafts of somebody, at most so many. One that cannot be opened, or became a deployment, is left out.
     pub async fn drafts(&self, actor: &Actor, limit: u32) -> Result<Vec<Draft>> {
         self.allow(actor, Action::Deploy)?;
-        let records = self.parts.store.drafts(actor.name(), limit.min(DRAFTS_MAX)).await?;
+        let records = self.parts.store.drafts(actor.name(), DRAFTS_MAX).await?;
         let open = |record: DraftRecord| self.parts.opened_draft(actor, record.id, Some(record)).ok();
-        Ok(records.into_iter().filter_map(open).collect())
+        Ok(records.into_iter().filter_map(open).take(limit as usize).collect())
+    }
+
+    /// The deployment that a draft became. That is known for as long as a draft is kept.
+    pub async fn became(&self, actor: &Actor, id: DraftId) -> Result<Option<DeploymentId>> {
+        self.allow(actor, Action::Deploy)?;
+        let record = self.parts.store.draft(id).await?;
+        Ok(self.parts.unsealed_draft(actor, id, record)?.and_then(|draft| draft.became()))
     }
 
     /// Changes a draft, and answers with it. Changes of several pages follow each other; none is lost.
@@ -193,17 +211,50 @@ impl Parts {
     }
 
     fn opened_draft(&self, actor: &Actor, id: DraftId, record: Option<DraftRecord>) -> Result<Draft> {
+        let draft = self.unsealed_draft(actor, id, record)?;
+        draft.filter(|draft| draft.became().is_none()).ok_or_else(no_draft)
+    }
+
+    /// A draft as it is kept, be it that it became a deployment.
+    fn unsealed_draft(
+        &self,
+        actor: &Actor,
+        id: DraftId,
+        record: Option<DraftRecord>,
+    ) -> Result<Option<Draft>> {
         let oldest = kept_from(self.clock.now());
         let own = record.filter(|record| record.actor == actor.name() && record.changed_at >= oldest);
-        let record = own.ok_or_else(|| {
-            Error::new(
-                Code::NotFound,
-                "there is no such draft: it was deployed, or nobody touched it for a week",
-            )
-            .hint("begin anew at `/new`")
-        })?;
+        let Some(record) = own else { return Ok(None) };
         let text = self.vault.unseal(&DraftRecord::binding(id, actor.name()), &record.fields)?;
-        Ok(Draft { id, changed_at: record.changed_at, fields: DraftFields::read(&text)? })
+        Ok(Some(Draft { id, changed_at: record.changed_at, fields: DraftFields::read(&text)? }))
+    }
+
+    /// The deployment that a draft became already.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` where there is no such draft.
+    pub(crate) async fn turned(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        id: DraftId,
+    ) -> Result<Option<DeploymentId>> {
+        let record = tx.draft(id).await?;
+        let draft = self.unsealed_draft(actor, id, record)?.ok_or_else(no_draft)?;
+        Ok(draft.became())
+    }
+
+    /// Writes down what a draft became, in the place of what was typed.
+    pub(crate) async fn turn(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        id: DraftId,
+        deployment: DeploymentId,
+    ) -> Result<()> {
+        let mut fields = DraftFields::default();
+        fields.set(BECAME, deployment.to_string());
+        tx.set_draft(&self.sealed_draft(actor, id, self.clock.now(), &fields)?).await
     }
 
     pub(crate) async fn forget_old_drafts(&self) -> Result<()> {
@@ -215,6 +266,11 @@ impl Parts {
         tx.forget_drafts_before(oldest).await?;
         tx.commit().await.map(drop)
     }
+}
+
+fn no_draft() -> Error {
+    Error::new(Code::NotFound, "there is no such draft: it was deployed, or nobody touched it for a week")
+        .hint("begin anew at `/new`")
 }
 
 /// Forgets drafts that nobody touched for a week, for as long as it is let.

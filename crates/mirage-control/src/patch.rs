@@ -99,6 +99,19 @@ impl ServicePatch {
         check(spec, *replicas)?;
         Ok(changed(&before.0, before.1, spec, *replicas))
     }
+
+    /// All that speaks against these settings of `spec`, each at its field. Variables and the image are not looked at.
+    pub(crate) fn objections(&self, spec: &ServiceSpec, replicas: u32) -> Vec<Error> {
+        let mut spec = spec.clone();
+        set(&mut spec.ports, self.ports.clone());
+        set(&mut spec.command, self.command.clone());
+        set(&mut spec.probe, self.probe.clone());
+        set(&mut spec.resources, self.resources.clone());
+        set(&mut spec.rollout, self.rollout.clone());
+        set(&mut spec.stop_grace_seconds, self.stop_grace_seconds);
+        set(&mut spec.volumes, self.volumes.clone());
+        objections(&spec, self.replicas.unwrap_or(replicas))
+    }
 }
 
 /// A value as it is kept. One that takes the place of a sealed one is sealed too: nobody shows a secret by
@@ -145,49 +158,43 @@ fn changed(old: &ServiceSpec, old_replicas: u32, new: &ServiceSpec, new_replicas
 
 /// Settings that contradict each other or leave their range are refused before anything is written.
 pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
-    let refuse = |field: &str, message: String, hint: &str| {
-        Err(Error::new(Code::InvalidRequest, message).field(field).hint(hint))
+    objections(spec, replicas).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What contradicts each other or leaves its range, each at its field.
+pub(crate) fn objections(spec: &ServiceSpec, replicas: u32) -> Vec<Error> {
+    let mut all: Vec<Error> = spec.rollout.check().err().into_iter().collect();
+    let mut refuse = |field: &str, message: String, hint: &str| {
+        all.push(Error::new(Code::InvalidRequest, message).field(field).hint(hint));
     };
-    spec.rollout.check()?;
     if spec.stop_grace_seconds > MAX_GRACE_SECONDS {
         let message = format!(
             "`stopGraceSeconds` is {}, at most {MAX_GRACE_SECONDS} are possible",
             spec.stop_grace_seconds
         );
-        return refuse("stopGraceSeconds", message, "an hour is enough for a process that wants to end");
+        refuse("stopGraceSeconds", message, "an hour is enough for a process that wants to end");
     }
     if replicas > MAX_REPLICAS {
         let message = format!("`replicas` is {replicas}, at most {MAX_REPLICAS} are possible");
-        return refuse("replicas", message, "ask for fewer, or split the service");
+        refuse("replicas", message, "ask for fewer, or split the service");
     }
     if spec.resources.memory_bytes.is_some_and(|bytes| bytes < 6 << 20) {
-        return refuse(
-            "resources.memory",
-            "less than 6 MiB of memory cannot run a process".into(),
-            "try `256MiB`",
-        );
+        refuse("resources.memory", "less than 6 MiB of memory cannot run a process".into(), "try `256MiB`");
     }
     if spec.resources.cpu_millis.is_some_and(|millis| millis < 10) {
-        return refuse("resources.cpu", "less than a hundredth of a core is too little".into(), "try `0.5`");
+        refuse("resources.cpu", "less than a hundredth of a core is too little".into(), "try `0.5`");
     }
     if spec.resources.pids < 1 {
-        return refuse(
-            "resources.pids",
-            "at least one process must be allowed".into(),
-            "leave it out for 4096",
-        );
+        refuse("resources.pids", "at least one process must be allowed".into(), "leave it out for 4096");
     }
     let probe = &spec.probe;
-    if probe.path.as_deref().is_some_and(|path| !path.starts_with('/') || path.contains(char::is_whitespace))
+    if let Some(path) =
+        probe.path.as_deref().filter(|path| !path.starts_with('/') || path.contains(char::is_whitespace))
     {
-        return refuse(
-            "healthcheck.path",
-            format!("`{}` is not a path", probe.path.as_deref().unwrap_or_default()),
-            "a path looks like `/healthz`",
-        );
+        refuse("healthcheck.path", format!("`{path}` is not a path"), "a path looks like `/healthz`");
     }
     if let Some(host) = probe.host.as_deref().filter(|host| !is_host(host)) {
-        return refuse(
+        refuse(
             "healthcheck.host",
             format!("`{host}` is not a host"),
             "a host looks like `shop.example` or `shop.example:8443`",
@@ -195,16 +202,14 @@ pub(crate) fn check(spec: &ServiceSpec, replicas: u32) -> Result<()> {
     }
     let millis = [probe.interval_millis, probe.timeout_millis, probe.budget_millis];
     if millis.contains(&Some(0)) || probe.threshold == Some(0) {
-        return refuse(
-            "healthcheck",
-            "a health check cannot have a zero in it".into(),
-            "leave the number out for its default",
-        );
+        let message = "a health check cannot have a zero in it".into();
+        refuse("healthcheck", message, "leave the number out for its default");
     }
     if spec.command.as_ref().is_some_and(|words| words.iter().any(|word| word.contains('\0'))) {
-        return refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
+        refuse("command", "a command cannot contain a NUL byte".into(), "remove it");
     }
-    check_mounts(&spec.volumes, replicas)
+    all.extend(check_mounts(&spec.volumes, replicas).err());
+    all
 }
 
 /// What can stand in a `Host` header.

@@ -1,10 +1,11 @@
 //! What would become of a request for a new service, as far as nobody has to be asked.
 
-use mirage_core::{Name, Result, host_label};
+use mirage_core::{Error, Name, Result, Service, ServiceSpec, host_label};
 
 use crate::Control;
 use crate::access::{Action, Actor};
 use crate::create::CreateService;
+use crate::patch::ServicePatch;
 
 /// Where a new service would be.
 #[derive(Clone, Debug)]
@@ -24,6 +25,17 @@ pub struct Prospect {
 }
 
 impl Control {
+    /// All that speaks against these settings of a service, each at its field, where nobody has to be asked. Variables
+    /// and the image are not looked at.
+    pub fn objections_to(&self, service: &Service, patch: &ServicePatch) -> Vec<Error> {
+        let mut all = patch.objections(&service.spec, service.replicas);
+        if let Some(auto_deploy) = patch.auto_deploy {
+            let spec = ServiceSpec { auto_deploy, ..service.spec.clone() };
+            all.extend(self.check_auto_deploy(&spec).err());
+        }
+        all
+    }
+
     /// Looks ahead: what making this service would come to. The image is not looked at, and nothing is written.
     ///
     /// # Errors

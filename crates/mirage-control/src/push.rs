@@ -92,9 +92,12 @@ impl Control {
     }
 
     /// Whether a service of this image could follow pushes of its tag.
-    pub fn hears_of_pushes(&self, reference: &Reference) -> bool {
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn hears_of_pushes(&self, reference: &Reference) -> Result<()> {
         let spec = ServiceSpec { auto_deploy: true, ..ServiceSpec::image(reference.clone()) };
-        self.check_auto_deploy(&spec).is_ok()
+        self.check_auto_deploy(&spec)
     }
 
     /// Refuses to wait for pushes that nobody will hear of.

@@ -11,6 +11,7 @@ use mirage_core::{Code, Error};
 use crate::guard;
 use crate::link;
 use crate::page::jump::{Hit, near};
+use crate::page::wizard::became;
 use crate::prose::prose;
 use crate::shell::Page;
 use crate::visitor::Visitor;
@@ -85,6 +86,13 @@ pub(crate) async fn framed(State(control): State<Control>, request: Request, nex
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
     let Some(visitor) = Visitor::of(&headers, &control) else { return response };
     let visitor = visitor.at(&method, &uri);
+    // Whoever presses twice, or goes back to what was deployed, is led to what came of it.
+    if fault.status == StatusCode::NOT_FOUND
+        && !headers.contains_key("hx-request")
+        && let Some(path) = became(&control, &visitor, uri.path()).await
+    {
+        return Redirect::to(&path).into_response();
+    }
     let near = match fault.status {
         StatusCode::NOT_FOUND => near(&control, &visitor, uri.path()).await,
         _ => Vec::new(),

@@ -16,6 +16,7 @@ mod live;
 mod login;
 mod logs;
 mod metrics;
+mod mistakes;
 mod pages;
 mod service;
 mod settings;

@@ -163,3 +163,75 @@ async fn what_a_request_would_come_to_is_told_before_it_is_made() {
         Some("resources.memory")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_draft_is_deployed_once_however_often_somebody_presses() {
+    let mut stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    let id = stage.open(&[("image", "acme/web:1"), ("password", "sesame")]).await;
+    let presses = (0..4).map(|_| {
+        let (control, actor) = (stage.control.clone(), stage.actor.clone());
+        let request = CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()));
+        tokio::spawn(async move { control.deploy_draft(&actor, id, request).await })
+    });
+    let mut began = Vec::new();
+    for press in presses.collect::<Vec<_>>() {
+        began.push(press.await.unwrap().unwrap());
+    }
+    assert!(began.iter().all(|it| *it == began[0]), "{began:?}");
+    stage.restart_control().await;
+    let request = CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()));
+    assert_eq!(stage.control.deploy_draft(&stage.actor, id, request.clone()).await.unwrap(), began[0]);
+    assert_eq!(stage.control.became(&stage.actor, id).await.unwrap(), Some(began[0]));
+    assert_eq!(stage.control.became(&Actor::platform(), id).await.unwrap(), None, "of nobody else");
+    assert_eq!(refused(stage.read(id).await).code(), Code::NotFound, "there is nothing to type in any more");
+    assert_eq!(refused(stage.type_in(id, "a", "b").await).code(), Code::NotFound);
+    assert!(stage.control.drafts(&stage.actor, 10).await.unwrap().is_empty());
+    let other = stage.open(&[]).await;
+    assert_eq!(refused(stage.type_in(other, "became", "x").await).code(), Code::InvalidRequest);
+    assert_eq!(
+        refused(stage.control.deploy_draft(&stage.actor, other, request.clone()).await).code(),
+        Code::NameTaken,
+        "another draft"
+    );
+    assert!(stage.read(other).await.is_ok(), "what is refused is still there");
+    stage.clock.set_ahead(WEEK + Duration::from_secs(60));
+    assert_eq!(stage.control.became(&stage.actor, id).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_speaks_against_a_request_is_told_at_once() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    let domain = |text: &str| crate::NewDomain {
+        domain: text.parse().unwrap(),
+        redirect_https: None,
+        certificate: None,
+    };
+    let mut first = CreateService::new(ServiceSpec::image("acme/web:1".parse().unwrap()));
+    first.domains = vec![domain("shop.example.com")];
+    assert!(stage.control.objections(&stage.actor, &first).await.unwrap().is_empty());
+    stage.control.create_service(&stage.actor, first.clone()).await.unwrap();
+    let mut wrong = first;
+    wrong.domains.extend([domain("*.example.com"), domain("fine.example.com")]);
+    wrong.spec.resources.memory_bytes = Some(1);
+    wrong.spec.probe.path = Some("up".into());
+    wrong.spec.auto_deploy = true;
+    wrong.replicas = 5_000;
+    let told = stage.control.objections(&stage.actor, &wrong).await.unwrap();
+    let told: Vec<_> = told.iter().map(|error| (error.code(), error.at_field().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            (Code::InvalidRequest, "replicas"),
+            (Code::InvalidRequest, "resources.memory"),
+            (Code::InvalidRequest, "healthcheck.path"),
+            (Code::InvalidRequest, "autoDeploy"),
+            (Code::RouteConflict, "domain"),
+            (Code::InvalidRequest, "certificate"),
+            (Code::NameTaken, "name"),
+        ]
+    );
+    let error = refused(stage.control.prospect(&stage.actor, &wrong).await);
+    assert_eq!(error.at_field(), Some("replicas"), "the first");
+}

@@ -3,9 +3,42 @@
 
 use std::str::FromStr;
 
+use maud::{Markup, html};
 use mirage_core::{Code, Error, Port, Probe, Resources, RestartPolicy, Result, Rollout};
 use mirage_core::{bytes_of, cores_of, thousandths_of};
 
+use crate::fault::explained;
+use crate::prose::prose;
+
+/// Fields by the names that errors have for them, and their ids.
+const PLACES: [(&str, &str); 26] = [
+    ("name", "service"),
+    ("project", "project"),
+    ("environment", "environment"),
+    ("ports", "ports"),
+    ("domain", "domains"),
+    ("environmentVariables", "variables"),
+    ("healthcheck.path", "health-path"),
+    ("healthcheck.port", "health-port"),
+    ("healthcheck.host", "health-host"),
+    ("healthcheck.status", "health-status"),
+    ("healthcheck.startTimeoutSeconds", "health-timeout"),
+    ("healthcheck.timeoutSeconds", "health-answer"),
+    ("healthcheck.intervalSeconds", "health-interval"),
+    ("healthcheck.threshold", "health-threshold"),
+    ("volumes", "storage"),
+    ("replicas", "replicas"),
+    ("resources.memory", "memory"),
+    ("resources.cpu", "cpu"),
+    ("resources.pids", "pids"),
+    ("command", "command"),
+    ("stopGraceSeconds", "stop-grace"),
+    ("rollout.surge", "surge"),
+    ("rollout.overlapSeconds", "overlap"),
+    ("rollout.drainSeconds", "drain"),
+    ("autoDeploy", "auto-deploy"),
+    ("registryCredentials.username", "username"),
+];
 /// Seconds of a day, in milliseconds.
 const DAY_MILLIS: u64 = 86_400_000;
 
@@ -15,6 +48,73 @@ pub(super) trait Typed {
     fn text(&self, name: &str) -> &str;
     /// Whether a box is ticked.
     fn is_ticked(&self, name: &str) -> bool;
+}
+
+/// What is wrong with a form, in the order in which it is read: all of it is told at once.
+#[derive(Default)]
+pub(super) struct Mistakes(Vec<Error>);
+
+impl Mistakes {
+    /// What was read; the usual, with the mistake noted, where it could not be.
+    pub(super) fn or_none<T: Default>(&mut self, read: Result<T>) -> T {
+        read.unwrap_or_else(|error| {
+            self.note(error);
+            T::default()
+        })
+    }
+
+    /// One mistake more, unless its field has one already: what stands in for it is not judged.
+    pub(super) fn note(&mut self, error: Error) {
+        let is_known = error.at_field().is_some_and(|field| at(&self.0, field).is_some());
+        if !is_known {
+            self.0.push(error);
+        }
+    }
+
+    /// Whether one of these fields has one.
+    pub(super) fn any(&self, known: &[&str]) -> bool {
+        known.iter().any(|known| at(&self.0, known).is_some())
+    }
+
+    /// All of them, where there are any.
+    pub(super) fn all(self) -> Vec<Error> {
+        self.0
+    }
+}
+
+/// The mistake at the field that errors know by this name.
+pub(super) fn at<'a>(errors: &'a [Error], known: &str) -> Option<&'a Error> {
+    errors.iter().find(|error| error.at_field() == Some(known))
+}
+
+/// What is wrong, above a form: one mistake with what to do about it, or several as links to their fields, where that
+/// stands.
+pub(super) fn overview(errors: &[Error]) -> Markup {
+    match errors {
+        [] => html! {},
+        [error] => explained(error),
+        errors => html! {
+            div.notice.bad role="alert" {
+                p { strong { (errors.len()) " things are not right" } }
+                ul.list {
+                    @for error in errors {
+                        li {
+                            @match error.at_field().and_then(place_of) {
+                                Some(place) => a href=(format!("#{place}")) { (prose(error.message())) },
+                                None => { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } },
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    }
+}
+
+/// The id of the field that errors know by this name.
+fn place_of(known: &str) -> Option<&'static str> {
+    let known = known.split_once('/').map_or(known, |(list, _)| list);
+    PLACES.iter().find(|(name, _)| *name == known).map(|(_, id)| *id)
 }
 
 /// A field that has to be of a kind, at the name by which errors know it; nothing where it is empty.
@@ -73,46 +173,52 @@ pub(super) fn words(text: &str) -> Vec<&str> {
 }
 
 /// How health is judged.
-pub(super) fn probe(fields: &impl Typed) -> Result<Probe> {
+pub(super) fn probe(fields: &impl Typed, mistakes: &mut Mistakes) -> Probe {
     let text = |name: &str| Some(fields.text(name).to_owned()).filter(|text| !text.is_empty());
-    Ok(Probe {
+    let port = mistakes.or_none(number::<Port>(fields, "health-port", "healthcheck.port"));
+    Probe {
         path: text("health-path"),
-        port: number::<Port>(fields, "health-port", "healthcheck.port")?.map(Port::get),
+        port: port.map(Port::get),
         host: text("health-host"),
-        expected: read(fields, "health-status", "healthcheck.status")?,
-        interval_millis: millis(fields, "health-interval", "healthcheck.intervalSeconds")?,
-        timeout_millis: millis(fields, "health-answer", "healthcheck.timeoutSeconds")?,
-        budget_millis: millis(fields, "health-timeout", "healthcheck.startTimeoutSeconds")?,
-        threshold: number(fields, "health-threshold", "healthcheck.threshold")?,
-    })
+        expected: mistakes.or_none(read(fields, "health-status", "healthcheck.status")),
+        budget_millis: mistakes.or_none(millis(fields, "health-timeout", "healthcheck.startTimeoutSeconds")),
+        timeout_millis: mistakes.or_none(millis(fields, "health-answer", "healthcheck.timeoutSeconds")),
+        interval_millis: mistakes.or_none(millis(fields, "health-interval", "healthcheck.intervalSeconds")),
+        threshold: mistakes.or_none(number(fields, "health-threshold", "healthcheck.threshold")),
+    }
 }
 
 /// Limits of an instance.
-pub(super) fn resources(fields: &impl Typed) -> Result<Resources> {
+pub(super) fn resources(fields: &impl Typed, mistakes: &mut Mistakes) -> Resources {
     let wrong = |text: &str, known: &str, example: &str| {
         invalid(known, format!("`{text}` is no amount"), &format!("an amount looks like `{example}`"))
     };
     let memory_bytes = match fields.text("memory") {
-        "" => None,
-        text => Some(bytes_of(text).ok_or_else(|| wrong(text, "resources.memory", "256MiB"))?),
+        "" => Ok(None),
+        text => bytes_of(text).map(Some).ok_or_else(|| wrong(text, "resources.memory", "256MiB")),
     };
     let cpu_millis = match fields.text("cpu") {
-        "" => None,
-        text => Some(cores_of(text).ok_or_else(|| wrong(text, "resources.cpu", "0.5"))?),
+        "" => Ok(None),
+        text => cores_of(text).map(Some).ok_or_else(|| wrong(text, "resources.cpu", "0.5")),
     };
-    let pids = number(fields, "pids", "resources.pids")?.unwrap_or(Resources::default().pids);
-    Ok(Resources { memory_bytes, cpu_millis, pids })
+    let pids = mistakes.or_none(number(fields, "pids", "resources.pids"));
+    Resources {
+        memory_bytes: mistakes.or_none(memory_bytes),
+        cpu_millis: mistakes.or_none(cpu_millis),
+        pids: pids.unwrap_or(Resources::default().pids),
+    }
 }
 
 /// How one deployment follows another.
-pub(super) fn rollout(fields: &impl Typed) -> Result<Rollout> {
+pub(super) fn rollout(fields: &impl Typed, mistakes: &mut Mistakes) -> Rollout {
     let usual = Rollout::default();
-    Ok(Rollout {
-        surge: number(fields, "surge", "rollout.surge")?,
-        overlap_seconds: number(fields, "overlap", "rollout.overlapSeconds")?
-            .unwrap_or(usual.overlap_seconds),
-        drain_seconds: number(fields, "drain", "rollout.drainSeconds")?.unwrap_or(usual.drain_seconds),
-    })
+    let drain = mistakes.or_none(number(fields, "drain", "rollout.drainSeconds"));
+    let overlap = mistakes.or_none(number(fields, "overlap", "rollout.overlapSeconds"));
+    Rollout {
+        surge: mistakes.or_none(number(fields, "surge", "rollout.surge")),
+        overlap_seconds: overlap.unwrap_or(usual.overlap_seconds),
+        drain_seconds: drain.unwrap_or(usual.drain_seconds),
+    }
 }
 
 /// What happens when the process exits.

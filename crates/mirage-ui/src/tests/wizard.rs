@@ -22,6 +22,28 @@ async fn at_settings<'a>(app: &'a TestApp, image: &str) -> Hand<'a> {
     hand
 }
 
+/// Sets what few set, of an image of the built-in registry.
+fn set_the_rest(hand: &mut Hand<'_>) {
+    for (label, text) in [
+        ("Processes and threads", "100"),
+        ("Seconds from the stop signal to the kill", "20"),
+        ("Seconds to finish requests", "40"),
+        ("Seconds that old instances stay", "5"),
+        ("Instances more than wanted, in turns", "1"),
+        ("Port that is asked", "9000"),
+        ("Host that is asked for", "shop.example"),
+        ("Good statuses", "200-299"),
+        ("Seconds until it has to be well", "90"),
+        ("Seconds for one answer", "0.5"),
+        ("Seconds between two questions", "7"),
+        ("Bad answers in a row", "4"),
+    ] {
+        hand.fill(label, text);
+    }
+    hand.tick("Let programs gain privileges by setuid bits", true);
+    hand.tick("Deploy whenever this tag is pushed to the built-in registry", true);
+}
+
 /// A draft that somebody left at its settings.
 pub(super) async fn checked_draft(app: &TestApp) -> String {
     let hand = at_settings(app, "registry.test/acme/web:1").await;
@@ -177,6 +199,31 @@ async fn a_service_that_is_refused_keeps_everything_and_says_where_to_change_it(
     *app.world.refusal.lock().unwrap() = None;
     hand.press("Deploy").await;
     assert!(hand.path.starts_with("/deployments/"), "{}", hand.page.text());
+}
+
+#[tokio::test]
+async fn whoever_deploys_twice_or_goes_back_is_led_to_the_deployment() {
+    let app = TestApp::new().await;
+    let mut one = at_settings(&app, "acme/web:1").await;
+    let settings = one.path.clone();
+    one.press("Next: review").await;
+    let review = one.path.clone();
+    let mut other = Hand::at(&app, &review).await;
+    let (first, second) =
+        tokio::join!(one.send_typed("Deploy", &review), other.send_typed("Deploy", &review));
+    assert!(first.leads_to().starts_with("/deployments/"));
+    assert_eq!(first.leads_to(), second.leads_to());
+    other.press("Deploy").await;
+    assert_eq!(other.path, first.leads_to());
+    for back in [settings.clone(), settings.replace("settings", "image"), review] {
+        one.open(&back).await;
+        assert_eq!(one.path, first.leads_to(), "{back}");
+    }
+    let htmx = [("hx-request", "true"), ("cookie", &app.log_in().await)];
+    let answer = app.send(http::Method::GET, &settings.replace("settings", "tags"), &htmx, "").await;
+    assert_eq!(answer.status, 404, "no page in a part of a page");
+    let first: mirage_core::DeploymentId = first.leads_to().rsplit('/').next().unwrap().parse().unwrap();
+    assert_eq!(app.ended(first).await.phase, Phase::Active, "one service");
 }
 
 #[tokio::test]

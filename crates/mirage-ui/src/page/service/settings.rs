@@ -14,10 +14,11 @@ use mirage_core::{Error, Result};
 use super::overview::waiting;
 use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
-use crate::fault::{Fault, explained};
+use crate::fault::Fault;
 use crate::form::{Sent, form};
 use crate::link;
 use crate::page::At;
+use crate::page::reading::overview;
 use crate::visitor::Visitor;
 use values::Values;
 
@@ -28,7 +29,7 @@ pub(super) async fn show(
     At(place): At<(String, String, String)>,
 ) -> Result<Response, Fault> {
     let view = named(&control, &visitor, place).await?;
-    page(&control, &visitor, (&view, &Made::now(&view)), &Values::of(&view), None)
+    page(&control, &visitor, (&view, &Made::now(&view)), &Values::of(&view), &[])
 }
 
 /// `POST …/settings`
@@ -39,15 +40,15 @@ pub(super) async fn change(
 ) -> Result<Response, Fault> {
     let view = named(&control, &sent.visitor, place).await?;
     let values = Values::sent(&sent.fields);
-    let saved = match reading::patch(&view, &values, &sent.fields) {
-        Ok(patch) => save(&control, &sent, &view, Tab::Settings, patch).await,
-        Err(error) => Err(error),
+    let saved = match reading::patch(&control, &view, &values, &sent.fields) {
+        Ok(patch) => save(&control, &sent, &view, Tab::Settings, patch).await.map_err(|error| vec![error]),
+        Err(errors) => Err(errors),
     };
     match saved {
         Ok(answer) => Ok(answer),
-        Err(error) => {
-            let made = Made::again(&view, &sent.fields, &error);
-            page(&control, &sent.visitor, (&view, &made), &values, Some(&error))
+        Err(errors) => {
+            let made = Made::again(&view, &sent.fields, &errors[0]);
+            page(&control, &sent.visitor, (&view, &made), &values, &errors)
         }
     }
 }
@@ -104,13 +105,13 @@ fn page(
     visitor: &Visitor,
     (view, made): (&ServiceView, &Made),
     values: &Values,
-    error: Option<&Error>,
+    errors: &[Error],
 ) -> Result<Response, Fault> {
     let path = Tab::Settings.path(view);
-    let inside = html! { (groups::all(view, values, error)) (buttons(view, Tab::Settings, made)) };
+    let inside = html! { (groups::all(view, values, errors)) (buttons(view, Tab::Settings, made)) };
     let body = html! {
         (waiting(view)?)
-        @if let Some(error) = error { (explained(error)) }
+        (overview(errors))
         (form(visitor, &path, "settings", inside))
         section.removal aria-labelledby="removal" {
             h2 #removal { "Remove" }
@@ -121,6 +122,6 @@ fn page(
     let spoken = link::spoken(view);
     let twin = [format!("mirage status {spoken} --json"), format!("mirage remove {spoken}")];
     let page = service_frame(view, visitor, Tab::Settings, control.now(), (None, &twin), &body);
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, page).into_response())
 }

@@ -1,5 +1,7 @@
 //! `/new/{draft}/image`: which image, and whether it can run here. The next step opens when it can be read.
 
+use std::slice::from_ref;
+
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
@@ -180,7 +182,8 @@ impl View {
         };
         // What a field or the verdict shows is not said twice.
         let told = self.refused.as_ref().filter(|error| !shows(error));
-        let response = page(visitor, Step::Image, Some(self.id), &twin, told, body);
+        let response =
+            page(visitor, Step::Image, Some(self.id), &twin, told.map(from_ref).unwrap_or_default(), body);
         match &self.refused {
             Some(_) => (http::StatusCode::UNPROCESSABLE_ENTITY, response).into_response(),
             None => response,

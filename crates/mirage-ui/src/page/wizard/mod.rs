@@ -26,8 +26,9 @@ use maud::{Markup, html};
 use mirage_control::Control;
 use mirage_core::{DraftId, Error};
 
-use crate::fault::explained;
 use crate::form::{Fields, token};
+use crate::link;
+use crate::page::reading::overview;
 use crate::shell::Page;
 use crate::visitor::Visitor;
 
@@ -43,6 +44,13 @@ pub(crate) fn routes() -> Router<Control> {
         .route("/new/{draft}/keep", post(settings::keep))
         .route("/new/{draft}/review", get(review::show).post(review::send))
         .route("/new/{draft}/drop", post(review::discard))
+}
+
+/// The deployment that the draft of this address became, as an address.
+pub(crate) async fn became(control: &Control, visitor: &Visitor, path: &str) -> Option<String> {
+    let id = path.strip_prefix("/new/")?.split('/').next()?.parse().ok()?;
+    let deployment = control.became(visitor.actor(), id).await.ok()??;
+    Some(link::deployment(deployment))
 }
 
 /// The steps in their order.
@@ -113,20 +121,21 @@ fn page(
     step: Step,
     draft: Option<DraftId>,
     twin: &[String],
-    error: Option<&Error>,
+    errors: &[Error],
     body: Markup,
 ) -> Response {
     let body = html! {
         h1 { "New service" }
         (way(step, draft))
         // What is about a field stands there too; whoever cannot see it hears it here first.
-        @if let Some(error) = error { (explained(error)) }
+        (overview(errors))
         (body)
     };
     let title = format!("New service: {}", step.words().to_lowercase());
     let crumbs = [("Projects", "/projects".to_owned())];
     let html = Page { title: &title, visitor: Some(visitor), crumbs: &crumbs, twin, body }.into_html();
-    (error.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY), html).into_response()
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    (status, html).into_response()
 }
 
 /// The id of the form of a step that keeps what is typed.

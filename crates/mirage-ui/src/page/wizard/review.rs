@@ -15,6 +15,7 @@ use crate::fault::{Fault, explained};
 use crate::form::{Sent, button, form};
 use crate::link;
 use crate::page::At;
+use crate::page::encrypted::without_tls;
 use crate::visitor::Visitor;
 use crate::when::cut;
 
@@ -41,15 +42,11 @@ pub(crate) async fn send(
 ) -> Result<Response, Fault> {
     let draft = control.draft(visitor.actor(), id.parse()?).await?;
     let made = match request(&draft.fields) {
-        Ok(request) => control.create_service(visitor.actor(), request).await,
+        Ok(request) => control.deploy_draft(visitor.actor(), draft.id, request).await,
         Err(error) => Err(error),
     };
     match made {
-        Ok((_, deployment)) => {
-            // The service is made: a draft that stays is forgotten in a week.
-            let _ = control.drop_draft(visitor.actor(), draft.id).await;
-            Ok(Redirect::to(&link::deployment(deployment.id)).into_response())
-        }
+        Ok(deployment) => Ok(Redirect::to(&link::deployment(deployment)).into_response()),
         Err(error) => shown(&control, &visitor, &draft, Some(&ADVICE.told(error))).await,
     }
 }
@@ -76,6 +73,8 @@ async fn shown(
         Err(error) => Err(error),
     };
     let ahead = ahead.map_err(|error| ADVICE.told(error));
+    let with_domains = ahead.as_ref().is_ok_and(|(request, _)| !request.domains.is_empty());
+    let tls = if with_domains { without_tls(control, visitor).await? } else { None };
     let seen = Seen::of(&draft.fields);
     let unseen = seen.as_ref().and_then(Seen::refusal).or_else(|| {
         let what = "the image was not checked as it is written now";
@@ -91,7 +90,7 @@ async fn shown(
             p { a href=(step.path(id)) { "Change it: " (step.words().to_lowercase()) } " · everything typed is kept" }
         }
         @if let Ok((request, ahead)) = &ahead {
-            section aria-labelledby="plan" { h2 #plan { "What will happen" } (plan(request, ahead, found)) }
+            section aria-labelledby="plan" { h2 #plan { "What will happen" } (plan(request, ahead, found)) @if let Some(said) = tls { p.quiet { (said) } } }
         }
         (form(visitor, &Step::Review.path(id), "wizard", html! {
             div.actions {
@@ -99,14 +98,14 @@ async fn shown(
                 a href=(Step::Settings.path(id)) { "Back to the settings" }
             }
         }))
-        @if let Ok((request, ahead)) = &ahead { (others(request, ahead)) }
+        @if let Ok((request, ahead)) = &ahead { (others(request, ahead, found)) }
         div.leave-off { (button(visitor, &format!("/new/{id}/drop"), "Discard this draft")) }
     };
     let command = match &ahead {
         Ok((request, _)) => cut(&twin::command(request), 1_000),
         Err(_) => "mirage deploy --help".to_owned(),
     };
-    let response = page(visitor, Step::Review, Some(id), &[command], None, body);
+    let response = page(visitor, Step::Review, Some(id), &[command], &[], body);
     Ok(match refused {
         Some(_) => (http::StatusCode::UNPROCESSABLE_ENTITY, response).into_response(),
         None => response,
@@ -185,12 +184,13 @@ fn well(request: &CreateService, found: Option<&Found>, ports: &[String]) -> Str
 }
 
 /// The same by other ways, to be copied.
-fn others(request: &CreateService, ahead: &Prospect) -> Markup {
+fn others(request: &CreateService, ahead: &Prospect, found: Option<&Found>) -> Markup {
     let sealed = twin::sealed(request);
+    let exposed = found.map(|found| found.ports.as_slice()).unwrap_or_default();
     let ways = [
         ("command", "As a command", twin::command(request)),
         ("rest", "As a request", twin::rest(request)),
-        ("compose", "As a compose file", twin::compose(request, ahead.name.as_str())),
+        ("compose", "As a compose file", twin::compose(request, ahead.name.as_str(), exposed)),
     ];
     html! {
         section aria-labelledby="others" {

@@ -9,15 +9,17 @@ use mirage_core::{Error, Result};
 use serde::Deserialize;
 
 use super::advice::ADVICE;
-use super::look::{Found, Seen, asked};
+use super::look::{Found, Seen, chosen};
 use super::pasted::note;
-use super::request::{request, usual_name};
+use super::request::{mistakes, request, usual_name};
 use super::typed::{By, SETTLED, VOLUMES_MAX, take_image, take_settings};
 use super::variables::{editor, to_rows, to_text};
 use super::{Step, page, step_form};
 use crate::fault::Fault;
 use crate::field::Field;
 use crate::form::{Sent, button};
+use crate::page::encrypted::without_tls;
+use crate::page::reading::at;
 use crate::page::{At, Behind};
 use crate::prose::prose;
 use crate::visitor::Visitor;
@@ -46,7 +48,7 @@ pub(crate) async fn show(
     Behind(rows): Behind<Rows>,
 ) -> Result<Response, Fault> {
     let draft = control.draft(visitor.actor(), id.parse()?).await?;
-    shown(&control, &visitor, &draft, rows.rows, None).await
+    shown(&control, &visitor, &draft, rows.rows, &[]).await
 }
 
 /// `POST /new/{draft}/settings`
@@ -79,17 +81,15 @@ pub(crate) async fn send(
             let change = |kept: &mut DraftFields| to_rows(kept, seal);
             (control.keep_draft(visitor.actor(), id, change).await.map(drop), format!("{own}#variables"))
         }
-        _ => {
-            let fine = match request(&draft.fields) {
-                Ok(request) => control.prospect(visitor.actor(), &request).await.map(drop),
-                Err(error) => Err(error),
-            };
-            (fine, Step::Review.path(id))
-        }
+        _ => (Ok(()), Step::Review.path(id)),
     };
-    match went {
-        Ok(()) => Ok(Redirect::to(&path).into_response()),
-        Err(error) => shown(&control, &visitor, &draft, 0, Some(&ADVICE.told(error))).await,
+    let errors = match went {
+        Ok(()) if path == Step::Review.path(id) => mistakes(&control, &visitor, &draft.fields).await?,
+        went => went.err().map(|error| ADVICE.told(error)).into_iter().collect(),
+    };
+    match errors.is_empty() {
+        true => Ok(Redirect::to(&path).into_response()),
+        false => shown(&control, &visitor, &draft, 0, &errors).await,
     }
 }
 
@@ -113,7 +113,7 @@ async fn shown(
     visitor: &Visitor,
     draft: &Draft,
     more: usize,
-    error: Option<&Error>,
+    errors: &[Error],
 ) -> Result<Response, Fault> {
     let seen = Seen::of(&draft.fields);
     let Some(found) = seen.as_ref().and_then(Seen::found).filter(|found| found.runs) else {
@@ -122,19 +122,20 @@ async fn shown(
     };
     let projects = control.projects(visitor.actor(), None, OFFERED).await?.items;
     let (fields, id) = (&draft.fields, draft.id);
-    let reference = asked(fields).ok();
-    let own = reference.as_ref().is_some_and(|reference| control.hears_of_pushes(reference));
-    let needed = reference.map_or(&[][..], |reference| reference.needed_variables());
-    let of = Form { fields, found, error };
+    let reference = chosen(fields, seen.as_ref()).ok();
+    let pushes = reference.as_ref().map(|reference| control.hears_of_pushes(reference));
+    let needed = reference.as_ref().map_or(&[][..], |reference| reference.needed_variables());
+    let tls = without_tls(control, visitor).await?;
+    let of = Form { fields, found, errors };
     let inner = html! {
         (note(fields))
         (of.place(&projects))
-        (of.network())
-        (editor(fields, needed, error, more))
+        (of.network(tls.as_ref()))
+        (editor(fields, needed, errors, more))
         (of.health())
         (of.storage())
         (of.limits())
-        @if own { (of.tick("follow-pushes", "Deploy whenever this tag is pushed to the built-in registry", "")) }
+        (of.pushes(pushes.as_ref()))
         (of.more())
         div.actions {
             button.primary type="submit" name="then" value="next" { "Next: review" }
@@ -153,25 +154,46 @@ async fn shown(
         Ok(request) => vec![cut(&super::twin::command(&request), 1_000)],
         Err(_) => vec!["mirage deploy --help".to_owned()],
     };
-    Ok(page(visitor, Step::Settings, Some(id), &twin, error, body))
+    Ok(page(visitor, Step::Settings, Some(id), &twin, errors, body))
 }
 
 /// The parts of the form.
 struct Form<'a> {
     fields: &'a DraftFields,
     found: &'a Found,
-    error: Option<&'a Error>,
+    errors: &'a [Error],
 }
 
 impl<'a> Form<'a> {
     fn field(&self, name: &'a str, known_as: &'a str, label: &'a str) -> Field<'a> {
         let value = self.fields.get(name);
-        Field { name, label, value, known_as: Some(known_as), error: self.error, ..Field::default() }
+        Field {
+            name,
+            label,
+            value,
+            known_as: Some(known_as),
+            error: at(self.errors, known_as),
+            ..Field::default()
+        }
     }
 
     fn tick(&self, name: &'a str, label: &'a str, help: &'a str) -> Markup {
         let value = if self.fields.has(name) { "yes" } else { "" };
         Field { value, help, ..self.field(name, name, label) }.tick()
+    }
+
+    /// Whether a push deploys it, or why no push can.
+    fn pushes(&self, heard: Option<&Result<()>>) -> Markup {
+        html! {
+            fieldset.pushes {
+                legend { "Pushes" }
+                @match heard {
+                    Some(Ok(())) => (self.tick("auto-deploy", "Deploy whenever this tag is pushed to the built-in registry", "")),
+                    Some(Err(why)) => p.quiet { "No push deploys it: " (prose(why.message())) "." },
+                    None => {},
+                }
+            }
+        }
     }
 
     fn place(&self, projects: &[ProjectView]) -> Markup {
@@ -205,7 +227,7 @@ impl<'a> Form<'a> {
         }
     }
 
-    fn network(&self) -> Markup {
+    fn network(&self, tls: Option<&Markup>) -> Markup {
         let ports = &self.found.ports;
         html! {
             fieldset.network {
@@ -220,6 +242,7 @@ impl<'a> Form<'a> {
                 (self.tick("worker", "Worker: it listens on nothing and has no address", ""))
                 (Field { help: "Names of your own, such as shop.example.com, whose DNS leads here. Each gets a certificate",
                     example: "shop.example.com", ..self.field("domains", "domain", "Domains") }.text())
+                @if let Some(said) = tls { p.help { (said) } }
             }
         }
     }
@@ -271,15 +294,16 @@ impl<'a> Form<'a> {
         }
         let next = rows.iter().map(|(at, ..)| at + 1).max().unwrap_or(0);
         rows.extend((next..VOLUMES_MAX.min(next + EMPTY)).map(|at| (at, String::new(), String::new())));
-        let wrong = self.error.filter(|error| error.at_field().is_some_and(|it| it.starts_with("volumes")));
+        let wrong =
+            self.errors.iter().filter(|error| error.at_field().is_some_and(|it| it.starts_with("volumes")));
         html! {
-            fieldset.storage {
+            fieldset.storage #storage {
                 legend { "Storage" }
                 @if !self.found.volumes.is_empty() {
                     p { "What it writes to " code { (cut(&self.found.volumes.join(" "), 200)) }
                         " is gone when its instance is replaced, unless a volume is there." }
                 }
-                @if let Some(error) = wrong {
+                @for error in wrong {
                     p.wrong role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } }
                 }
                 div.rows {
@@ -323,13 +347,13 @@ impl<'a> Form<'a> {
             "health-threshold",
         ];
         let is_set = |name: &&str| !matches!(self.fields.get(name), "" | "on-failure");
-        let at = |field: &str| {
+        let of_more = |field: &str| {
             ["command", "rollout", "stopGrace", "resources.pids", "healthcheck."]
                 .iter()
                 .any(|start| field.starts_with(start))
                 && field != "healthcheck.path"
         };
-        let open = NAMES.iter().any(is_set) || self.error.and_then(Error::at_field).is_some_and(at);
+        let open = NAMES.iter().any(is_set) || self.errors.iter().filter_map(Error::at_field).any(of_more);
         html! {
             details.more-settings open[open] {
                 summary { "More settings" }

@@ -1,5 +1,7 @@
 //! `/new`: where the software comes from.
 
+use std::slice::from_ref;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
@@ -147,7 +149,7 @@ async fn shown(
     let place = place.into_iter().filter(|(_, text)| text.parse::<mirage_core::Name>().is_ok());
     let place: String = place.map(|(option, text)| format!(" {option} {text}")).collect();
     let twin = [format!("mirage deploy nginx:1.27{place}")];
-    Ok(page(visitor, Step::Source, None, &twin, error, body))
+    Ok(page(visitor, Step::Source, None, &twin, error.map(from_ref).unwrap_or_default(), body))
 }
 
 /// What somebody began before.

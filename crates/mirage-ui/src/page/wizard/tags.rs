@@ -1,5 +1,7 @@
 //! `/new/{draft}/tags`: the tags of the repository that the image is in. Each is a button that takes it.
 
+use std::slice::from_ref;
+
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::HeaderMap;
@@ -45,7 +47,8 @@ pub(crate) async fn list(
     };
     let name = asked(&draft.fields).map_or("REF".to_owned(), |reference| reference.familiar());
     let twin = [format!("mirage inspect {name}")];
-    Ok(page(&visitor, Step::Image, Some(draft.id), &twin, listing.as_ref().err(), body))
+    let errors = listing.as_ref().err().map(from_ref).unwrap_or_default();
+    Ok(page(&visitor, Step::Image, Some(draft.id), &twin, errors, body))
 }
 
 /// Takes the tag whose button was pressed, if one was.

@@ -1,7 +1,9 @@
 //! The same service as a command, as a request, and as a compose file. Secrets are placeholders in all of them.
 
 use mirage_control::CreateService;
-use mirage_core::{Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source, bytes_text, decimal};
+use mirage_core::{
+    DEFAULT_PORT, Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source, bytes_text, decimal,
+};
 use serde_json::{Map, Value, json};
 
 use crate::copy::shell_word;
@@ -172,9 +174,17 @@ pub(super) fn rest(request: &CreateService) -> String {
     )
 }
 
-/// As a compose file, for what compose has a word for. A text in JSON is one in YAML too.
-pub(super) fn compose(request: &CreateService, name: &str) -> String {
+/// As a compose file, for what compose has a word for; what it has none for is said in comments. `exposed` are the ports
+/// of the image. A text in JSON is one in YAML too.
+pub(super) fn compose(request: &CreateService, name: &str, exposed: &[u16]) -> String {
     let spec = &request.spec;
+    let ports: Vec<u16> = match &spec.ports {
+        Some(ports) => ports.iter().map(|port| port.get()).collect(),
+        None => exposed.to_vec(),
+    };
+    // What exposes no port is told one.
+    let told = (spec.ports.is_none() && ports.is_empty()).then(|| DEFAULT_PORT.get());
+    let told = told.filter(|_| request.variables.keys().all(|name| name.as_str() != "PORT"));
     let mut text = format!("services:\n  {name}:\n    image: {}\n", yaml(&image(spec).to_string()));
     let mut list = |head: &str, items: Vec<String>| {
         if !items.is_empty() {
@@ -188,8 +198,10 @@ pub(super) fn compose(request: &CreateService, name: &str) -> String {
         // Compose replaces `$NAME`, and `$$` by `$`.
         false => format!("{name}: {}", yaml(&input.text.reveal().replace('$', "$$"))),
     };
-    list("environment", request.variables.iter().map(variable).collect());
-    list("expose", spec.ports.iter().flatten().map(|port| format!("- \"{port}\"")).collect());
+    let told_port = told.map(|port| format!("PORT: \"{port}\""));
+    list("environment", request.variables.iter().map(variable).chain(told_port).collect());
+    list("ports", ports.iter().copied().chain(told).map(|port| format!("- \"{port}:{port}\"")).collect());
+    list("healthcheck", healthcheck(&spec.probe, ports.first().copied().or(told)));
     let words = spec.command.iter().flatten();
     list("command", words.map(|word| format!("- {}", yaml(&word.replace('$', "$$")))).collect());
     let mounts =
@@ -208,6 +220,15 @@ pub(super) fn compose(request: &CreateService, name: &str) -> String {
         deploy.extend(limits.into_iter().flatten());
     }
     list("deploy", deploy);
+    if !spec.allow_new_privileges {
+        list("security_opt", vec!["- no-new-privileges:true".to_owned()]);
+    }
+    if spec.resources.pids != ServiceSpec::image(image(spec).clone()).resources.pids {
+        text += &format!("    pids_limit: {}\n", spec.resources.pids);
+    }
+    for new in &request.domains {
+        text += &format!("    # Answers at {}, once a proxy leads there.\n", new.domain);
+    }
     let restart = match spec.restart {
         RestartPolicy::OnFailure => "on-failure",
         RestartPolicy::Always => "always",
@@ -219,6 +240,25 @@ pub(super) fn compose(request: &CreateService, name: &str) -> String {
         spec.volumes.iter().for_each(|mount| text += &format!("  {}: {{}}\n", mount.volume));
     }
     text
+}
+
+/// How compose asks whether it is well: from inside, where Mirage asks from outside.
+fn healthcheck(probe: &Probe, port: Option<u16>) -> Vec<String> {
+    let (Some(path), Some(port)) = (&probe.path, probe.port.or(port)) else { return Vec::new() };
+    let mut words = vec!["CMD".to_owned(), "curl".into(), "--fail".into(), "--silent".into()];
+    if let Some(host) = &probe.host {
+        words.extend(["--header".to_owned(), format!("Host: {host}")]);
+    }
+    words.push(format!("http://localhost:{port}{path}"));
+    let test: Vec<String> = words.iter().map(|word| yaml(&word.replace('$', "$$"))).collect();
+    let time = |name: &str, millis: Option<u64>| millis.map(|millis| format!("{name}: {millis}ms"));
+    let mut lines = vec!["# It is asked by `curl`, which the image has to have.".to_owned()];
+    lines.push(format!("test: [{}]", test.join(", ")));
+    lines.extend(time("interval", probe.interval_millis));
+    lines.extend(time("timeout", probe.timeout_millis));
+    lines.extend(time("start_period", probe.budget_millis));
+    lines.extend(probe.threshold.map(|times| format!("retries: {times}")));
+    lines
 }
 
 fn image(spec: &ServiceSpec) -> &Reference {

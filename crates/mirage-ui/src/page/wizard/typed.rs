@@ -38,7 +38,7 @@ const LINES: [&str; 24] = [
     "health-threshold",
 ];
 /// Fields of the settings that are boxes to be ticked.
-const TICKS: [&str; 3] = ["worker", "follow-pushes", "privileges"];
+const TICKS: [&str; 3] = ["worker", "auto-deploy", "privileges"];
 /// The field that says that the settings were sent once, so that nothing is suggested over them any more.
 pub(super) const SETTLED: &str = "settled";
 /// Hidden fields with what the page shows before anybody types: the whole, the parts in one, and the registry that the

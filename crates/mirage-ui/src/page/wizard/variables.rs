@@ -109,7 +109,7 @@ pub(super) fn all(fields: &DraftFields) -> Result<BTreeMap<VariableName, Variabl
 }
 
 /// The part of the form.
-pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error>, more: usize) -> Markup {
+pub(super) fn editor(fields: &DraftFields, needed: &[&str], errors: &[Error], more: usize) -> Markup {
     let mut rows = rows(fields);
     let missing: Vec<&str> =
         needed.iter().copied().filter(|name| rows.iter().all(|row| row.name != *name)).collect();
@@ -127,7 +127,7 @@ pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error
     let plain = rows.iter().filter(|row| !row.sealed).count();
     let text = as_text(fields);
     let wrong =
-        error.filter(|error| error.at_field().is_some_and(|it| it.starts_with("environmentVariables")));
+        errors.iter().filter(|it| it.at_field().is_some_and(|at| at.starts_with("environmentVariables")));
     let first = rows.iter().map(|row| row.at + 1).max().unwrap_or(0);
     let empty = if text { 0 } else { (EMPTY + more).min(ROWS) };
     html! {
@@ -139,7 +139,7 @@ pub(super) fn editor(fields: &DraftFields, needed: &[&str], error: Option<&Error
                         aria-pressed=(if current { "true" } else { "false" }) { (words) }
                 }
             }
-            @if let Some(error) = wrong {
+            @for error in wrong {
                 p.wrong role="alert" { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } }
             }
             @if !missing.is_empty() {

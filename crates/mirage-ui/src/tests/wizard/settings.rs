@@ -126,10 +126,96 @@ async fn a_variable_that_is_wrong_is_told_by_its_name_and_everything_typed_is_th
     }
 }
 
+/// A service `taken` with the domain `taken.example.com`.
+async fn with_a_domain(app: &TestApp) {
+    app.deploy("production", "taken", "registry.test/acme/web:1").await;
+    let domain = "taken.example.com".parse().unwrap();
+    let new = mirage_control::NewDomain { domain, redirect_https: None, certificate: None };
+    app.control.add_domain(&app.admin, &"taken".parse().unwrap(), new).await.unwrap();
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_is_said_at_once_each_at_its_field() {
+    let app = TestApp::new().await;
+    with_a_domain(&app).await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    let wrong = [
+        ("Name", "taken", "service"),
+        ("Domains", "taken.example.com", "domains"),
+        ("Path", "healthz", "health-path"),
+        ("Memory", "much", "memory"),
+        ("Processor cores", "0.001", "cpu"),
+        ("Seconds for one answer", "0", "health-answer"),
+        ("Seconds to finish requests", "9999", "drain"),
+    ];
+    wrong.iter().for_each(|(label, text, _)| hand.fill(label, text));
+    hand.fill("Name of variable 1", "1A");
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(hand.page.text().contains("8 things are not right"), "{}", hand.page.text());
+    let invalid: Vec<_> = hand.page.elements.iter().filter(|it| it.get("aria-invalid").is_some()).collect();
+    let mut invalid: Vec<_> = invalid.iter().map(|it| it.get("id").unwrap()).collect();
+    let mut ids = wrong.map(|(.., id)| id);
+    invalid.sort_unstable();
+    ids.sort_unstable();
+    assert_eq!(invalid, ids);
+    for id in ids.into_iter().chain(["variables"]) {
+        let link = hand.page.all("a").find(|it| it.get("href") == Some(&format!("#{id}")));
+        assert!(link.is_some(), "a link to {id}");
+    }
+    for (label, text, _) in wrong {
+        assert_eq!(hand.value(label), text, "what was typed is there");
+    }
+    hand.fill("Project", "No!");
+    hand.press("Next: review").await;
+    assert!(!hand.page.text().contains("has a service taken"), "nobody knows where it would be");
+}
+
+#[tokio::test]
+async fn a_domain_that_nothing_answers_over_tls_for_is_said_to_be() {
+    let app = TestApp::new().await;
+    let told = "This platform answers nobody over TLS yet";
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    assert!(hand.page.text().contains(told));
+    hand.press("Next: review").await;
+    assert!(!hand.page.text().contains(told), "there is no domain");
+    hand.follow("Back to the settings").await;
+    hand.fill("Domains", "shop.example.com");
+    hand.press("Next: review").await;
+    assert!(hand.page.text().contains(told), "{}", hand.page.text());
+    assert!(hand.page.text().contains("--proxy-tls-listen"));
+}
+
+#[tokio::test]
+async fn pushes_are_followed_where_they_are_heard_of_and_elsewhere_it_is_said_why_not() {
+    let app = TestApp::new().await;
+    let tick = "Deploy whenever this tag is pushed to the built-in registry";
+    let has_it = |hand: &Hand<'_>| hand.page.all("label").any(|it| it.text == tick);
+    for (image, why) in [
+        ("127.0.0.1:7070/default/web:1", None),
+        ("acme/web:1", Some("acme/web:1 is not in the built-in registry, so Mirage hears of no push.")),
+        ("127.0.0.1:7070/docker.io/library/nginx:1", Some("is another registry's, read through")),
+    ] {
+        let hand = at_settings(&app, image).await;
+        assert_eq!(has_it(&hand), why.is_none(), "{image}");
+        assert!(why.is_none_or(|why| hand.page.text().contains(why)), "{image}: {}", hand.page.text());
+    }
+    let mut hand = at_settings(&app, "127.0.0.1:7070/default/web:1").await;
+    hand.tick(tick, true);
+    hand.press("Back to the image").await;
+    hand.tick("Pin this digest 313131313131", true);
+    hand.press("Next: settings").await;
+    assert!(!has_it(&hand));
+    assert!(hand.page.text().contains("is pinned to a digest, which no push changes"));
+    hand.press("Next: review").await;
+    assert_eq!(hand.status, StatusCode::OK, "{}", hand.page.text());
+    assert!(!hand.page.text().contains("is deployed whenever its tag is pushed"));
+}
+
 #[tokio::test]
 async fn every_setting_that_is_wrong_is_said_at_its_field() {
     let app = TestApp::new().await;
-    app.deploy("production", "taken", "registry.test/acme/web:1").await;
+    with_a_domain(&app).await;
     let mut hand = at_settings(&app, "acme/web:1").await;
     for (label, text, usual) in [
         ("Name", "My Shop", "web"),
@@ -138,6 +224,8 @@ async fn every_setting_that_is_wrong_is_said_at_its_field() {
         ("Environment", "-", "production"),
         ("Domains", "http://shop", ""),
         ("Domains", "x.localhost", ""),
+        ("Domains", "fine.example.com taken.example.com", ""),
+        ("Domains", "*.example.com", ""),
         ("Path", "healthz", ""),
         ("Instances", "1000000", "1"),
         ("Memory", "much", ""),
@@ -206,23 +294,10 @@ async fn everything_that_was_set_is_in_the_service() {
         ("Domains", "shop.example.com www.example.com"),
         ("Command", "serve\n--all of it"),
         ("When its process exits", "always"),
-        ("Processes and threads", "100"),
-        ("Seconds from the stop signal to the kill", "20"),
-        ("Seconds to finish requests", "40"),
-        ("Seconds that old instances stay", "5"),
-        ("Instances more than wanted, in turns", "1"),
-        ("Port that is asked", "9000"),
-        ("Host that is asked for", "shop.example"),
-        ("Good statuses", "200-299"),
-        ("Seconds until it has to be well", "90"),
-        ("Seconds for one answer", "0.5"),
-        ("Seconds between two questions", "7"),
-        ("Bad answers in a row", "4"),
     ] {
         hand.fill(label, text);
     }
-    hand.tick("Let programs gain privileges by setuid bits", true);
-    hand.tick("Deploy whenever this tag is pushed to the built-in registry", true);
+    set_the_rest(&mut hand);
     hand.press("Next: review").await;
     assert_eq!(hand.status, StatusCode::OK, "{}", hand.page.text());
     hand.press("Deploy").await;

@@ -24,18 +24,6 @@ async fn at_review(app: &TestApp) -> Hand<'_> {
         ("Domains", "shop.example.com"),
         ("Command", "serve\n--greeting=it's $HOME"),
         ("When its process exits", "never"),
-        ("Processes and threads", "100"),
-        ("Seconds from the stop signal to the kill", "20"),
-        ("Seconds to finish requests", "40"),
-        ("Seconds that old instances stay", "5"),
-        ("Instances more than wanted, in turns", "1"),
-        ("Port that is asked", "9000"),
-        ("Host that is asked for", "shop.example"),
-        ("Good statuses", "200-299"),
-        ("Seconds until it has to be well", "90"),
-        ("Seconds for one answer", "0.5"),
-        ("Seconds between two questions", "7"),
-        ("Bad answers in a row", "4"),
         ("Other ports", "8080, 9090"),
         ("Name of variable 1", "GREETING"),
         ("Value of variable 1", "it's \"you\" & $HOME"),
@@ -47,8 +35,7 @@ async fn at_review(app: &TestApp) -> Hand<'_> {
         hand.fill(label, text);
     }
     hand.tick("Sealed variable 2", true);
-    hand.tick("Let programs gain privileges by setuid bits", true);
-    hand.tick("Deploy whenever this tag is pushed to the built-in registry", true);
+    set_the_rest(&mut hand);
     hand.press("Next: review").await;
     assert_eq!(hand.status, StatusCode::OK, "{}", hand.page.text());
     hand
@@ -161,9 +148,16 @@ async fn the_compose_file_has_what_compose_has_words_for() {
     environment:
       GREETING: "it's \"you\" & $$HOME"
       KEY: "${KEY}"
-    expose:
-      - "8080"
-      - "9090"
+    ports:
+      - "8080:8080"
+      - "9090:9090"
+    healthcheck:
+      # It is asked by `curl`, which the image has to have.
+      test: ["CMD", "curl", "--fail", "--silent", "--header", "Host: shop.example", "http://localhost:9000/up?a=b&c='d'"]
+      interval: 7000ms
+      timeout: 500ms
+      start_period: 90000ms
+      retries: 4
     command:
       - "serve"
       - "--greeting=it's $$HOME"
@@ -174,10 +168,35 @@ async fn the_compose_file_has_what_compose_has_words_for() {
         limits:
           memory: 402653184b
           cpus: "0.25"
+    pids_limit: 100
+    # Answers at shop.example.com, once a proxy leads there.
     restart: "no"
     stop_grace_period: 20s
 volumes:
   data: {}
 "#;
     assert_eq!(below(&hand, "compose"), expected);
+}
+
+#[tokio::test]
+async fn a_compose_file_has_the_ports_that_are_those_of_the_image_or_told_it() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "acme/web:1").await;
+    hand.fill("Path", "/up");
+    hand.press("Next: review").await;
+    let text = below(&hand, "compose");
+    for told in ["ports:\n      - \"8080:8080\"", "http://localhost:8080/up", "- no-new-privileges:true"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("PORT"));
+    *app.world.config.lock().unwrap() =
+        Some(mirage_core::ImageConfig { command: vec!["serve".into()], ..Default::default() });
+    let mut hand = at_settings(&app, "acme/other:1").await;
+    hand.press("Next: review").await;
+    let text = below(&hand, "compose");
+    assert!(text.contains("PORT: \"8080\"") && text.contains("- \"8080:8080\""), "{text}");
+    hand.follow("Back to the settings").await;
+    hand.tick("Worker: it listens on nothing and has no address", true);
+    hand.press("Next: review").await;
+    assert!(!below(&hand, "compose").contains("ports:"));
 }

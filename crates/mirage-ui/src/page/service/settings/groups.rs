@@ -7,10 +7,11 @@ use mirage_core::{Error, Source};
 
 use super::values::{Values, is_lines};
 use crate::field::Field;
+use crate::page::reading::at;
 
 /// All of them.
-pub(super) fn all(view: &ServiceView, values: &Values, error: Option<&Error>) -> Markup {
-    let of = Groups { values, error };
+pub(super) fn all(view: &ServiceView, values: &Values, errors: &[Error]) -> Markup {
+    let of = Groups { values, errors };
     let Source::Image(image) = &view.service.spec.source;
     let usual = view.revision.as_ref();
     let ports = usual.map(|it| it.ports().iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
@@ -60,7 +61,7 @@ pub(super) fn all(view: &ServiceView, values: &Values, error: Option<&Error>) ->
                 label: "Password or token",
                 help: "Never shown again. Empty keeps the one that is stored for this user.",
                 known_as: Some("registryCredentials.password"),
-                error,
+                error: at(errors, "registryCredentials.password"),
                 ..Field::default()
             }.password())
         }))
@@ -69,7 +70,7 @@ pub(super) fn all(view: &ServiceView, values: &Values, error: Option<&Error>) ->
 
 struct Groups<'a> {
     values: &'a Values,
-    error: Option<&'a Error>,
+    errors: &'a [Error],
 }
 
 impl<'a> Groups<'a> {
@@ -82,13 +83,13 @@ impl<'a> Groups<'a> {
             example,
             help,
             known_as: Some(known),
-            error: self.error,
+            error: at(self.errors, known),
             ..Field::default()
         }
     }
 
     fn text(&self, name: &str, known: &str, example: &str, help: &str) -> Markup {
-        Groups { values: self.values, error: self.error }.field(name, known, example, help).text()
+        Groups { values: self.values, errors: self.errors }.field(name, known, example, help).text()
     }
 
     fn tick(&self, name: &'a str, label: &'a str) -> Markup {
