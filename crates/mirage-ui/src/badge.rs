@@ -92,10 +92,18 @@ pub(crate) fn of_deployment(deployment: &Deployment) -> State {
 
 /// How a deployment is, in half a sentence, which begins with what it is called.
 pub(crate) fn deployment_in_words(deployment: &Deployment) -> String {
-    match deployment.phase {
+    match deployment.phase.is_moving() {
+        true => format!("is {}", of_deployment(deployment).word),
+        false => phase_in_words(deployment.phase),
+    }
+}
+
+/// Where a deployment is, the same way.
+pub(crate) fn phase_in_words(phase: Phase) -> String {
+    match phase {
         Phase::Failed => "has failed".to_owned(),
-        Phase::Cancelled | Phase::Superseded => format!("was {}", deployment.phase),
-        _ => format!("is {}", of_deployment(deployment).word),
+        Phase::Cancelled | Phase::Superseded => format!("was {phase}"),
+        _ => format!("is {phase}"),
     }
 }
 

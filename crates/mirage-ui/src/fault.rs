@@ -93,6 +93,53 @@ pub(crate) fn explained(error: &Error) -> maud::Markup {
     }
 }
 
+/// What a page has where a hint sends its reader to a command: hints are written for the command line, and told in the
+/// words of the page where that has the thing itself.
+pub(crate) struct Advice {
+    /// Options of commands, and the name of the field that says the same.
+    pub(crate) fields: &'static [(&'static str, &'static str)],
+    /// What to do instead of a command: code and field of the error, `""` for any field, and the words.
+    pub(crate) instead: &'static [(Code, &'static str, &'static str)],
+}
+
+impl Advice {
+    /// The error with its hint in words of the page. One that names no command is as good there.
+    pub(crate) fn told(&self, error: Error) -> Error {
+        let Some(hint) = error.next_step().filter(|hint| names_a_command(hint)) else { return error };
+        let is_it = |code: Code, field: &str| {
+            code == error.code() && (field.is_empty() || error.at_field() == Some(field))
+        };
+        let words = match self.instead.iter().find(|(code, field, _)| is_it(*code, field)) {
+            Some((.., words)) => (*words).to_owned(),
+            None => self.hint(hint),
+        };
+        error.hint(words)
+    }
+
+    /// A hint with the names of fields where it names options: of `--port 80` it makes “Ports” `80`.
+    pub(crate) fn hint(&self, hint: &str) -> String {
+        let parts: Vec<&str> = hint.split('`').collect();
+        let mut told = String::new();
+        for (at, part) in parts.iter().enumerate() {
+            let is_code = at % 2 == 1 && at + 1 < parts.len();
+            let (option, value) = part.split_once(' ').unwrap_or((part, ""));
+            match self.fields.iter().find(|(known, _)| is_code && *known == option) {
+                Some((_, label)) if value.is_empty() => told += &format!("“{label}”"),
+                Some((_, label)) => told += &format!("“{label}” `{value}`"),
+                None if is_code => told += &format!("`{part}`"),
+                None if at % 2 == 1 => told += &format!("`{part}"),
+                None => told += part,
+            }
+        }
+        told
+    }
+}
+
+/// Whether a hint speaks to somebody at a terminal.
+fn names_a_command(hint: &str) -> bool {
+    ["`mirage ", "`skopeo ", "`--"].iter().any(|begin| hint.contains(begin))
+}
+
 /// The fallback for whatever is no address.
 pub(crate) async fn no_such_page(uri: Uri) -> Fault {
     no_page(uri.path())
@@ -137,5 +184,51 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Code::Conflict => StatusCode::CONFLICT,
         Code::TargetUnavailable | Code::DiskFull | Code::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: Advice = Advice {
+        fields: &[("--port", "Ports"), ("--health-path", "Path")],
+        instead: &[
+            (Code::NameTaken, "name", "choose another name"),
+            (Code::ImageNotFound, "", "look at the tags"),
+        ],
+    };
+
+    #[test]
+    fn a_hint_for_the_command_line_is_told_in_words_of_the_page() {
+        let told = |code, field: &str, hint: &str| {
+            let error = PAGE.told(Error::new(code, "no").field(field).hint(hint));
+            error.next_step().unwrap().to_owned()
+        };
+        assert_eq!(
+            told(Code::NameTaken, "name", "`mirage deploy --name web` deploys to it"),
+            "choose another name"
+        );
+        assert_eq!(told(Code::NameTaken, "host", "`mirage x`"), "`mirage x`", "another field");
+        assert_eq!(
+            told(Code::ImageNotFound, "image", "`skopeo list-tags REF` lists them"),
+            "look at the tags"
+        );
+        assert_eq!(
+            told(Code::ImageNotFound, "image", "check the spelling"),
+            "check the spelling",
+            "as good here"
+        );
+        assert_eq!(
+            told(Code::ProbeFailed, "", "deploy with `--port 3000`, or name `--health-path`; `--x` stays"),
+            "deploy with “Ports” `3000`, or name “Path”; `--x` stays"
+        );
+    }
+
+    #[test]
+    fn a_hint_keeps_what_is_no_option() {
+        for hint in ["", "say `x` and `y`", "a ` alone", "`--portly` and `--ports 3`"] {
+            assert_eq!(PAGE.hint(hint), hint);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use mirage_core::{EventKind, SettingChange};
 
+use crate::badge;
 use crate::setting;
 
 /// The kinds that can be asked for: as the address has them, in words.
@@ -86,7 +87,7 @@ pub(super) fn told(kind: &EventKind) -> String {
         EventKind::VolumeFilled { volume } => format!("replaced the data of the volume {volume}"),
         EventKind::VolumePurged { volume } => format!("the volume {volume} is deleted for good"),
         EventKind::BackedUp { .. } => "took a backup".into(),
-        EventKind::PhaseChanged { phase } => format!("the deployment is {phase}"),
+        EventKind::PhaseChanged { phase } => format!("the deployment {}", badge::phase_in_words(*phase)),
         EventKind::StepFinished { step, summary, .. } => format!("{}: {summary}", step.as_str()),
         EventKind::InstanceExited { reason, .. } => format!("an instance ended: {reason}"),
         EventKind::InstanceUnhealthy { reason, .. } => format!("an instance is unhealthy: {reason}"),

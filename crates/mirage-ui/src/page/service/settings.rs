@@ -11,6 +11,7 @@ use maud::html;
 use mirage_control::{Control, ServiceRef, ServiceView};
 use mirage_core::{Error, Result};
 
+use super::advice::ADVICE;
 use super::overview::waiting;
 use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
@@ -46,6 +47,7 @@ pub(super) async fn change(
     match saved {
         Ok(answer) => Ok(answer),
         Err(error) => {
+            let error = ADVICE.told(error);
             let made = Made::again(&view, &sent.fields, &error);
             page(&control, &sent.visitor, (&view, &made), &values, Some(&error))
         }
