@@ -117,6 +117,15 @@ impl Phase {
         Phase::Cancelled,
     ];
 
+    /// Where a deployment is, in words that follow its name: `has failed`.
+    pub fn told(self) -> String {
+        match self {
+            Self::Failed => "has failed".to_owned(),
+            Self::Cancelled | Self::Superseded => format!("was {self}"),
+            _ => format!("is {self}"),
+        }
+    }
+
     /// The word for it, lower-case.
     pub fn as_str(self) -> &'static str {
         match self {

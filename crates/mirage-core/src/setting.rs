@@ -236,6 +236,11 @@ fn compact(name: &str) -> String {
     plain(name).collect()
 }
 
+/// Whether a setting is called this.
+pub fn is_label(words: &str) -> bool {
+    KNOWN.iter().any(|Known(_, label, ..)| *label == words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

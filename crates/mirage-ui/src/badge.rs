@@ -92,10 +92,9 @@ pub(crate) fn of_deployment(deployment: &Deployment) -> State {
 
 /// How a deployment is, in half a sentence, which begins with what it is called.
 pub(crate) fn deployment_in_words(deployment: &Deployment) -> String {
-    match deployment.phase {
-        Phase::Failed => "has failed".to_owned(),
-        Phase::Cancelled | Phase::Superseded => format!("was {}", deployment.phase),
-        _ => format!("is {}", of_deployment(deployment).word),
+    match deployment.phase.is_moving() {
+        true => format!("is {}", of_deployment(deployment).word),
+        false => deployment.phase.told(),
     }
 }
 

@@ -93,7 +93,7 @@ impl EventKind {
                 format!("removed the repository {repository} with its images")
             }
             Self::BackedUp { .. } => "took a backup".into(),
-            Self::PhaseChanged { phase } => format!("the deployment is {phase}"),
+            Self::PhaseChanged { phase } => format!("the deployment {}", phase.told()),
             Self::StepFinished { step, summary, .. } => format!("{}: {summary}", step.as_str()),
             Self::InstanceExited { reason, .. } => format!("an instance ended: {reason}"),
             Self::InstanceUnhealthy { reason, .. } => format!("an instance is unhealthy: {reason}"),

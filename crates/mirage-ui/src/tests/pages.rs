@@ -77,7 +77,7 @@ async fn a_service_shows_what_runs_and_how_it_came_to_be() {
         &format!("Digest sha256:{}", "31".repeat(32)),
         "Size 2.0 MiB",
         "Ports 8080",
-        "Memory no limit",
+        "Memory of each no limit",
         "● healthy",
         "127.0.0.1",
         "mirage status default/production/web",

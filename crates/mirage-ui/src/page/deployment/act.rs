@@ -14,6 +14,7 @@ use crate::form::{Sent, button, form, refused};
 use crate::link;
 use crate::page::At;
 use crate::page::service::Tab;
+use crate::page::service::advice::ADVICE;
 use crate::visitor::Visitor;
 
 /// How long an answer waits for the end of what was cancelled. The page shows the rest.
@@ -108,6 +109,6 @@ async fn answer(
 ) -> Result<Response, Fault> {
     match begun {
         Ok(begun) => Ok(Redirect::to(&link::deployment(begun.id)).into_response()),
-        Err(error) => page(control, visitor, id, None, Some(&error)).await,
+        Err(error) => page(control, visitor, id, None, Some(&ADVICE.told(error))).await,
     }
 }

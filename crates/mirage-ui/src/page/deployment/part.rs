@@ -11,6 +11,7 @@ use crate::badge;
 use crate::copy::copyable;
 use crate::link;
 use crate::page::logs::coloured;
+use crate::page::service::advice::failure_hint;
 use crate::page::services::by;
 use crate::prose::{beginning, prose};
 use crate::when::{ago, cut, exact, short_digest, took};
@@ -156,7 +157,7 @@ fn why(failure: &Failure) -> Markup {
         div.notice.bad {
             h3 #why { "Why it failed" }
             p { strong { (prose(&failure.message)) } }
-            @if let Some(hint) = &failure.hint { p { (prose(hint)) } }
+            @if let Some(hint) = &failure.hint { p { (prose(&failure_hint(hint))) } }
             p.code { (failure.code) }
             @if !failure.log_tail.is_empty() {
                 h3 #tail { "The last lines it wrote" }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use mirage_control::{Control, ServicePatch, ServiceRef, ServiceView};
 use mirage_core::{Code, CredentialChange, Deployment, Error, Reference, Result};
 
+use super::advice::ADVICE;
 use super::overview::{Typed, page};
 use super::{at_field, named};
 use crate::fault::Fault;
@@ -118,6 +119,9 @@ async fn answer(
 ) -> Result<Response, Fault> {
     match begun {
         Ok(begun) => Ok(Redirect::to(&link::deployment(begun.id)).into_response()),
-        Err(error) => page(control, &sent.visitor, view, &Typed { error: Some(&error), ..typed }).await,
+        Err(error) => {
+            let error = ADVICE.told(error);
+            page(control, &sent.visitor, view, &Typed { error: Some(&error), ..typed }).await
+        }
     }
 }

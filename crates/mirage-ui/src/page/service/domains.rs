@@ -11,6 +11,7 @@ use mirage_control::{Control, ListedDomain, NewDomain, ServiceRef, ServiceView};
 use mirage_core::{CertificateSource, Domain, Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::advice::ADVICE;
 use super::{Tab, at_field, named, service_frame};
 use crate::fault::{Fault, explained};
 use crate::field::Field;
@@ -65,7 +66,7 @@ pub(super) async fn add(
         let new = NewDomain { domain, redirect_https: Some(redirect), certificate: Some(certificate) };
         control.add_domain(sent.visitor.actor(), &ServiceRef::Id(view.service.id), new).await
     };
-    match added.await.map_err(|error| at_field(error, "domain")) {
+    match added.await.map_err(|error| ADVICE.told(at_field(error, "domain"))) {
         Ok(_) => Ok(Redirect::to(&Tab::Domains.path(&view)).into_response()),
         Err(error) => {
             let typed = Typed { domain, redirect, certificate, error: Some(&error) };
@@ -79,7 +80,13 @@ fn path_of(view: &ServiceView, domain: &Domain) -> String {
     format!("{}/{}", Tab::Domains.path(view), utf8_percent_encode(domain.as_str(), NON_ALPHANUMERIC))
 }
 
-/// How its certificate stands, and what went wrong the last time that one was asked for.
+/// What went wrong the last time that a certificate was asked for.
+fn why(listed: &ListedDomain) -> Option<Markup> {
+    let why = listed.certificate.last_error.as_ref()?;
+    Some(html! { p.why { "A certificate was asked for and not given: " (beginning(why, WHY)) "." } })
+}
+
+/// How its certificate stands.
 fn standing(listed: &ListedDomain, now: Timestamp) -> Markup {
     let (source, status) = (listed.record.certificate, &listed.certificate);
     html! {
@@ -91,9 +98,6 @@ fn standing(listed: &ListedDomain, now: Timestamp) -> Markup {
             (CertificateSource::Acme, Some(at)) if at <= now => strong { "expired " (exact(at)) },
             (CertificateSource::Acme, Some(at)) => { "until " (exact(at)) },
             (CertificateSource::Acme, None) => "asked for, not there yet",
-        }
-        @if let Some(why) = &status.last_error {
-            p.why { "It was asked for and not given: " (beginning(why, WHY)) "." }
         }
     }
 }
@@ -145,7 +149,7 @@ fn empty(view: &ServiceView) -> Markup {
 fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup {
     html! {
         div.scroll role="group" aria-label="Domains" tabindex="0" {
-            table {
+            table.compared {
                 thead { tr { th scope="col" { "Domain" } th scope="col" { "Plain HTTP" } th scope="col" { "Certificate" } } }
                 tbody {
                     @for listed in domains {
@@ -157,6 +161,7 @@ fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain], now: T
                             td { @if listed.record.redirect_https { "is led to HTTPS" } @else { "is answered" } }
                             td { (standing(listed, now)) }
                         }
+                        @if let Some(why) = why(listed) { tr { td colspan="3" { (why) } } }
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! `/projects/{project}/{environment}/{service}` and what is below it: one service, a tab a page.
 
 mod act;
+pub(crate) mod advice;
 mod deployments;
 mod domains;
 mod instances;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use mirage_control::{Control, ServiceView};
-use mirage_core::{Revision, Source, human_bytes};
+use mirage_core::setting::label;
+use mirage_core::{Revision, Source, bytes_text, decimal, human_bytes};
 
 use super::Tab;
 use crate::badge;
@@ -22,6 +23,7 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
     let spec = &view.service.spec;
     let Source::Image(asked) = &spec.source;
     let runs = view.revision.as_ref().filter(|_| view.active.is_some());
+    let limits = &runs.map_or(spec, |revision| &revision.spec).resources;
     html! {
         section aria-labelledby="properties" {
             h2 #properties { "Properties" }
@@ -58,11 +60,11 @@ pub(super) fn section(control: &Control, view: &ServiceView, now: Timestamp) -> 
                     }
                 }
                 @if let Some(revision) = &view.revision { (of_revision(revision)) }
-                dt { "Replicas" } dd { (view.service.replicas) }
-                dt { "Memory" }
-                dd { @match spec.resources.memory_bytes { Some(bytes) => (human_bytes(bytes)), None => "no limit" } }
-                dt { "Processors" }
-                dd { @match spec.resources.cpu_millis { Some(millis) => { (millis) " thousandths" }, None => "no limit" } }
+                dt { "Instances" } dd { (view.service.replicas) }
+                dt { (label("resources.memory")) }
+                dd { @match limits.memory_bytes { Some(bytes) => (bytes_text(bytes)), None => "no limit" } }
+                dt { (label("resources.cpu")) }
+                dd { @match limits.cpu_millis { Some(millis) => (decimal(millis.into())), None => "no limit" } }
                 @if !spec.volumes.is_empty() {
                     dt { "Volumes" }
                     dd.mono { @for mount in spec.volumes.iter().take(SHOWN) { (mount.volume) ":" (mount.path) " " } }

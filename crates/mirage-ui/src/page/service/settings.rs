@@ -11,6 +11,7 @@ use maud::html;
 use mirage_control::{Control, ServiceRef, ServiceView};
 use mirage_core::{Error, Result};
 
+use super::advice::ADVICE;
 use super::overview::waiting;
 use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
@@ -47,6 +48,7 @@ pub(super) async fn change(
     match saved {
         Ok(answer) => Ok(answer),
         Err(errors) => {
+            let errors: Vec<_> = errors.into_iter().map(|error| ADVICE.told(error)).collect();
             let made = Made::again(&view, &sent.fields, &errors[0]);
             page(&control, &sent.visitor, (&view, &made), &values, &errors)
         }

@@ -12,6 +12,7 @@ use mirage_control::{Control, ServicePatch, ServiceView, SharedVariableView};
 use mirage_core::{Error, Result};
 use serde::Deserialize;
 
+use super::advice::ADVICE;
 use super::overview::waiting;
 use super::save::{Made, buttons, save};
 use super::{Tab, named, service_frame};
@@ -66,6 +67,7 @@ pub(super) async fn change(
     match saved {
         Ok(answer) => Ok(answer),
         Err(error) => {
+            let error = ADVICE.told(error);
             let editor = Editor::typed(&view, &sent.fields);
             let made = Made::again(&view, &sent.fields, &error);
             page(&control, &sent.visitor, (&view, &made), &editor, Some(&error)).await

@@ -51,12 +51,12 @@ async fn a_certificate_that_was_not_given_says_why_in_a_sentence_and_that_it_wou
     assert_eq!(app.fill_in(&path, &path, &fields).await.leads_to(), path);
     let page = loop {
         let page = app.page(&path).await;
-        if page.text().contains("It was asked for") {
+        if page.text().contains("was asked for and not given") {
             break page;
         }
         tokio::task::yield_now().await;
     };
-    let told = "It was asked for and not given: the certificate authority is closed";
+    let told = "A certificate was asked for and not given: the certificate authority is closed";
     for page in [&page, &app.page(page.link("shop.example")).await] {
         assert_eq!(page.faults(), Vec::<String>::new());
         assert!(page.text().contains(told), "{}", page.text());

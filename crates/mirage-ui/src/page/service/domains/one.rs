@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use mirage_control::{Control, DOMAINS_MAX, ListedDomain, NewDomain, ServiceRef, ServiceView};
 use mirage_core::{CertificateSource, Code, Domain, Error, Result, Secret};
 
-use super::{path_of, standing};
+use super::{path_of, standing, why};
 use crate::fault::{Fault, explained};
 use crate::field::Field;
 use crate::form::{Sent, button, form};
 use crate::page::At;
 use crate::page::encrypted::without_tls;
+use crate::page::service::advice::ADVICE;
 use crate::page::service::{Tab, named, service_frame};
 use crate::visitor::Visitor;
 use crate::when::exact;
@@ -104,7 +105,7 @@ impl Shown {
         let listed =
             all.items.into_iter().find(|listed| listed.record.domain == domain).ok_or_else(|| {
                 Error::new(Code::NotFound, format!("`{}` has no domain `{domain}`", view.service.name))
-                    .hint("`mirage domain list` shows those there are")
+                    .hint("its page “Domains” has those there are")
             })?;
         Ok(Self { view, listed })
     }
@@ -119,7 +120,7 @@ impl Shown {
     ) -> Result<Response, Fault> {
         match done {
             Ok(()) => Ok(Redirect::to(&path_of(&self.view, &self.listed.record.domain)).into_response()),
-            Err(error) => self.page(control, &sent.visitor, chain, Some(&error)).await,
+            Err(error) => self.page(control, &sent.visitor, chain, Some(&ADVICE.told(error))).await,
         }
     }
 
@@ -166,7 +167,8 @@ impl Shown {
         html! {
             dl.properties {
                 dt { "Address" } dd { a.mono href=(address) { (address) } }
-                dt { "Certificate" } dd { (standing(&self.listed, control.now())) }
+                dt { "Certificate" }
+                dd { (standing(&self.listed, control.now())) @if let Some(why) = why(&self.listed) { (why) } }
                 @if let Some(at) = status.issued_at { dt { "Valid from" } dd { (exact(at)) } }
                 @if let Some(at) = status.last_tried_at { dt { "Last asked for" } dd { (exact(at)) } }
                 @if let Some(at) = status.next_renewal_at { dt { "Asked for next" } dd { (exact(at)) } }
