@@ -7,13 +7,19 @@ use super::element::{Element, button, field, of_role};
 use super::keys;
 use super::page::Page;
 
-/// Whether the middle of an element is what the mouse would meet there, and it is not switched off. Then a click on it
-/// is written down.
+/// Whether the middle of an element is what the mouse would meet there, and it is not switched off. Then it is written
+/// down whether the next click is on it, or on one like it that has come in its place.
 const IS_MET: &str = "function (x, y) {
   if (this.disabled) { return false; }
   const met = document.elementFromPoint(x, y);
-  globalThis.hit = this.contains(met) ? false : undefined;
-  this.addEventListener('click', () => { globalThis.hit = true; }, {capture: true, once: true});
+  globalThis.hit = undefined;
+  if (this.contains(met)) {
+    globalThis.hit = false;
+    const like = it => it && it.id === this.id && it.textContent === this.textContent;
+    document.addEventListener('click', ({target}) => {
+      globalThis.hit = this.contains(target) || !!like(target.closest(this.tagName));
+    }, {capture: true, once: true});
+  }
   return !!met && (this.contains(met) || met.contains(this));
 }";
 
