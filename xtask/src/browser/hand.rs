@@ -50,6 +50,18 @@ impl Page {
         })
     }
 
+    /// Turns the wheel over an element so many times, each by so many pixels, downwards where they are more than none.
+    ///
+    /// # Errors
+    /// Where there is no such element.
+    pub fn turn_wheel(&self, element: &Element, pixels: f64, times: usize) -> Result<()> {
+        self.until(element)?;
+        let node = self.find(element)?.first().copied().with_context(|| format!("no {element}"))?;
+        let (x, y) = self.middle(node)?;
+        let event = json!({"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels});
+        (0..times).try_for_each(|_| self.tell("Input.dispatchMouseEvent", event.clone()).map(|_| ()))
+    }
+
     /// Clicks on what leads to another page, and waits until that is loaded.
     ///
     /// # Errors
