@@ -50,14 +50,21 @@ impl Page {
         })
     }
 
-    /// Turns the wheel over an element so many times, each by so many pixels, downwards where they are more than none.
+    /// Where the middle of an element is in the window.
     ///
     /// # Errors
     /// Where there is no such element.
-    pub fn turn_wheel(&self, element: &Element, pixels: f64, times: usize) -> Result<()> {
+    pub fn place(&self, element: &Element) -> Result<(f64, f64)> {
         self.until(element)?;
         let node = self.find(element)?.first().copied().with_context(|| format!("no {element}"))?;
-        let (x, y) = self.middle(node)?;
+        self.middle(node)
+    }
+
+    /// Turns the wheel at a place so many times, each by so many pixels, downwards where they are more than none.
+    ///
+    /// # Errors
+    /// Where the page goes away meanwhile.
+    pub fn turn_wheel(&self, (x, y): (f64, f64), pixels: f64, times: usize) -> Result<()> {
         let event = json!({"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels});
         (0..times).try_for_each(|_| self.tell("Input.dispatchMouseEvent", event.clone()).map(|_| ()))
     }

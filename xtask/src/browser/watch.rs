@@ -64,7 +64,9 @@ impl Page {
     /// # Errors
     /// Where the page went away meanwhile.
     pub fn frames(&self) -> Result<Vec<f64>> {
-        const FRAMES: &str = "() => {
+        const FRAMES: &str = "async () => {
+          // What is under way is in the next one, or in the one after it.
+          await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
           const times = globalThis.frames;
           globalThis.frames = null;
           return times.slice(1).map((time, at) => time - times[at]);
@@ -86,6 +88,15 @@ impl Page {
         let told = self.call(LINES, &[])?;
         let count = usize::try_from(told[0].as_u64().unwrap_or_default())?;
         Ok((count, told[1].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// How many pixels of a log are above what is seen of it.
+    ///
+    /// # Errors
+    /// Where the page goes away meanwhile.
+    pub fn log_top(&self) -> Result<f64> {
+        let top = self.call("() => document.querySelector('[role=log]').scrollTop", &[])?;
+        Ok(top.as_f64().unwrap_or_default())
     }
 
     /// How much is in it now.

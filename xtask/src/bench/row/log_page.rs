@@ -64,8 +64,9 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
     page.time_frames()?;
     page.until_so("more of those that follow", || Ok(follower(&page)? >= first + FOLLOWED))?;
     let following = page.frames()?;
-    let scrolling = scrolled(&page)?;
-    let [pouring, following, scrolling] = [pouring, following, scrolling].map(Frames::of);
+    let [up, leap, down] = scrolled(&page)?;
+    let scrolling = [up, down].concat();
+    let [pouring, following, scrolling, leap] = [pouring, following, scrolling, leap].map(Frames::of);
     let is_bounded = lines <= HELD && weight.elements <= HELD as u64 * WITHIN + BESIDE;
     let is_smooth = |frames: &Frames| frames.most_of(95) <= SMOOTH && frames.most_of(100) <= LONGEST;
     Ok(Outcome {
@@ -79,6 +80,7 @@ pub(in super::super) fn measure(setting: &Setting) -> Result<Outcome> {
         figures: vec![
             following.figure("a frame while 100 lines come in a second"),
             scrolling.figure("a frame while the wheel is turned"),
+            leap.figure("a frame on the way from the last line to the first"),
             pouring.figure(&format!("a frame while {WRITTEN} lines pour in")),
             Figure::once(&format!("from the deploy to the last of {WRITTEN} lines"), seconds, "s"),
             Figure::once("the heap of its scripts", weight.heap as f64 / (1 << 20) as f64, "MiB"),
@@ -97,15 +99,22 @@ fn follower(page: &Page) -> Result<usize> {
     Ok(number.unwrap_or_default())
 }
 
-/// Turns the wheel upwards, goes to the first line, turns it downwards, and times frames.
-fn scrolled(page: &Page) -> Result<Vec<f64>> {
+/// Turns the wheel upwards, goes to the first line, turns it downwards: frames of each.
+fn scrolled(page: &Page) -> Result<[Vec<f64>; 3]> {
     let log = of_role(&["log"], "Lines");
     page.click(&log)?;
+    // To look for it by its role takes a browser longer than a frame.
+    let place = page.place(&log)?;
     page.time_frames()?;
-    page.turn_wheel(&log, -TURN, TURNS)?;
+    page.turn_wheel(place, -TURN, TURNS)?;
+    let up = page.frames()?;
+    page.time_frames()?;
     page.press("Home")?;
-    page.turn_wheel(&log, TURN, TURNS)?;
-    page.frames()
+    page.until_so("the first line", || Ok(page.log_top()? == 0.0))?;
+    let leap = page.frames()?;
+    page.time_frames()?;
+    page.turn_wheel(place, TURN, TURNS)?;
+    Ok([up, leap, page.frames()?])
 }
 
 /// Milliseconds from frame to frame, the shortest first.
