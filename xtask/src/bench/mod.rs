@@ -41,6 +41,8 @@ const ROWS: &[Row] = &[
     ("lists", row::many::lists),
     ("pages", row::pages::measure),
     ("page-live", row::pages::live),
+    ("verdict", row::typing::verdict),
+    ("log-page", row::log_page::measure),
     ("rebuild", row::build::rebuild),
     ("first-build", row::build::first),
 ];

@@ -7,13 +7,19 @@ use super::element::{Element, button, field, of_role};
 use super::keys;
 use super::page::Page;
 
-/// Whether the middle of an element is what the mouse would meet there, and it is not switched off. Then a click on it
-/// is written down.
+/// Whether the middle of an element is what the mouse would meet there, and it is not switched off. Then it is written
+/// down whether the next click is on it, or on one like it that has come in its place.
 const IS_MET: &str = "function (x, y) {
   if (this.disabled) { return false; }
   const met = document.elementFromPoint(x, y);
-  globalThis.hit = this.contains(met) ? false : undefined;
-  this.addEventListener('click', () => { globalThis.hit = true; }, {capture: true, once: true});
+  globalThis.hit = undefined;
+  if (this.contains(met)) {
+    globalThis.hit = false;
+    const like = it => it && it.id === this.id && it.textContent === this.textContent;
+    document.addEventListener('click', ({target}) => {
+      globalThis.hit = this.contains(target) || !!like(target.closest(this.tagName));
+    }, {capture: true, once: true});
+  }
   return !!met && (this.contains(met) || met.contains(this));
 }";
 
@@ -42,6 +48,25 @@ impl Page {
             let is_missed = self.hears() && self.call(IS_MISSED, &[]).is_ok_and(|it| it == json!(true));
             Ok(!is_missed)
         })
+    }
+
+    /// Where the middle of an element is in the window.
+    ///
+    /// # Errors
+    /// Where there is no such element.
+    pub fn place(&self, element: &Element) -> Result<(f64, f64)> {
+        self.until(element)?;
+        let node = self.find(element)?.first().copied().with_context(|| format!("no {element}"))?;
+        self.middle(node)
+    }
+
+    /// Turns the wheel at a place so many times, each by so many pixels, downwards where they are more than none.
+    ///
+    /// # Errors
+    /// Where the page goes away meanwhile.
+    pub fn turn_wheel(&self, (x, y): (f64, f64), pixels: f64, times: usize) -> Result<()> {
+        let event = json!({"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": pixels});
+        (0..times).try_for_each(|_| self.tell("Input.dispatchMouseEvent", event.clone()).map(|_| ()))
     }
 
     /// Clicks on what leads to another page, and waits until that is loaded.

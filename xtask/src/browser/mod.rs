@@ -13,6 +13,7 @@ mod page;
 mod program;
 mod relay;
 mod view;
+mod watch;
 mod wire;
 
 pub use element::{Element, button, checkbox, field, heading, link, of_role};
@@ -21,6 +22,7 @@ pub use page::Page;
 pub use program::Browser;
 pub use relay::Relay;
 pub use view::{Colours, NARROW, Size, WIDE};
+pub use watch::Weight;
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The most of a page's text that is in a message.
 const TOLD: usize = 3_000;
 
+/// What htmx says of a question that a newer one takes the place of. Of one that fails it says more.
+const REPLACED: [&str; 2] = ["htmx:sendAbort", "htmx:afterRequest"];
+
 /// A tab with cookies of its own.
 pub struct Page {
     wire: Arc<Wire>,
@@ -225,7 +228,8 @@ impl Page {
     }
 
     /// What the browser had to complain about since it was asked last: errors of scripts, what the content policy
-    /// refused, files that are not there. A form that came back with what is wrong with it (422) is none.
+    /// refused, files that are not there. A form that came back with what is wrong with it (422) is none, nor is a
+    /// question that was given up for a newer one.
     pub fn complaints(&self) -> Vec<String> {
         let mut heard = held(&self.heard);
         let new: Vec<String> = heard.events.try_iter().filter_map(|event| complaint(&event)).collect();
@@ -372,7 +376,10 @@ fn complaint(event: &Value) -> Option<String> {
             let details = &told["exceptionDetails"];
             Some(format!("{} {}", details["text"], details["exception"]["description"]))
         }
-        "Runtime.consoleAPICalled" if told["type"] == "error" => Some(told["args"].to_string()),
+        "Runtime.consoleAPICalled" if told["type"] == "error" => {
+            let said = told["args"].to_string();
+            (!REPLACED.iter().any(|event| said.contains(event))).then_some(said)
+        }
         "Log.entryAdded" if told["entry"]["level"] == "error" => {
             let text = told["entry"]["text"].as_str().unwrap_or_default();
             let url = told["entry"]["url"].as_str().unwrap_or_default();

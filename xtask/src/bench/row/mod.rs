@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod first_answer;
 pub(super) mod hundred;
 pub(super) mod idle;
+pub(super) mod log_page;
 pub(super) mod many;
 pub(super) mod pages;
 pub(super) mod preflight;
@@ -12,6 +13,7 @@ pub(super) mod pull;
 pub(super) mod push;
 pub(super) mod rollout;
 pub(super) mod second_deploy;
+pub(super) mod typing;
 
 use anyhow::{Result, bail};
 
