@@ -36,6 +36,8 @@ pub(crate) struct Api {
     http: reqwest::Client,
     base: String,
     token: Option<Token>,
+    /// Where one is looked for where none is given.
+    token_file: PathBuf,
 }
 
 impl Api {
@@ -51,10 +53,8 @@ impl Api {
             .no_proxy()
             .build()
             .map_err(|error| Error::internal("prepare an HTTP client", error))?;
-        let token = token.or_else(|| {
-            let file = config::data_dir(data_dir).join("admin.token");
-            std::fs::read_to_string(file).ok()?.parse().ok()
-        });
+        let token_file = config::data_dir(data_dir).join("admin.token");
+        let token = token.or_else(|| std::fs::read_to_string(&token_file).ok()?.parse().ok());
         if token.as_ref().is_some_and(|token| HeaderValue::from_str(token.reveal()).is_err()) {
             return Err(Error::new(
                 Code::InvalidRequest,
@@ -62,7 +62,7 @@ impl Api {
             )
             .hint("check `--token` and MIRAGE_TOKEN; there is one in `admin.token` of the data folder"));
         }
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, token, token_file })
     }
 
     /// Whether there is a token to show.
@@ -197,7 +197,7 @@ impl Api {
         }
         let status = response.status();
         match response.json::<Problem>().await {
-            Ok(problem) => Err(problem.into_error()),
+            Ok(problem) => Err(self.told(problem.into_error())),
             // Whoever stands before the platform, and does not reach it.
             Err(error) if matches!(status.as_u16(), 502..=504) => {
                 let what = format!("what answers at `{}` does not reach a platform ({status})", self.base);
@@ -214,8 +214,21 @@ impl Api {
     fn unreachable(&self, error: reqwest::Error) -> Error {
         let at = &self.base;
         Error::new(Code::TargetUnavailable, format!("no platform answers at `{at}`"))
-            .hint(format!("start one with `mirage serve`, or set {} to where it is", env::URL))
-            .because(error)
+            .hint(format!("start one with `mirage serve`, or say where it is with `--url` or {}", env::URL))
+            .because(root(error))
+    }
+
+    /// The same in the words of a terminal: who has no token to show cannot send a header.
+    fn told(&self, error: Error) -> Error {
+        if error.code() != Code::Unauthenticated || self.has_token() {
+            return error;
+        }
+        let file = self.token_file.display();
+        Error::new(Code::Unauthenticated, format!("`{}` wants a token, and there is none to show", self.base))
+            .hint(format!(
+                "`{file}` cannot be read; run this as a user who may, or set {} to what is in the `admin.token` of that platform's data folder",
+                env::TOKEN
+            ))
     }
 }
 
@@ -223,9 +236,25 @@ impl Api {
 fn check(base: &str) -> Result<()> {
     match reqwest::Url::parse(base) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-        _ => Err(Error::new(Code::InvalidRequest, format!("`{base}` is not the address of a platform"))
-            .hint(format!("{} takes one such as `{DEFAULT_URL}`", env::URL))),
+        _ => {
+            let looks = match base.contains("://") {
+                true => DEFAULT_URL.to_owned(),
+                false => format!("http://{base}"),
+            };
+            Err(Error::new(Code::InvalidRequest, format!("`{base}` is not the address of a platform"))
+                .hint(format!("`--url` and {} take one such as `{looks}`", env::URL)))
+        }
     }
+}
+
+/// What was at the bottom of it: what is said above it is said already.
+fn root(error: reqwest::Error) -> std::io::Error {
+    let error = error.without_url();
+    let mut bottom: &dyn std::error::Error = &error;
+    while let Some(below) = bottom.source() {
+        bottom = below;
+    }
+    std::io::Error::other(bottom.to_string())
 }
 
 /// Text as a segment of a path.

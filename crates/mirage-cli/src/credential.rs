@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::api::segment;
 use super::wire::{Credential, NewCredential, Password, Told};
-use super::{Context, secret};
+use super::{Context, page, secret};
 use crate::config::{docker_config, podman_logins, programs};
 use crate::docker_config::found_logins;
 
@@ -140,6 +140,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<()> {
         context.printer.json(&kept);
     }
     context.printer.step("Set", &format!("the login of {} for {}", named(&kept), shared(&kept)), None);
+    page::tell(&context.api, &context.printer, &format!("/credentials/{}", kept.id));
     Ok(())
 }
 

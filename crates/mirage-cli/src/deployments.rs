@@ -28,7 +28,7 @@ pub(crate) async fn run(args: DeploymentsArgs, context: Context) -> Result<()> {
         return Ok(());
     }
     let now = context.surroundings.clock.now();
-    let heading = ["REVISION", "PHASE", "WHY", "DIGEST", "AGE", "TOOK", "ID"].map(str::to_owned);
+    let heading = ["REVISION", "PHASE", "WHY", "BY", "DIGEST", "AGE", "TOOK", "ID"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(list.deployments.iter().map(|it| row(it, now)));
     context.printer.table(&rows);
@@ -44,7 +44,8 @@ fn row(deployment: &Deployment, now: Timestamp) -> Vec<String> {
     vec![
         format!("#{}", deployment.revision),
         format!("{} {}", meaning(deployment.phase).glyph(), deployment.phase),
-        format!("{:?}", deployment.trigger).to_lowercase(),
+        deployment.trigger.to_string(),
+        deployment.requested_by.clone().unwrap_or_default(),
         digest.map(|digest| digest.short().to_owned()).unwrap_or_default(),
         human_age(now.duration_since(deployment.created_at).as_secs()),
         took.unwrap_or_default(),

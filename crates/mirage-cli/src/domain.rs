@@ -256,7 +256,7 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         context.printer.note("no domains; `mirage domain add NAME DOMAIN` gives one to a service");
         return Ok(());
     }
-    let heading = ["DOMAIN", "SERVICE", "CERTIFICATE", "UNTIL", "NEXT", "LAST ERROR"].map(str::to_owned);
+    let heading = ["DOMAIN", "SERVICE", "CERTIFICATE", "UNTIL", "NEXT"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(all.iter().map(|one| {
         let certificate = &one.certificate;
@@ -267,10 +267,20 @@ async fn list(args: ListArgs, context: &Context) -> Result<()> {
         let service = format!("{}/{}/{}", one.project, one.environment, one.service);
         let (until, next) = (certificate.expires_at, certificate.next_renewal_at);
         let time = |time: Option<Timestamp>| time.map(day).unwrap_or_default();
-        let error = certificate.last_error.clone().unwrap_or_default();
-        vec![one.domain.clone(), service, state, time(until), time(next), error]
+        vec![one.domain.clone(), service, state, time(until), time(next)]
     }));
     context.printer.table(&rows);
+    for one in all.iter().filter(|one| one.certificate.hint.is_some()) {
+        let Certificate { seen, hint, last_error, .. } = &one.certificate;
+        context.printer.data("");
+        context.printer.data(&format!("{}: {seen}", one.domain));
+        if let Some(error) = last_error.as_ref().filter(|error| !seen.contains(error.as_str())) {
+            context.printer.data(&format!("    its last try: {error}"));
+        }
+        if let Some(hint) = hint {
+            context.printer.data(&format!("    hint: {hint}"));
+        }
+    }
     Ok(())
 }
 

@@ -34,6 +34,11 @@ pub(crate) async fn run(args: RemoveArgs, context: Context) -> Result<()> {
         wait::until(&context, &service.id, LIMIT, |_| false).await?;
         let place = format!("{}/{}/{}", service.project, service.environment, service.name);
         context.printer.step("Removed", &place, Some(start.elapsed()));
+        if !service.volumes.is_empty() {
+            let names: Vec<_> = service.volumes.iter().map(|mount| mount.name.as_str()).collect();
+            let text = format!("its volumes stay: {}; `mirage volume list` shows them", names.join(", "));
+            context.printer.note(&text);
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `mirage token`
 
 use clap::{Args, Subcommand};
-use mirage_core::Result;
+use mirage_core::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
@@ -73,7 +73,12 @@ pub(crate) async fn run(verb: TokenVerb, context: Context) -> Result<()> {
         TokenVerb::Remove(args) => {
             let all: Vec<Told<Access>> = context.api.all("/api/tokens", "tokens").await?;
             let meant = |one: &&Told<Access>| format!("{}/{}", one.project, one.name) == args.which;
-            let id = all.iter().find(meant).map_or(args.which.as_str(), |one| &one.id);
+            let found = all.iter().find(meant);
+            if found.is_none() && args.which.contains('/') {
+                return Err(Error::new(Code::NotFound, format!("there is no token `{}`", args.which))
+                    .hint("`mirage token list` shows them"));
+            }
+            let id = found.map_or(args.which.as_str(), |one| &one.id);
             let path = format!("/api/tokens/{}", segment(id));
             let gone: Told<Access> = context.api.delete(&path).await?;
             if context.printer.json {

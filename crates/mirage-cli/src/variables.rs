@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::api::segment;
 use super::args::{env_file, pair};
 use super::wire::{Password, Service, ServiceVariables, SharedVariables, Told};
-use super::{Context, secret};
+use super::{Context, page, secret};
 
 /// Manage variables of services and environments
 #[derive(Debug, Subcommand)]
@@ -94,15 +94,18 @@ struct Shown {
 pub(crate) async fn run(verb: VariablesVerb, context: Context) -> Result<()> {
     match verb {
         VariablesVerb::List(args) => {
-            let shown = match &args.owner.service {
-                Some(service) => of(context.api.get(&format!("/api/services/{}", segment(service))).await?),
-                None => context.api.get(&args.owner.shared_path()).await?,
-            };
-            show(&shown, &context);
+            show(&args.owner.shown(&context).await?, &context);
             Ok(())
         }
         VariablesVerb::Set(args) => set(args, &context).await,
         VariablesVerb::Unset(args) => {
+            let had = args.owner.shown(&context).await?;
+            let is_there =
+                |name: &String| had.variables.contains_key(name) || had.sealed_variables.contains(name);
+            if let Some(unknown) = args.names.iter().find(|name| !is_there(name)) {
+                return Err(Error::new(Code::NotFound, format!("there is no variable `{unknown}`"))
+                    .hint("`mirage variables list` with the same options shows those there are"));
+            }
             let gone = args.names.into_iter().map(|name| (name, None)).collect();
             change(&args.owner, gone, BTreeMap::new(), &context).await
         }
@@ -143,9 +146,10 @@ async fn change(
         Some(service) => {
             let body = ServiceVariables { environment_variables: variables, sealed_variables };
             let path = format!("/api/services/{}", segment(service));
-            let shown = of(context.api.patch(&path, &body).await?);
+            let service: Told<Service> = context.api.patch(&path, &body).await?;
             context.printer.note("they take effect with the next `mirage deploy`");
-            shown
+            page::tell(&context.api, &context.printer, &format!("{}/variables", page::of_service(&service)));
+            of(service)
         }
         None => {
             let body = SharedVariables { variables, sealed_variables };
@@ -157,6 +161,13 @@ async fn change(
 }
 
 impl OwnerArgs {
+    async fn shown(&self, context: &Context) -> Result<Shown> {
+        match &self.service {
+            Some(service) => Ok(of(context.api.get(&format!("/api/services/{}", segment(service))).await?)),
+            None => context.api.get(&self.shared_path()).await,
+        }
+    }
+
     fn shared_path(&self) -> String {
         let (project, environment) = (segment(&self.project), segment(&self.environment));
         format!("/api/projects/{project}/environments/{environment}/variables")

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use mirage_core::{Code, Error, Name, Result, Service, ServiceId};
-use mirage_store::{Page, ServiceFilter};
+use mirage_store::{Page, ServiceFilter, ServicePath};
 
 use crate::Control;
 use crate::create::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
@@ -68,8 +68,11 @@ impl Control {
                 match all.len() {
                     1 => Ok(all.remove(0)),
                     0 => Err(self.no_service(name.as_str(), name).await),
-                    n => Err(Error::new(Code::Conflict, format!("{n} services are called `{name}`"))
-                        .hint(format!("write `project/environment/{name}`"))),
+                    n => {
+                        let paths = self.near(name.as_str(), n.min(PROPOSED)).await?;
+                        Err(Error::new(Code::Conflict, format!("{n} services are called `{name}`"))
+                            .hint(format!("write which one: {}", listed(&paths))))
+                    }
                 }
             }
             ServiceRef::Path { project, environment, name } => {
@@ -105,14 +108,11 @@ impl Control {
     async fn no_service(&self, wanted: &str, name: &Name) -> Error {
         // Where they cannot be read, that there is none is still true.
         let near = self.near(name.as_str(), PROPOSED).await.unwrap_or_default();
-        let near: Vec<String> = near
-            .iter()
-            .map(|path| format!("`{}/{}/{}`", path.project, path.environment, path.name))
-            .collect();
         match near.is_empty() {
             true => not_found(wanted),
-            false => not_found(wanted)
-                .hint(format!("did you mean {}? `mirage services` lists all", near.join(" or "))),
+            false => {
+                not_found(wanted).hint(format!("did you mean {}? `mirage services` lists all", listed(&near)))
+            }
         }
     }
 
@@ -120,6 +120,11 @@ impl Control {
         let filter = ServiceFilter { name: Some(name.clone()), ..ServiceFilter::default() };
         self.parts.store.services(&filter, &Page { after: None, limit: 100 }).await
     }
+}
+
+fn listed(paths: &[ServicePath]) -> String {
+    let one = |path: &ServicePath| format!("`{}/{}/{}`", path.project, path.environment, path.name);
+    paths.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
 
 fn not_found(name: &str) -> Error {

@@ -8,7 +8,7 @@ use clap::Args;
 use mirage_cli::config::env;
 use mirage_cli::{Global, Printer};
 use mirage_core::port::Clock as _;
-use mirage_core::{Result, human_bytes};
+use mirage_core::{Code, Error, Result, human_bytes};
 use mirage_store::KeySource;
 use serde_json::json;
 
@@ -44,6 +44,12 @@ pub(crate) struct RestoreArgs {
 pub(crate) fn run(args: RestoreArgs, global: &Global, printer: &Printer) -> Result<ExitCode> {
     let start = Instant::now();
     let data = global.data_dir();
+    if let Some(file) = args.vault_key.as_deref().filter(|file| !file.exists()) {
+        let what = format!("`--vault-key` names `{}`, and there is no such file", file.display());
+        return Err(Error::new(Code::InvalidRequest, what).hint(
+            "name the copy of `vault.key` that was kept beside the backup, or go on with `--without-key`",
+        ));
+    }
     let options = RestoreOptions {
         key: key(&args, &data.join("vault.key")),
         file: Some(args.file).filter(|file| file.as_os_str() != "-"),

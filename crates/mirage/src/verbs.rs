@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 
 /// From a container image to a running, verified, reachable service.
 #[derive(Debug, Parser)]
-#[command(name = "mirage", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "mirage", version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,

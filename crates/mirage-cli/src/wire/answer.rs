@@ -169,6 +169,7 @@ pub(crate) struct Deployment {
     pub(crate) revision: u32,
     pub(crate) phase: Phase,
     pub(crate) trigger: Trigger,
+    pub(crate) requested_by: Option<String>,
     pub(crate) image_digest: Option<String>,
     pub(crate) steps: Vec<Step>,
     pub(crate) progress: Option<Progress>,

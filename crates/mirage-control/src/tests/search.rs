@@ -83,4 +83,9 @@ async fn a_service_that_is_not_there_is_refused_with_those_that_may_have_been_me
         assert_eq!(hint(wanted).await, meant, "{wanted}");
     }
     assert_eq!(hint("orders").await, "`mirage services` lists them");
+    stage.place("blog", "payments").await;
+    let error = stage.control.service(&stage.actor, &"payments".parse().unwrap()).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Conflict, "2 services are called `payments`"));
+    let which = error.next_step().unwrap();
+    assert!(which.contains("`shop/production/payments`") && which.contains("`blog/production/payments`"));
 }

@@ -12,6 +12,11 @@ pub(crate) fn report(fault: Fault, remote: RemoteImage<'_>) -> Error {
     let (host, image) = (reference.host(), reference.familiar());
     let error = match &fault {
         Fault::Here(error) => return error.clone(),
+        // Nobody means a registry by `Acme/web`.
+        Fault::NoAddress(_) if !host.as_str().contains(['.', ':']) => unreachable(
+            format!("the registry `{host}` cannot be found: its name has no address"),
+            &format!("for a repository of Docker Hub write it in lower case: `{}`", image.to_lowercase()),
+        ),
         Fault::NoAddress(_) => unreachable(
             format!("the registry `{host}` cannot be found: its name has no address"),
             "check the spelling of the registry, and this machine's name service",

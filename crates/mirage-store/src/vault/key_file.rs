@@ -128,7 +128,11 @@ impl Missing {
                 .hint("put it back from a backup; if it is lost for good, `mirage vault reset` gives up what is sealed"),
             Self::Open => unavailable(format!("the vault's key file {place} can be read by others than its owner"))
                 .hint(format!("run `chmod 600 {}`, and consider `mirage vault rotate`", place.trim_matches('`'))),
-            Self::Garbled => unavailable(format!("{place} holds no key")).hint(
+            Self::Garbled => unavailable(match source {
+                KeySource::File(_) => format!("{place} holds no key"),
+                KeySource::Given { variable, .. } => format!("{variable} holds no key"),
+            })
+            .hint(
                 "a key is 64 hexadecimal digits, such as the output of `openssl rand -hex 32`; several come newest first",
             ),
             Self::Unreadable(cause) => unavailable(format!("the vault's key file {place} cannot be read: {cause}"))
