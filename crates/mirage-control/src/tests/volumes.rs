@@ -256,3 +256,20 @@ async fn a_service_sees_all_of_its_own_volumes_and_only_a_few_are_measured() {
     let all = control.volumes_beside(actor, &"web".parse().unwrap(), 12).await.unwrap();
     assert_eq!((all.others.items.len(), all.others.more), (12, false));
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_long_list_the_first_volumes_are_measured() {
+    let stage = Stage::new().await;
+    for number in 0..40 {
+        let new = NewVolume {
+            name: format!("data-{number:02}").parse().unwrap(),
+            project: None,
+            environment: None,
+        };
+        stage.control.create_volume(&stage.actor, new).await.unwrap();
+    }
+    let all = stage.control.volumes(&stage.actor, None, 500).await.unwrap().items;
+    let measured: Vec<_> = all.iter().map(|view| view.is_measured).collect();
+    assert_eq!(measured, [vec![true; 32], vec![false; 8]].concat());
+    assert!(stage.volume("data-39").await.is_measured, "one that is asked for is");
+}

@@ -21,8 +21,10 @@ pub(crate) use purge::purge_forever;
 
 /// The most volumes of one name that are looked at: one in each environment, and some that were removed.
 const MAX_NAMESAKES: u32 = 1_000;
-/// The most volumes that are measured together: each is a walk over its files.
+/// The most volumes of a service that are measured together: each is a walk over its files.
 const MEASURED: usize = 8;
+/// The same of a list.
+const MEASURED_OF_ALL: usize = 32;
 
 /// How a request names a volume: by id, by `project/environment/name`, or by name alone where only one
 /// volume has it.
@@ -107,7 +109,7 @@ impl Control {
         let page = Listing::of(self.parts.store.volumes(&page).await?, limit);
         let mut items = Vec::with_capacity(page.items.len());
         for volume in page.items {
-            let is_measured = items.len() < MEASURED;
+            let is_measured = items.len() < MEASURED_OF_ALL;
             items.push(self.volume_view(volume, is_measured).await?);
         }
         Ok(Listing { items, more: page.more })

@@ -174,6 +174,57 @@ async fn a_key_that_the_platform_does_not_keep_is_not_changed_by_it() {
 }
 
 #[tokio::test]
+async fn the_page_of_the_vault_says_what_a_new_key_changes_and_what_not() {
+    let app = TestApp::new().await;
+    let page = app.page("/settings/vault").await;
+    assert_eq!(page.faults(), Vec::<String>::new());
+    for told in [
+        "seals everything anew with it",
+        "nothing is restarted, and services and traffic go on",
+        "Everybody at a browser logs in again",
+        "Tokens stay as they are",
+        "A backup from before needs the old key",
+    ] {
+        assert!(page.text().contains(told), "{told}: {}", page.text());
+    }
+}
+
+#[tokio::test]
+async fn what_to_do_next_is_said_in_words_of_the_page() {
+    let app = TestApp::new().await;
+    assert_eq!(app.send_form("/settings/tokens", "name=ci").await.status, StatusCode::CREATED);
+    let taken = app.send_form("/settings/tokens", "name=ci").await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = Document::parse(&taken.text);
+    assert!(
+        page.only("main").contains("choose another name, or remove that one in the list"),
+        "{}",
+        page.text()
+    );
+    let id = "0b9f6c1e-55a1-4c55-9a3f-2a8f3f1f7d10";
+    for path in [
+        &format!("/credentials/{id}"),
+        "/images/repository?name=shop/web",
+        "/images/remove?name=shop/web:1",
+        "/projects/default/production/web",
+        "/projects/none",
+    ] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        let page = Document::parse(&answer.text);
+        assert!(!page.only("main").contains("mirage "), "{path}: {}", page.only("main"));
+    }
+    let hint = "`mirage domain renew shop.example` tries again at once";
+    app.world.findings.lock().unwrap().push(Finding {
+        subject: "certificate".into(),
+        seen: "refused".into(),
+        hint: Some(hint.into()),
+    });
+    let page = app.page("/settings/about").await;
+    assert!(page.table("Findings")[1].contains("Certificates say why"), "{:?}", page.table("Findings"));
+}
+
+#[tokio::test]
 async fn what_is_typed_into_settings_is_shown_as_text() {
     let app = TestApp::new().await;
     for attack in ATTACKS {

@@ -61,6 +61,35 @@ fn an_image_that_came_as_a_file_is_deployed_and_leaves_as_a_file() {
 }
 
 #[test]
+fn an_image_is_taken_away_by_whoever_means_it_and_can_still_be_rolled_back_to() {
+    let test = "an image is taken away by whoever means it, and can still be rolled back to";
+    let Some(stage) = Stage::set(test) else { return };
+    let folder = tempfile::Builder::new().prefix("mirage-archives-").tempdir().unwrap();
+    let file = folder.path().join("web.tar").display().to_string();
+    let reference = pushed(&stage.registry, "acme/web:1", &web("one"));
+    let to = format!("docker-archive:{file}:example.com/acme/web:1");
+    let from = format!("docker://{reference}");
+    run("skopeo", &["copy", "--insecure-policy", "--src-tls-verify=false", &from, &to]).unwrap();
+    let own = format!("127.0.0.1:{}/acme/web:1", stage.platform.api_port());
+    stage.done(&["image", "load", &file]);
+    stage.done(&["deploy", &own, "--name", "web"]);
+    assert!(stage.done(&["image", "list"]).stdout.contains("acme/web:1"));
+    assert_eq!(stage.done(&["image", "tags", &own]).stdout.trim(), "1");
+
+    stage.refused(&["image", "remove", "acme/web:1"], "CONFLICT");
+    let gone = stage.done(&["image", "remove", &own, "--force"]);
+    assert!(gone.stderr.contains("the next deploy finds no image"), "{}", gone.stderr);
+    stage.refused(&["image", "remove", "acme/web"], "NOT_FOUND");
+    stage.refused(&["deploy", &own, "--name", "web"], "IMAGE_NOT_FOUND");
+    assert_eq!(stage.served("web"), "one");
+    let two = pushed(&stage.registry, "acme/web:2", &web("two"));
+    stage.done(&["deploy", &two, "--name", "web", "--replace"]);
+    assert_eq!(stage.served("web"), "two");
+    stage.done(&["rollback", "web"]);
+    assert_eq!(stage.served("web"), "one");
+}
+
+#[test]
 fn an_interrupted_save_leaves_no_draft() {
     let Some(stage) = Stage::set("an interrupted save leaves no draft") else { return };
     let folder = tempfile::Builder::new().prefix("mirage-interrupted-").tempdir().unwrap();
