@@ -16,6 +16,8 @@ use crate::Control;
 pub struct Actor {
     name: String,
     role: Role,
+    /// Whether it is shown things and may do nothing, for now.
+    only_looks: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +114,13 @@ impl fmt::Debug for AdminToken {
 impl Actor {
     /// The platform itself, for what it does without being asked.
     pub(crate) fn platform() -> Self {
-        Self { name: "mirage".into(), role: Role::Admin }
+        Self { name: "mirage".into(), role: Role::Admin, only_looks: false }
+    }
+
+    /// The same, who may look at things as before and do nothing: what came in this name may not be meant.
+    #[must_use]
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
     }
 
     /// The name that events carry.
@@ -140,12 +148,13 @@ impl Control {
     /// Who has this token.
     pub fn authenticate(&self, token: &str) -> Result<Actor> {
         if self.parts.settings.admin_token.is(token) {
-            return Ok(Actor { name: "admin".into(), role: Role::Admin });
+            return Ok(Actor { name: "admin".into(), role: Role::Admin, only_looks: false });
         }
         if let Some(grant) = self.parts.grants.of(token) {
             return Ok(Actor {
                 name: format!("{}/{}", grant.project_name, grant.name),
                 role: Role::Project(grant),
+                only_looks: false,
             });
         }
         Err(Error::new(Code::Unauthenticated, "the token is not valid")
@@ -154,6 +163,11 @@ impl Control {
 
     /// Whether `actor` may do `action`; what no line here allows is forbidden.
     pub fn allow(&self, actor: &Actor, action: Action<'_>) -> Result<()> {
+        let looks = matches!(action, Action::Read | Action::ReadLogs | Action::ListImages | Action::Diagnose);
+        if actor.only_looks && !looks {
+            return Err(Error::new(Code::Forbidden, "you logged in again after this form was made")
+                .hint("nothing was done; look at what you typed, and send it again"));
+        }
         match (&actor.role, action) {
             (
                 Role::Admin,

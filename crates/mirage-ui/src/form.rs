@@ -60,7 +60,8 @@ pub(crate) fn elsewhere(error: Option<&Error>, fields: &[&str]) -> Markup {
     html! { @if let Some(error) = error { (explained(error)) } }
 }
 
-/// What somebody sent who is logged in and was shown the form.
+/// What somebody sent who is logged in and was shown the form. Where that was before they logged in again, they may do
+/// nothing: every use case refuses, and the page of the form says so.
 pub(crate) struct Sent {
     /// Who.
     pub(crate) visitor: Visitor,
@@ -110,6 +111,8 @@ impl FromRequest<Control> for Sent {
     async fn from_request(mut request: Request, control: &Control) -> Result<Self, Response> {
         let visitor = request.extract_parts_with_state::<Visitor, _>(control).await?;
         let fault = |error: Error| Fault::from(error).into_response();
+        // Said by the browser alone; without it nobody knows whose page it was.
+        let is_ours = request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin");
         let read = Form::<Vec<(String, Secret)>>::from_request(request, control).await;
         let Form(fields) = read.map_err(|rejection| {
             fault(match rejection.status().as_u16() {
@@ -125,7 +128,12 @@ impl FromRequest<Control> for Sent {
                 format!("the form has more than {FIELDS_MAX} fields"),
             )));
         }
-        visitor.session().check_form(fields.raw(TOKEN)).map_err(fault)?;
-        Ok(Self { visitor, fields })
+        match visitor.session().check_form(fields.raw(TOKEN)) {
+            Ok(()) => Ok(Self { visitor, fields }),
+            // A page of ours that is older than this log-in. Its form does nothing and comes back like any that is
+            // refused, with what was typed.
+            Err(_) if is_ours => Ok(Self { visitor: visitor.only_looking(), fields }),
+            Err(error) => Err(fault(error)),
+        }
     }
 }

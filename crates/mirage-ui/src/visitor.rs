@@ -69,6 +69,12 @@ impl Visitor {
         &self.session.actor
     }
 
+    /// The same, who may look and do nothing.
+    pub(crate) fn only_looking(mut self) -> Self {
+        self.session.actor = self.session.actor.only_looking();
+        self
+    }
+
     /// The look that they chose, if they did.
     pub(crate) fn theme(&self) -> Option<&'static str> {
         self.theme.map(Theme::as_str)

@@ -3,6 +3,7 @@
 use mirage_core::Secret;
 
 use super::*;
+use crate::Action;
 use crate::NewToken;
 
 impl Stage {
@@ -200,4 +201,35 @@ async fn projects_come_by_pages_with_their_environments() {
     assert_eq!(names, ["production", "staging"]);
     let missing = stage.control.project_named(&stage.actor, &"none".parse().unwrap()).await;
     assert_eq!(refused(missing).code(), Code::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_looks_is_shown_everything_and_does_nothing() {
+    let stage = Stage::new().await;
+    stage.world.publish_image("docker.io/acme/web:1", 1, Behaviour::Serves);
+    stage.ended(stage.create("acme/web:1").await.id).await;
+    let looking = stage.actor.clone().only_looking();
+    let repository = "shop/web".parse().unwrap();
+    for action in [Action::Read, Action::ReadLogs, Action::ListImages, Action::Diagnose] {
+        assert!(stage.control.allow(&looking, action).is_ok(), "{action:?}");
+    }
+    for action in [
+        Action::Inspect,
+        Action::Deploy,
+        Action::Remove,
+        Action::PullImages(&repository),
+        Action::PushImages(&repository),
+        Action::ManageVolumes,
+        Action::ManageCredentials,
+        Action::ManageTokens,
+        Action::ManageDomains,
+        Action::ManageVault,
+        Action::Backup,
+    ] {
+        let refused = stage.control.allow(&looking, action).unwrap_err();
+        assert_eq!(refused.code(), Code::Forbidden, "{action:?}");
+        assert!(refused.next_step().unwrap().contains("send it again"));
+    }
+    assert!(stage.control.redeploy(&looking, &web()).await.is_err());
+    assert_eq!(stage.control.service(&looking, &web()).await.unwrap().newest.unwrap().revision, 1);
 }

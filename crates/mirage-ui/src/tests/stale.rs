@@ -126,3 +126,65 @@ async fn a_form_that_does_not_say_what_was_seen_never_learns_it() {
     let seen = page.all("input").find(|it| it.get("name") == Some("seen")).unwrap();
     assert_eq!(seen.get("value").unwrap_or_default(), "");
 }
+
+#[tokio::test]
+async fn what_was_typed_before_logging_in_again_is_not_lost_and_not_done_before_it_is_sent_again() {
+    let app = TestApp::new().await;
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    // The token of an earlier log-in.
+    let (old, cookie) = ("0".repeat(64), app.log_in().await);
+    let send = async |path: &str, site: &str, form: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("cookie", cookie.as_str()),
+            ("sec-fetch-site", site),
+        ];
+        app.send(http::Method::POST, path, &headers, form).await
+    };
+    let view = async || app.control.service(&app.admin, &"web".parse().unwrap()).await.unwrap();
+    let before = view().await;
+    let (path, seen) = (format!("{WEB}/variables"), before.service.updated_at.to_string());
+    let rows = |token: &str| {
+        format!(
+            "form={token}&seen={seen}&do=save&variable-0-name=GREETING&variable-0-value=hello\
+             &variable-1-name=KEY&variable-1-value=hush-hush&variable-1-sealed=yes"
+        )
+    };
+    let answer = send(&path, "same-origin", &rows(&old)).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!answer.text.contains("hush"), "what is secret does not come back");
+    let page = Document::parse(&answer.text);
+    assert_eq!(page.faults(), Vec::<String>::new());
+    let told = "you logged in again after this form was made nothing was done; look at what you typed, and send it again";
+    assert!(page.text().contains(told), "{}", page.text());
+    let value = page.all("input").find(|it| it.get("name") == Some("variable-0-value")).unwrap();
+    assert_eq!(value.get("value"), Some("hello"));
+
+    for site in ["same-site", "cross-site", "none"] {
+        assert_eq!(send(&path, site, &rows(&old)).await.status, StatusCode::FORBIDDEN, "{site}");
+    }
+    for part in [
+        "/deploy",
+        "/redeploy",
+        "/restart",
+        "/rollback",
+        "/scale",
+        "/settings",
+        "/volumes",
+        "/domains",
+        "/remove",
+    ] {
+        let form = format!(
+            "form={old}&seen={seen}&image=nginx&replicas=3&revision=1&domain=shop.example&volume=data&path=%2Fdata"
+        );
+        let answer = send(&format!("{WEB}{part}"), "same-origin", &form).await;
+        assert!(matches!(answer.status.as_u16(), 403 | 422), "{part}: {:?}", answer.status);
+        assert!(Document::parse(&answer.text).text().contains("logged in again"), "{part}: {}", answer.text);
+    }
+    let after = view().await;
+    assert_eq!((after.service, after.newest), (before.service.clone(), before.newest), "nothing was done");
+    let fresh = page.all("input").find(|it| it.get("name") == Some("form")).unwrap();
+    let answer = send(&path, "same-origin", &rows(fresh.get("value").unwrap())).await;
+    assert_eq!(answer.leads_to(), path);
+    assert_eq!(view().await.service.spec.variables.len(), 2);
+}
