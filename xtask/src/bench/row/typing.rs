@@ -56,8 +56,7 @@ pub(in super::super) fn verdict(setting: &Setting) -> Result<Outcome> {
         note: format!(
             "The last key is pressed in headless Chromium; a MutationObserver sees the digest, or the words of the refusal. After \
              {PAUSE:.0} ms without another key the page takes it for a pause and asks: they are in the figures below, not in \
-             those above. The registry is Debian's on the same machine; one that is further away adds its round trips, three \
-             for an image and a token."
+             those above. The registry is Debian's on the same machine; one that is further away adds its round trips."
         ),
     })
 }
