@@ -10,34 +10,34 @@ use mirage_core::{bytes_of, cores_of, thousandths_of};
 use crate::fault::explained;
 use crate::prose::prose;
 
-/// Fields by the names that errors have for them, and their ids.
-const PLACES: [(&str, &str); 26] = [
-    ("name", "service"),
-    ("project", "project"),
-    ("environment", "environment"),
-    ("ports", "ports"),
-    ("domain", "domains"),
-    ("environmentVariables", "variables"),
-    ("healthcheck.path", "health-path"),
-    ("healthcheck.port", "health-port"),
-    ("healthcheck.host", "health-host"),
-    ("healthcheck.status", "health-status"),
-    ("healthcheck.startTimeoutSeconds", "health-timeout"),
-    ("healthcheck.timeoutSeconds", "health-answer"),
-    ("healthcheck.intervalSeconds", "health-interval"),
-    ("healthcheck.threshold", "health-threshold"),
-    ("volumes", "storage"),
-    ("replicas", "replicas"),
-    ("resources.memory", "memory"),
-    ("resources.cpu", "cpu"),
-    ("resources.pids", "pids"),
-    ("command", "command"),
-    ("stopGraceSeconds", "stop-grace"),
-    ("rollout.surge", "surge"),
-    ("rollout.overlapSeconds", "overlap"),
-    ("rollout.drainSeconds", "drain"),
-    ("autoDeploy", "auto-deploy"),
-    ("registryCredentials.username", "username"),
+/// Fields in the order of their forms: their names in errors, their ids, and what they are about.
+const PLACES: [(&str, &str, &str); 26] = [
+    ("name", "service", "Name"),
+    ("project", "project", "Project"),
+    ("environment", "environment", "Environment"),
+    ("ports", "ports", "Ports"),
+    ("domain", "domains", "Domains"),
+    ("environmentVariables", "variables", "Variables"),
+    ("healthcheck.path", "health-path", "Health: path"),
+    ("volumes", "storage", "Storage"),
+    ("replicas", "replicas", "Instances"),
+    ("resources.memory", "memory", "Memory"),
+    ("resources.cpu", "cpu", "Cores"),
+    ("autoDeploy", "auto-deploy", "Pushes"),
+    ("command", "command", "Command"),
+    ("resources.pids", "pids", "Processes and threads"),
+    ("stopGraceSeconds", "stop-grace", "Seconds to stop"),
+    ("rollout.drainSeconds", "drain", "Seconds to finish requests"),
+    ("rollout.overlapSeconds", "overlap", "Seconds that old instances stay"),
+    ("rollout.surge", "surge", "Instances more than wanted"),
+    ("healthcheck.port", "health-port", "Health: port"),
+    ("healthcheck.host", "health-host", "Health: host"),
+    ("healthcheck.status", "health-status", "Health: statuses"),
+    ("healthcheck.startTimeoutSeconds", "health-timeout", "Health: seconds until it is well"),
+    ("healthcheck.timeoutSeconds", "health-answer", "Health: seconds for an answer"),
+    ("healthcheck.intervalSeconds", "health-interval", "Health: seconds between questions"),
+    ("healthcheck.threshold", "health-threshold", "Health: bad answers"),
+    ("registryCredentials.username", "username", "Login"),
 ];
 /// Seconds of a day, in milliseconds.
 const DAY_MILLIS: u64 = 86_400_000;
@@ -50,7 +50,7 @@ pub(super) trait Typed {
     fn is_ticked(&self, name: &str) -> bool;
 }
 
-/// What is wrong with a form, in the order in which it is read: all of it is told at once.
+/// What is wrong with a form: all of it is told at once.
 #[derive(Default)]
 pub(super) struct Mistakes(Vec<Error>);
 
@@ -76,9 +76,12 @@ impl Mistakes {
         known.iter().any(|known| at(&self.0, known).is_some())
     }
 
-    /// All of them, where there are any.
+    /// All of them, in the order of the fields.
     pub(super) fn all(self) -> Vec<Error> {
-        self.0
+        let mut all = self.0;
+        let order = |error: &Error| error.at_field().and_then(place_of).map_or(PLACES.len(), |(at, ..)| at);
+        all.sort_by_key(order);
+        all
     }
 }
 
@@ -96,11 +99,11 @@ pub(super) fn overview(errors: &[Error]) -> Markup {
         errors => html! {
             div.notice.bad role="alert" {
                 p { strong { (errors.len()) " things are not right" } }
-                ul.list {
+                ul.findings {
                     @for error in errors {
                         li {
                             @match error.at_field().and_then(place_of) {
-                                Some(place) => a href=(format!("#{place}")) { (prose(error.message())) },
+                                Some((_, id, label)) => { a href=(format!("#{id}")) { (label) } ": " (prose(error.message())) },
                                 None => { (prose(error.message())) @if let Some(hint) = error.next_step() { " · " (prose(hint)) } },
                             }
                         }
@@ -111,10 +114,11 @@ pub(super) fn overview(errors: &[Error]) -> Markup {
     }
 }
 
-/// The id of the field that errors know by this name.
-fn place_of(known: &str) -> Option<&'static str> {
-    let known = known.split_once('/').map_or(known, |(list, _)| list);
-    PLACES.iter().find(|(name, _)| *name == known).map(|(_, id)| *id)
+/// Which field errors know by this name: its place among them, its id, and what it is about.
+fn place_of(known: &str) -> Option<(usize, &'static str, &'static str)> {
+    let place = PLACES.iter().position(|(name, ..)| *name == known)?;
+    let (_, id, label) = PLACES[place];
+    Some((place, id, label))
 }
 
 /// A field that has to be of a kind, at the name by which errors know it; nothing where it is empty.

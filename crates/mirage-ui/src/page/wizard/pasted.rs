@@ -139,8 +139,8 @@ impl Taking<'_> {
         }
         match count {
             0 => {}
-            1 => self.taken.push("1 variable, sealed".to_owned()),
-            _ => self.taken.push(format!("{count} variables, sealed")),
+            1 => self.taken.push("1 sealed variable".to_owned()),
+            _ => self.taken.push(format!("{count} sealed variables")),
         }
     }
 

@@ -90,8 +90,9 @@ async fn shown(
             p { a href=(step.path(id)) { "Change it: " (step.words().to_lowercase()) } " · everything typed is kept" }
         }
         @if let Ok((request, ahead)) = &ahead {
-            section aria-labelledby="plan" { h2 #plan { "What will happen" } (plan(request, ahead, found)) @if let Some(said) = tls { p.quiet { (said) } } }
+            section aria-labelledby="plan" { h2 #plan { "What will happen" } (plan(request, ahead, found)) }
         }
+        @if let Some(said) = tls { div.notice.warn { p { (said) } } }
         (form(visitor, &Step::Review.path(id), "wizard", html! {
             div.actions {
                 button.primary type="submit" disabled[error.is_some() && refused.is_none()] { "Deploy" }

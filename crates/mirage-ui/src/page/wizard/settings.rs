@@ -240,7 +240,7 @@ impl<'a> Form<'a> {
                     example: if ports.is_empty() { "8080" } else { "" }, pattern: Some(r"[0-9]{1,5}([,\s]+[0-9]{1,5})*"),
                     ..self.field("ports", "ports", "Other ports") }.text())
                 (self.tick("worker", "Worker: it listens on nothing and has no address", ""))
-                (Field { help: "Names of your own, such as shop.example.com, whose DNS leads here. Each gets a certificate",
+                (Field { help: if tls.is_some() { "Names of your own, whose DNS leads here" } else { "Names of your own, whose DNS leads here. Each gets a certificate" },
                     example: "shop.example.com", ..self.field("domains", "domain", "Domains") }.text())
                 @if let Some(said) = tls { p.help { (said) } }
             }

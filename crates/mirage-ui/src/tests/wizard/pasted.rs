@@ -5,7 +5,7 @@ use crate::tests::hand::encoded;
 
 const COMMAND: &str = "docker run -d --name shop -e DB_PASSWORD=sesame --env GREETING='sesame you' -p 8080:80 -v data:/data \
     -v /srv/sesame:/more -m 256m --cpus 0.5 --restart always --network back --env-file sesame.env acme/web:1 serve --all";
-const TOLD: &str = "Taken over from the command: its name, port 80, 2 variables, sealed, the volume data, its memory, its \
+const TOLD: &str = "Taken over from the command: its name, port 80, 2 sealed variables, the volume data, its memory, its \
     processor cores, when it is started again, its command. Not taken over: --volume of a folder of the machine, \
     --network, --env-file.";
 
@@ -76,7 +76,7 @@ async fn a_command_that_is_typed_is_taken_over_each_time_anew() {
     // The command still stands in the field when the button is pressed.
     hand.press("Check image").await;
     assert_eq!(hand.value("Image"), "nginx");
-    assert!(hand.page.text().contains("Taken over from the command: port 81, 1 variable, sealed."));
+    assert!(hand.page.text().contains("Taken over from the command: port 81, 1 sealed variable."));
     hand.press("Next: settings").await;
     hand.fill("Name of variable 1", "OTHER");
     hand.press("Next: review").await;

@@ -52,7 +52,8 @@ fn an_image_by_the_short_name_of_docker_hub_becomes_a_service_in_one_go() {
     page.write("Image", "nginx:9").unwrap();
     page.until_text("not readable").unwrap();
     page.until_text("The image could not be read.").unwrap();
-    page.write("Image", "docker run -d -p 80:80 nginx:1.27").unwrap();
+    page.write("Image", "docker run -d -p 80:8080 nginx:1.27").unwrap();
+    page.until_text("Taken over from the command: port 8080.").unwrap();
     page.until_text("Latest or exactly this").unwrap();
     page.follow(&button("Next: settings")).unwrap();
 
