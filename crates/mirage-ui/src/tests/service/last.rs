@@ -69,3 +69,15 @@ async fn a_tag_that_means_something_else_by_now_is_told_with_what_stays_on_what_
     let pinned = format!("To stay on what runs, deploy registry.test/acme/web:1@{}", runs.image.digest);
     assert!(page.text().contains(&pinned), "{}", page.text());
 }
+
+#[tokio::test]
+async fn what_has_failed_is_not_said_to_be_probed_while_its_instances_end() {
+    let app = web().await;
+    let mut failed = fail(&app).await;
+    failed.phase = Phase::Probing;
+    let state = crate::badge::of_deployment(&failed);
+    assert_eq!((state.word, state.since), ("failing", None));
+    assert_eq!(crate::badge::deployment_in_words(&failed), "is failing");
+    failed.failure = None;
+    assert_eq!(crate::badge::of_deployment(&failed).word, "probing");
+}
