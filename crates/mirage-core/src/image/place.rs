@@ -120,9 +120,9 @@ mod tests {
             ("ftp://ghcr.io", "begins with `ftp://`", "write `ghcr.io`"),
             ("ghcr.io/../etc", "has the part `..`", "write `ghcr.io`, or a repository behind it"),
             ("ghcr.io/Acme", "upper-case", "write `ghcr.io/acme`"),
-            ("ghcr.io/acme/web:1", "`web:1`", "write `ghcr.io/acme/web`"),
+            ("ghcr.io/acme/web:1", "`acme/web:1`", "write `ghcr.io/acme/web`"),
             ("https://index.docker.io/v1/access-token", "docker's own login", "write `docker.io`"),
-            ("user@ghcr.io", "`user@ghcr`", ""),
+            ("user@ghcr.io", "has `@`", ""),
         ] {
             let error = text.parse::<RegistryPlace>().unwrap_err();
             assert!(error.message().contains(why), "{text}: {}", error.message());

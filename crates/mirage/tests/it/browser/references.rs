@@ -10,7 +10,7 @@ use crate::sample::{script, web};
 const WRONG: [(&str, &str); 7] = [
     ("ghcr.io/Acme/web:1", "the repository Acme/web has upper-case letters"),
     ("acme//web:1", "the repository acme//web has an empty part"),
-    ("nginx:1.27!", "the tag 1.27! is not letters, digits"),
+    ("nginx:1.27!", "the tag 1.27! has !, which is neither a letter"),
     (
         "registry.example:https/web:1",
         "the registry has the port https, which is not a number from 1 to 65535",
@@ -25,7 +25,7 @@ const WRONG: [(&str, &str); 7] = [
 
 /// What is wrong with a part, by the label of its field.
 const WRONG_PARTS: [(&str, &str, &str); 4] = [
-    ("Tag", "1.27 beta", "the tag 1.27 beta is not letters, digits"),
+    ("Tag", "1.27 beta", "the tag 1.27 beta has a space in it"),
     ("Digest", "sha256:12ab", "the digest is wrong"),
     ("Name", "Acme/web", "the repository Acme/web has upper-case letters"),
     ("Address of another registry", "registry.example:0", "the registry has the port 0"),
