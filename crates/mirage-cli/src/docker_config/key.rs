@@ -77,7 +77,7 @@ mod tests {
             ("ghcr.io/../etc", "has the part `..`"),
             ("ghcr.io/Acme", "upper-case"),
             ("https://index.docker.io/v1/access-token", "docker's own login"),
-            ("user@ghcr.io", "`user@ghcr`"),
+            ("user@ghcr.io", "is not a registry: it has `@`"),
         ] {
             let error = key.parse::<Place>().unwrap_err();
             assert!(error.contains(why), "{key}: {error}");

@@ -292,6 +292,8 @@ impl FromStr for RegistryHost {
     fn from_str(text: &str) -> Result<Self, Error> {
         let host = if text == "index.docker.io" { DOCKER_HUB } else { text };
         Self::checked(host).map_err(|why| {
+            // It is named before that already.
+            let why = why.strip_prefix(&format!("`{host}` ")).unwrap_or(&why);
             let error = Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"));
             match text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')) {
                 Some(bare) if bare.parse::<Self>().is_ok() => {

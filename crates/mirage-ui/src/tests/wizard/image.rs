@@ -42,7 +42,7 @@ async fn a_wrong_reference_is_refused_with_the_part_that_is_wrong() {
     let app = TestApp::new().await;
     let mut hand = at_image(&app).await;
     for (image, field, told) in [
-        ("nginx:-1", "tag", "the tag -1 is not letters"),
+        ("nginx:-1", "tag", "the tag -1 starts with -"),
         ("ghcr.io/Acme/web", "name", "the repository Acme/web has upper-case letters"),
         ("registry.test:0/web", "host", "the registry has the port 0"),
         ("acme/web@sha256:12", "digest", "the digest is wrong"),
