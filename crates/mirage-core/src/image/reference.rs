@@ -297,7 +297,10 @@ impl FromStr for RegistryHost {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::checked(canonical(text)).map_err(|why| {
+        let host = canonical(text);
+        Self::checked(host).map_err(|why| {
+            // It is named before that already.
+            let why = why.strip_prefix(&format!("`{host}` ")).unwrap_or(&why);
             let error = Error::new(Code::InvalidRequest, format!("`{text}` is not a registry: it {why}"));
             match text.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')) {
                 Some(bare) if bare.parse::<Self>().is_ok() => {

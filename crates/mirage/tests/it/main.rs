@@ -33,6 +33,7 @@ mod sample;
 mod stage;
 mod stuck;
 mod systemd;
+mod terminal;
 mod traces;
 mod upgrade;
 mod vault;
