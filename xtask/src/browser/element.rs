@@ -8,11 +8,12 @@ pub struct Element {
     pub(super) roles: &'static [&'static str],
     pub(super) name: String,
     pub(super) begins: bool,
+    pub(super) ends: bool,
 }
 
 impl Element {
     fn new(roles: &'static [&'static str], name: &str) -> Self {
-        Self { roles, name: name.to_owned(), begins: false }
+        Self { roles, name: name.to_owned(), begins: false, ends: false }
     }
 
     /// The same where its name may go on.
@@ -22,17 +23,30 @@ impl Element {
         self
     }
 
+    /// The same where its name may have more before it.
+    #[must_use]
+    pub fn ending(mut self) -> Self {
+        self.ends = true;
+        self
+    }
+
     /// Whether this is what it is called.
     pub(super) fn is_called(&self, name: &str) -> bool {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-        if self.begins { name.starts_with(&self.name) } else { name == self.name }
+        match (self.begins, self.ends) {
+            (false, false) => name == self.name,
+            (true, false) => name.starts_with(&self.name),
+            (false, true) => name.ends_with(&self.name),
+            (true, true) => name.contains(&self.name),
+        }
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let more = if self.begins { "…" } else { "" };
-        write!(f, "{} `{}{more}`", self.roles.first().copied().unwrap_or_default(), self.name)
+        let more = |may: bool| if may { "…" } else { "" };
+        let (before, after) = (more(self.ends), more(self.begins));
+        write!(f, "{} `{before}{}{after}`", self.roles.first().copied().unwrap_or_default(), self.name)
     }
 }
 

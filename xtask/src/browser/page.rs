@@ -38,7 +38,19 @@ struct Heard {
 }
 
 impl Page {
-    pub(super) fn new(wire: Arc<Wire>, session: String, frame: String, base: String) -> Result<Self> {
+    /// A new one that has the cookies of this context.
+    pub(super) fn within(wire: Arc<Wire>, context: &Value, base: String) -> Result<Self> {
+        // A window of its own: a tab behind another one is not painted.
+        let target = json!({
+            "url": "about:blank", "browserContextId": context, "newWindow": true, "width": 1280, "height": 900,
+        });
+        let target = wire.ask(None, "Target.createTarget", target)?["targetId"].clone();
+        let attached = json!({"targetId": target, "flatten": true});
+        let attached = wire.ask(None, "Target.attachToTarget", attached)?;
+        let Some((session, frame)) = attached["sessionId"].as_str().zip(target.as_str()) else {
+            bail!("no tab in {attached}");
+        };
+        let (session, frame) = (session.to_owned(), frame.to_owned());
         let heard = Mutex::new(Heard { events: wire.hear(&session), complaints: Vec::new() });
         let (loads, scripts) = (AtomicU64::new(0), AtomicBool::new(true));
         let page = Self { wire, session, frame, base, heard, loads, scripts };
@@ -49,6 +61,15 @@ impl Page {
         page.tell("Emulation.setFocusEmulationEnabled", json!({"enabled": true}))?;
         page.look(WIDE, Colours::Light)?;
         Ok(page)
+    }
+
+    /// Another one that has the same cookies.
+    ///
+    /// # Errors
+    /// Where Chromium refuses.
+    pub fn beside(&self) -> Result<Self> {
+        let told = self.wire.ask(None, "Target.getTargetInfo", json!({"targetId": self.frame}))?;
+        Self::within(self.wire.clone(), &told["targetInfo"]["browserContextId"], self.base.clone())
     }
 
     /// Goes to an address of the platform, such as `/projects`, and waits until it is loaded.
@@ -144,6 +165,22 @@ impl Page {
         let links = self.call(LINKS, &[])?;
         let links = links.as_array().into_iter().flatten();
         Ok(links.filter_map(|link| link.as_str().map(str::to_owned)).collect())
+    }
+
+    /// The name and the content of the file that an address of the platform has, as the browser would save it.
+    ///
+    /// # Errors
+    /// Where there is none, or it would be shown instead.
+    pub fn file(&self, path: &str) -> Result<(String, String)> {
+        const FILE: &str = "async path => {
+          const answer = await fetch(path);
+          return [answer.headers.get('content-disposition') ?? '', await answer.text()];
+        }";
+        let told = self.call(FILE, &[json!(path)])?;
+        let part = |at: usize| told[at].as_str().unwrap_or_default();
+        let name =
+            part(0).strip_prefix("attachment; filename=").with_context(|| format!("{path} is no file"))?;
+        Ok((name.trim_matches('"').to_owned(), part(1).to_owned()))
     }
 
     /// What is wider than the window, though nothing around it can be scrolled.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -111,19 +111,7 @@ impl Browser {
     pub fn open_by(&self, relay: &Relay) -> Result<Page> {
         let context =
             self.wire.ask(None, "Target.createBrowserContext", json!({}))?["browserContextId"].clone();
-        let target = json!({"url": "about:blank", "browserContextId": context, "width": 1280, "height": 900});
-        let target = self.wire.ask(None, "Target.createTarget", target)?["targetId"].clone();
-        let attached = json!({"targetId": target, "flatten": true});
-        let attached = self.wire.ask(None, "Target.attachToTarget", attached)?;
-        let Some((session, frame)) = attached["sessionId"].as_str().zip(target.as_str()) else {
-            bail!("no tab in {attached}");
-        };
-        Page::new(
-            self.wire.clone(),
-            session.to_owned(),
-            frame.to_owned(),
-            format!("http://127.0.0.1:{}", relay.port()),
-        )
+        Page::within(self.wire.clone(), &context, format!("http://127.0.0.1:{}", relay.port()))
     }
 
     /// Its process id.

@@ -53,3 +53,39 @@ fn what_was_typed_survives_back_and_forward_and_a_page_that_is_loaded_anew() {
     is_there("back from the review");
     seat.is_content();
 }
+
+#[test]
+fn a_form_that_is_older_than_the_log_in_comes_back_with_what_was_typed_and_is_sent_again() {
+    let test = "a form that is older than the log-in comes back with what was typed, and is sent again";
+    let Some(seat) = Seat::take(test) else { return };
+    let (page, stage) = (&seat.page, &seat.stage);
+    let reference = seat.pushed("acme/web:1", &web("one"));
+    stage.done(&["deploy", &reference, "--name", "web"]);
+    let variables = "/projects/default/production/web/variables";
+    page.visit(variables).unwrap();
+    page.write("Name of new variable 1", "GREETING").unwrap();
+    page.write("Value of new variable 1", "hello").unwrap();
+    page.write("Name of new variable 2", "KEY").unwrap();
+    page.write("Value of new variable 2", "a secret of mine").unwrap();
+    page.click(&checkbox("Seal new variable 2")).unwrap();
+    let other = page.beside().unwrap();
+    other.visit("/projects").unwrap();
+    other.follow(&button("Log out")).unwrap();
+    other.log_in(&stage.platform.token()).unwrap();
+
+    page.follow(&button("Save and deploy")).unwrap();
+    page.until_text("you logged in again after this form was made").unwrap();
+    assert_eq!(page.written("Name of GREETING").unwrap(), "GREETING");
+    assert_eq!(page.written("Value of GREETING").unwrap(), "hello");
+    assert_eq!(page.written("Name of KEY").unwrap(), "KEY");
+    assert!(!page.markup().unwrap().contains("a secret of mine"), "a secret never comes back");
+    other.visit(variables).unwrap();
+    assert!(!other.text().unwrap().contains("GREETING"), "nothing was done");
+    page.write("Value of KEY", "a secret of mine").unwrap();
+    page.follow(&button("Save and deploy")).unwrap();
+    page.until_text("web #2 is active").unwrap();
+    other.visit(variables).unwrap();
+    assert_eq!(other.written("Value of GREETING").unwrap(), "hello");
+    assert_eq!(other.complaints(), Vec::<String>::new());
+    seat.is_content();
+}
