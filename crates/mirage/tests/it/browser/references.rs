@@ -24,8 +24,9 @@ const WRONG: [(&str, &str); 7] = [
 ];
 
 /// What is wrong with a part, by the label of its field.
-const WRONG_PARTS: [(&str, &str, &str); 4] = [
-    ("Tag", "1.27 beta", "the tag 1.27 beta has a space in it"),
+const WRONG_PARTS: [(&str, &str, &str); 5] = [
+    ("Tag", "1.27 beta", "it has a space in it"),
+    ("Tag", "1.27!", "the tag 1.27! has !, which is neither a letter"),
     ("Digest", "sha256:12ab", "the digest is wrong"),
     ("Name", "Acme/web", "the repository Acme/web has upper-case letters"),
     ("Address of another registry", "registry.example:0", "the registry has the port 0"),
