@@ -127,7 +127,7 @@ impl Platform {
             proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
-            trusted_proxies: options.trusted_proxies.iter().copied().collect(),
+            trusted_proxies: options.trusted_proxies.clone(),
             setup: options.setup(),
         };
         let traces = match &options.otlp_endpoint {
