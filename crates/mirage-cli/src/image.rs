@@ -47,8 +47,9 @@ enum ImageVerb {
     Tags(TagsArgs),
     /// Take a tag or a repository away from the platform's registry
     ///
-    /// Images that nothing there means any more go with a tag. What runs goes on, and a revision that can be rolled back
-    /// to keeps its bytes on the machine. Other bytes are freed within a day or so.
+    /// Images that nothing there means any more go with a tag, also those that lost theirs before, a day after their push,
+    /// but for what services need. What runs goes on, and a revision that can be rolled back to keeps its bytes, as far as
+    /// they were brought to the machine. Other bytes are freed within a day or so.
     Remove(RemoveArgs),
 }
 

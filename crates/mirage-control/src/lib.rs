@@ -45,6 +45,7 @@ mod standing;
 mod tags;
 mod token;
 mod traces;
+mod trusted;
 mod variable;
 mod volume;
 
@@ -90,6 +91,7 @@ pub use session::{SESSION_LASTS, Session};
 pub use standing::Standing;
 pub use tags::TagQuery;
 pub use token::NewToken;
+pub use trusted::TrustedProxy;
 pub use variable::SharedVariableView;
 pub use volume::{NewVolume, VolumeRef, VolumeView, VolumesBeside};
 

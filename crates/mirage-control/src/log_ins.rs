@@ -44,8 +44,12 @@ impl LogIns {
             failed.iter().filter(|(_, there)| *there == from).map(|(time, _)| *time).collect();
         if let Some(first) = own.len().checked_sub(most).and_then(|at| own.get(at)) {
             let wait = (WITHIN - now.duration_since(*first)).as_secs().clamp(0, WITHIN.as_secs()) + 1;
-            let what =
-                "too many log-ins from this address failed within a minute, so none is accepted for now";
+            let what = match most {
+                1 => {
+                    "so many log-ins failed within a minute that each address has one try, and the one from here failed"
+                }
+                _ => "too many log-ins from this address failed within a minute, so none is accepted for now",
+            };
             return Err(Error::new(Code::Forbidden, what).hint(format!("try again in {wait} s")));
         }
         log_in().inspect_err(|_| {
@@ -69,7 +73,7 @@ impl Control {
         let mut client = peer?.to_canonical();
         for address in forwarded.rev().flat_map(|value| value.rsplit(',')).take(HOPS_MAX) {
             match read(address.trim()) {
-                Some(before) if trusted.contains(&client) => client = before,
+                Some(before) if trusted.iter().any(|proxy| proxy.contains(client)) => client = before,
                 _ => break,
             }
         }

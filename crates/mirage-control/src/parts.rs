@@ -1,7 +1,6 @@
 //! What a platform is put together from.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -21,6 +20,7 @@ use crate::access::{AdminToken, Grants};
 use crate::backup::Pack;
 use crate::doctor::Finding;
 use crate::log_ins::LogIns;
+use crate::trusted::TrustedProxy;
 
 /// Facts that are already broadcast but not yet read by a slow listener; it then reads the database.
 const EVENT_BACKLOG: usize = 1024;
@@ -100,7 +100,7 @@ pub struct Settings {
     /// The names under which the built-in registry is reached.
     pub registry_hosts: HashSet<RegistryHost>,
     /// Proxies in front of the pages that say truly for whom they ask.
-    pub trusted_proxies: HashSet<IpAddr>,
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// What else was chosen, for people to look at.
     pub setup: Setup,
 }

@@ -16,6 +16,8 @@ pub struct RepositoryView {
     pub repository: Repository,
     /// Its first tags: `latest`, then versions, the highest first, then the rest.
     pub tags: Vec<HeldTag>,
+    /// Whether there are tags that follow these.
+    pub more: bool,
     /// How many it has.
     pub tag_count: usize,
     /// The services whose image is in it.
@@ -50,10 +52,16 @@ impl Control {
     ) -> Result<RepositoryView> {
         self.allow(actor, Action::ListImages)?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let one_more = most.saturating_add(1);
         let platform = &self.parts.settings.platform;
-        let held = self.parts.registry.held_in(platform, repository, after, most).await?;
+        let held = self.parts.registry.held_in(platform, repository, after, one_more).await?;
         let held = held.into_iter().collect();
-        self.with_users(held).await?.pop().ok_or_else(|| {
+        let view = self.with_users(held).await?.pop().map(|mut view| {
+            view.more = view.tags.len() > most;
+            view.tags.truncate(most);
+            view
+        });
+        view.ok_or_else(|| {
             Error::new(Code::NotFound, format!("the built-in registry has no repository `{repository}`"))
                 .field("image")
                 .hint("`mirage image list` shows what it has")
@@ -70,7 +78,7 @@ impl Control {
         let view = |held: HeldRepository| {
             let HeldRepository { repository, tags, tag_count } = held;
             let used_by = users.remove(&repository).unwrap_or_default();
-            RepositoryView { repository, tags, tag_count, used_by }
+            RepositoryView { repository, more: tags.len() < tag_count, tags, tag_count, used_by }
         };
         Ok(held.into_iter().map(view).collect())
     }

@@ -34,7 +34,7 @@ pub async fn control(world: &Arc<World>, token: &str, pack: Pack, setup: Setup) 
         proxy_tls_port: None,
         admin_token: AdminToken::new(token),
         registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
-        trusted_proxies: ["10.0.0.1".parse().unwrap()].into(),
+        trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
         setup,
     };
     let store = Store::in_memory().await.unwrap();

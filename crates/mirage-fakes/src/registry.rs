@@ -1,7 +1,7 @@
 //! Registries that have nearly everything.
 
 use async_trait::async_trait;
-use mirage_core::port::{HeldRepository, LoginCheck, Registry, Sighting};
+use mirage_core::port::{HeldRepository, LoginCheck, Registry, Sighting, Spared};
 use mirage_core::{
     Attachments, Code, Digest, Error, ImageConfig, Login, Platform, Port, Presence, Quota, Reference,
     Repository, ResolvedImage, Result, Tag, TagListing,
@@ -74,11 +74,21 @@ impl Registry for World {
         Ok(page_of(&self.held.lock().unwrap(), repository, after, most))
     }
 
-    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    async fn doomed(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+        _: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(take(&mut self.held.lock().unwrap().clone(), repository, tag))
     }
 
-    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    async fn remove_held(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+        _: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(take(&mut self.held.lock().unwrap(), repository, tag))
     }
 

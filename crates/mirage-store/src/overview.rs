@@ -45,6 +45,8 @@ pub struct KeptImage {
     pub revision: u32,
     /// Its image, as it was resolved.
     pub image: ResolvedImage,
+    /// Whether a deployment of it is under way, which may still have to bring the image.
+    pub moving: bool,
 }
 
 impl Store {
@@ -52,7 +54,9 @@ impl Store {
     /// the newest first.
     pub async fn kept_images(&self, keep: u32, repository: &Repository) -> Result<Vec<KeptImage>> {
         let rows = sqlx::query(
-            "SELECT s.id, p.name AS project, e.name AS environment, s.name, r.number, r.image
+            "SELECT s.id, p.name AS project, e.name AS environment, s.name, r.number, r.image,
+                 EXISTS (SELECT 1 FROM deployment d WHERE d.service_id = r.service_id AND d.revision = r.number
+                         AND d.phase NOT IN ('active', 'superseded', 'failed', 'cancelled')) AS moving
              FROM revision r JOIN service s ON s.id = r.service_id
              JOIN environment e ON e.id = s.environment_id JOIN project p ON p.id = e.project_id
              WHERE instr(r.image, ?2) > 0 AND s.removed = 0
@@ -67,7 +71,12 @@ impl Store {
         .await
         .map_err(|error| failed("read the revisions", error))?;
         let kept = |row: &SqliteRow| {
-            Ok(KeptImage { path: path(row)?, revision: row.number("number")?, image: row.json("image")? })
+            Ok(KeptImage {
+                path: path(row)?,
+                revision: row.number("number")?,
+                image: row.json("image")?,
+                moving: row.number::<u8>("moving")? != 0,
+            })
         };
         rows.iter().map(kept).collect()
     }

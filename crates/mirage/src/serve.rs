@@ -1,10 +1,11 @@
 //! `mirage serve`
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use mirage_control::TrustedProxy;
 use mirage_core::{Code, Error, RegistryHost, Result};
 use mirage_engine::network::Subnet;
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,9 +67,10 @@ pub(crate) struct ServeArgs {
     /// Collector to send traces of deployments to by OTLP over HTTP (default: none are made)
     #[arg(long, env = env::OTLP_ENDPOINT, value_name = "URL", hide_env_values = true)]
     pub(crate) otlp_endpoint: Option<String>,
-    /// Proxy in front of the pages whose `X-Forwarded-For` says from where somebody logs in; may be repeated
-    #[arg(long = "trusted-proxy", env = env::TRUSTED_PROXIES, value_name = "ADDRESS", value_delimiter = ',')]
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// Proxy in front of the pages, or network of such, whose `X-Forwarded-For` says from where somebody logs in; may be
+    /// repeated. Without it, everybody behind a proxy is one address
+    #[arg(long = "trusted-proxy", env = env::TRUSTED_PROXIES, value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
 }
 
 impl ServeArgs {

@@ -134,7 +134,7 @@ pub const ALL: &[(&str, &str, &str)] = &[
     (
         TRUSTED_PROXIES,
         "none",
-        "Addresses of proxies in front of the pages whose `X-Forwarded-For` says from where somebody logs in, separated by commas",
+        "Addresses or networks of proxies in front of the pages whose `X-Forwarded-For` says from where somebody logs in, separated by commas",
     ),
     (DOCKER_CONFIG, "`~/.docker`", "The folder of docker's `config.json`, for `mirage credential import`"),
     (

@@ -163,7 +163,7 @@ async fn start(world: &Arc<World>, store: &Store, clock: &Arc<TestClock>, random
         proxy_tls_port: Some(8443),
         admin_token: AdminToken::new(TOKEN),
         registry_hosts: ["127.0.0.1:7070".parse().unwrap()].into(),
-        trusted_proxies: ["10.0.0.1".parse().unwrap()].into(),
+        trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
         setup: crate::Setup::default(),
     };
     let keys = KeySource::Given { variable: "MIRAGE_VAULT_KEY", keys: "5a".repeat(32).into() };

@@ -114,6 +114,29 @@ async fn a_removal_says_who_uses_what_and_which_revisions_keep_their_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deployment_that_still_brings_an_image_uses_it() {
+    let stage = Stage::new().await;
+    stage.world.publish_image(ONE, 1, Behaviour::Serves);
+    stage.world.publish_image(TWO, 2, Behaviour::Serves);
+    let gate: Arc<tokio::sync::Notify> = Arc::default();
+    *stage.world.pull_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let deployment = stage.create(ONE).await;
+    stage.until(deployment.id, |deployment| deployment.phase == Phase::Preparing).await;
+    stage.pass(Duration::from_millis(100)).await;
+    // The tag moves on, and with it what the service is set to.
+    let patch = ServicePatch { image: Some(TWO.parse().unwrap()), ..ServicePatch::default() };
+    stage.control.update(&stage.actor, &web(), patch).await.unwrap();
+    let refused = stage.control.remove_images(&stage.actor, &name("shop/web:1"), false).await.unwrap_err();
+    assert_eq!(refused.message(), "`shop/web:1` is the image of `web`");
+    assert!(stage.control.while_images_rest(async {}).await.is_none(), "a pull goes on");
+    gate.notify_one();
+    stage.ended(deployment.id).await;
+    stage.settle().await;
+    assert!(stage.control.while_images_rest(async {}).await.is_some());
+    stage.control.remove_images(&stage.actor, &name("shop/web:1"), false).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_of_a_project_removes_images_by_the_registry_alone() {
     let stage = Stage::new().await;
     stage.world.publish_image(ONE, 1, Behaviour::Serves);
@@ -143,6 +166,8 @@ async fn the_name_of_an_image_may_begin_with_that_of_the_registry() {
         "docker.io/library/nginx:1",
         "read through this one"
     );
+    let elsewhere = read("localhost:5000/shop/web").unwrap_err();
+    assert!(elsewhere.message().contains("`localhost:5000/shop/web`"), "{}", elsewhere.message());
     for wrong in ["", "Shop/web", "shop/web:", "shop/web@sha256:00", "shop//web"] {
         let error = read(wrong).unwrap_err();
         assert_eq!(error.at_field(), Some("image"), "{wrong}: {}", error.message());

@@ -137,6 +137,17 @@ async fn a_network_of_ipv6_is_one_address_and_a_mapped_one_is_that_of_ipv4() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_has_one_try_is_not_told_of_too_many() {
+    let stage = Stage::new().await;
+    for number in 0..100 {
+        refused(stage.log_in_from(&format!("192.0.2.{number}"), "guess"));
+    }
+    assert_eq!(refused(stage.log_in_from("198.51.100.1", "typo")).code(), Code::Unauthenticated);
+    let error = refused(stage.log_in_from("198.51.100.1", TOKEN));
+    assert!(error.message().contains("each address has one try"), "{}", error.message());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_put_right_shuts_nobody_out_for_longer() {
     let stage = Stage::new().await;
     stage.clock.set_ahead(Duration::from_secs(86_400));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::credential::Login;
 use crate::error::Result;
@@ -68,14 +69,25 @@ pub trait Registry: Send + Sync {
     }
 
     /// What would go with a tag of the built-in registry, or with a whole repository where none is named: the manifests
-    /// and indexes that nothing there means any more then. `None` where there is no such thing. Changes nothing.
-    async fn doomed(&self, _repository: &Repository, _tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    /// and indexes that nothing there means any more then, also those that no tag meant before, but for `spared`. `None`
+    /// where there is no such thing. Changes nothing.
+    async fn doomed(
+        &self,
+        _repository: &Repository,
+        _tag: Option<&Tag>,
+        _spared: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(None)
     }
 
     /// Takes it away, and answers with what went. Its bytes stay until images are collected, and as long as a revision
     /// needs them.
-    async fn remove_held(&self, _repository: &Repository, _tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    async fn remove_held(
+        &self,
+        _repository: &Repository,
+        _tag: Option<&Tag>,
+        _spared: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(None)
     }
 
@@ -106,6 +118,15 @@ pub struct HeldTag {
     pub digest: Digest,
     /// Bytes of its layers as they are transferred; `None` where the image is not for the platform, or is none.
     pub size_bytes: Option<u64>,
+}
+
+/// Images that stay in the built-in registry although no tag means them, when another tag is taken away.
+#[derive(Clone, Debug)]
+pub struct Spared {
+    /// Manifests and indexes that somebody needs by their digest.
+    pub needed: HashSet<Digest>,
+    /// What was pushed since then: a push that goes on has no tag yet.
+    pub pushed_since: Timestamp,
 }
 
 /// What a registry says to a login.

@@ -13,7 +13,7 @@ pub use certificates::{AuthorityRefusal, CertificateAuthority, CertificateOrder,
 pub use clock::{Clock, Randomness};
 pub use engine::{InstanceEngine, LogReader};
 pub use images::{
-    HeldRepository, HeldTag, ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting,
+    HeldRepository, HeldTag, ImageStore, LoginCheck, Progress, PullProgress, Registry, Sighting, Spared,
 };
 pub use router::Router;
 pub use traces::TraceSink;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use mirage_core::port::{Clock, HeldRepository, LoginCheck, Registry, Sighting};
+use mirage_core::port::{Clock, HeldRepository, LoginCheck, Registry, Sighting, Spared};
 use mirage_core::{
     Digest, Error, Login, Platform, Reference, Repository, ResolvedImage, Result, Tag, TagListing,
 };
@@ -256,20 +256,28 @@ impl Registry for RegistryClient {
         self.at_own(platform, move |look| look.at_one(repository, after.as_ref(), limit)).await
     }
 
-    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>, Error> {
-        let (repository, tag) = (repository.clone(), tag.cloned());
-        self.in_own(move |own, store| registry::doomed(store, &own.repositories, &repository, tag.as_ref()))
-            .await
+    async fn doomed(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+        spared: &Spared,
+    ) -> Result<Option<Vec<Digest>>, Error> {
+        let (repository, tag, spared) = (repository.clone(), tag.cloned(), spared.clone());
+        self.in_own(move |own, store| {
+            registry::doomed(store, &own.repositories, &repository, tag.as_ref(), &spared)
+        })
+        .await
     }
 
     async fn remove_held(
         &self,
         repository: &Repository,
         tag: Option<&Tag>,
+        spared: &Spared,
     ) -> Result<Option<Vec<Digest>>, Error> {
-        let (repository, tag) = (repository.clone(), tag.cloned());
+        let (repository, tag, spared) = (repository.clone(), tag.cloned(), spared.clone());
         self.in_own(move |own, store| {
-            registry::take_away(store, &own.repositories, &repository, tag.as_ref())
+            registry::take_away(store, &own.repositories, &repository, tag.as_ref(), &spared)
         })
         .await
     }

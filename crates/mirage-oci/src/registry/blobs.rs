@@ -23,6 +23,9 @@ pub(super) async fn get(call: Call, repository: Repository, digest: Digest) -> R
     {
         return Ok(arriving);
     }
+    if call.parts.method == Method::HEAD {
+        wait_anew(&call, repository.clone(), digest.clone()).await?;
+    }
     let (file, size) = open(&call, repository, digest.clone()).await?;
     answer(&call, &digest, size, |first, length| stream(file, first, length))
 }
@@ -70,6 +73,19 @@ pub(super) async fn delete(call: Call, repository: Repository, digest: Digest) -
         match repositories.unlink_blob(&repository, &digest)? {
             true => Ok(StatusCode::ACCEPTED.into_response()),
             false => Err(Fault::blob_unknown(&digest)),
+        }
+    })
+    .await
+}
+
+/// Whoever pushes asks for a blob first, and does not send it where it is here: then it has to be when the manifest comes.
+async fn wait_anew(call: &Call, repository: Repository, digest: Digest) -> Result<(), Fault> {
+    let repositories = call.state.repositories.clone();
+    on_disk(move || {
+        let _settled = repositories.adding();
+        match repositories.has_blob(&repository, &digest) {
+            true => Ok(repositories.link_blob(&repository, &digest)?),
+            false => Ok(()),
         }
     })
     .await

@@ -1,5 +1,6 @@
 //! What goes when somebody takes away a tag, or a whole repository.
 
+use mirage_core::port::Spared;
 use mirage_core::{Digest, Repository, Result, Tag};
 
 use super::Repositories;
@@ -7,8 +8,8 @@ use super::manifest::{MAX_BYTES, Manifest, Needs};
 use super::repositories::Bonds;
 use crate::content::ContentStore;
 
-/// The manifests that nothing in the repository means any more without the tag, or all of them where none is named. `None`
-/// where there is no such thing. Changes nothing; blocks.
+/// The manifests that nothing in the repository means any more without the tag, or all of them where none is named; what
+/// is spared stays where no tag means it. `None` where there is no such thing. Changes nothing; blocks.
 ///
 /// # Errors
 /// Where the disk cannot be read.
@@ -17,8 +18,9 @@ pub fn doomed(
     repositories: &Repositories,
     repository: &Repository,
     tag: Option<&Tag>,
+    spared: &Spared,
 ) -> Result<Option<Vec<Digest>>> {
-    repositories.doomed(repository, tag, |manifest, kind| bonds(store, manifest, kind))
+    repositories.doomed(repository, tag, spared, |manifest, kind| bonds(store, manifest, kind))
 }
 
 /// Takes it away, and answers with the manifests that went. Blocks.
@@ -30,8 +32,10 @@ pub fn take_away(
     repositories: &Repositories,
     repository: &Repository,
     tag: Option<&Tag>,
+    spared: &Spared,
 ) -> Result<Option<Vec<Digest>>> {
-    let gone = repositories.take_away(repository, tag, |manifest, kind| bonds(store, manifest, kind))?;
+    let gone =
+        repositories.take_away(repository, tag, spared, |manifest, kind| bonds(store, manifest, kind))?;
     if let Some(gone) = &gone {
         let tag = tag.map_or("all tags", Tag::as_str);
         tracing::info!(%repository, tag, manifests = gone.len(), "registry: images were removed");

@@ -47,7 +47,6 @@ pub(crate) async fn one(
     let view = control.repository(visitor.actor(), &repository, after.as_ref(), MOST).await?;
     let hosts: Vec<RegistryHost> = control.registry_hosts().into_iter().cloned().collect();
     let host = visitor.registry(&hosts).map(ToString::to_string).unwrap_or_default();
-    let is_last = view.tags.len() < MOST as usize;
     let body = html! {
         h1 { (repository) }
         p { (view.tag_count) @if view.tag_count == 1 { " tag" } @else { " tags" } }
@@ -57,7 +56,7 @@ pub(crate) async fn one(
                 @for tag in &view.tags { tr { (cells(&repository, tag, &host)) } }
             }))
         }
-        @if let Some(last) = view.tags.last().filter(|_| !is_last) {
+        @if let Some(last) = view.tags.last().filter(|_| view.more) {
             (more(&format!("{}&after={}", link::repository(&repository), link::quoted(last.tag.as_str())), "More tags"))
         }
         section aria-labelledby="forget" {
@@ -87,9 +86,15 @@ pub(crate) async fn remove(
     Sent { visitor, fields }: Sent,
 ) -> Result<Response, Fault> {
     let name = control.held_name(fields.text("name"))?;
-    match control.remove_images(visitor.actor(), &name, fields.has("used")).await {
+    let removal = control.image_removal(visitor.actor(), &name).await?;
+    if fields.text("used") != seen(&removal) {
+        let what = format!("who uses `{name}` has changed since this page was made");
+        let error = Error::new(Code::Conflict, what).hint("look at it again");
+        return Ok(again(page(&visitor, &removal, Some(&error))));
+    }
+    match control.remove_images(visitor.actor(), &name, !removal.used_by.is_empty()).await {
         Ok(_) => Ok(Redirect::to(&left(&control, &visitor, &name).await).into_response()),
-        // Somebody began to use it meanwhile: the page says who.
+        // Somebody began to use it in this moment: the page says who.
         Err(error) if error.code() == Code::Conflict => {
             let removal = control.image_removal(visitor.actor(), &name).await?;
             Ok(again(page(&visitor, &removal, Some(&error))))
@@ -126,20 +131,35 @@ async fn left(control: &Control, visitor: &Visitor, name: &HeldName) -> String {
     }
 }
 
+/// Who uses it, as the form brings it back: only what somebody saw is confirmed.
+fn seen(removal: &Removal) -> String {
+    let mut users: Vec<String> = removal.used_by.iter().map(|path| path.id.to_string()).collect();
+    users.sort_unstable();
+    users.join(",")
+}
+
 fn page(visitor: &Visitor, removal: &Removal, error: Option<&Error>) -> Html<String> {
     let name = removal.name.to_string();
     let title = format!("Remove {name}");
     let is_used = !removal.used_by.is_empty();
+    let origin = removal.name.repository.elsewhere().map(|(host, _)| host);
+    let back = match &origin {
+        Some(host) => format!("the next pull fetches it from {host} again"),
+        None => "nobody can bring it back but by pushing it again".to_owned(),
+    };
     let words = if is_used { "Remove it all the same" } else { "Remove" };
     let body = html! {
         h1 { (title) }
-        @if let Some(error) = error.filter(|_| !is_used) { (explained(error)) }
-        p { (goes(removal)) " What runs goes on, and nobody can bring it back but by pushing it again." }
+        @if let Some(error) = error { (explained(error)) }
+        p { (goes(removal)) " What runs goes on, and " (back) "." }
         section aria-labelledby="users" {
             h2 #users { "Who uses it" }
             @if is_used {
                 div.notice.warn {
-                    p { strong { "The next deploy of these services finds no image." } " Give them another one first, or push it again." }
+                    @match &origin {
+                        Some(host) => p { strong { "The next deploy of these services fetches it again." } " It needs " (host) " for that." },
+                        None => p { strong { "The next deploy of these services finds no image." } " Give them another one first, or push it again." },
+                    }
                 }
                 (services(&removal.used_by))
             } @else { p.quiet { "No service is set to it." } }
@@ -154,7 +174,7 @@ fn page(visitor: &Visitor, removal: &Removal, error: Option<&Error>) -> Html<Str
         div.actions {
             (form(visitor, "/images/remove", "one", html! {
                 input type="hidden" name="name" value=(name);
-                @if is_used { input type="hidden" name="used" value="yes"; }
+                @if is_used { input type="hidden" name="used" value=(seen(removal)); }
                 button.danger type="submit" { (words) }
             }))
             a href=(link::repository(&removal.name.repository)) { "Keep it" }
@@ -173,7 +193,7 @@ fn goes(removal: &Removal) -> String {
     match (&removal.name.tag, removal.manifests) {
         (None, _) => format!("The repository goes with all its tags, and {bytes}"),
         (Some(_), 0) => "The tag goes. Another tag means the same image, so that stays.".to_owned(),
-        (Some(_), _) => format!("The tag goes with its image, and {bytes}"),
+        (Some(_), _) => format!("The tag goes with all that no other tag means, and {bytes}"),
     }
 }
 

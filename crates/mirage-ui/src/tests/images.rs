@@ -31,6 +31,9 @@ async fn a_repository_has_a_page_with_all_its_tags() {
     let next = app.page(page.link("More tags")).await;
     assert_eq!(next.table("Tags").len(), 21);
     assert!(!next.text().contains("More tags"));
+    *app.world.held.lock().unwrap() = vec![held("shop/web", 50)];
+    let all = app.page("/images/repository?name=shop/web").await;
+    assert!(!all.text().contains("More tags"), "none follow");
     let gone = app.get("/images/repository?name=shop/other").await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
     for wrong in ["/images/repository", "/images/repository?name=Shop", "/images/remove?name=shop/web@x"] {
@@ -64,10 +67,27 @@ async fn a_tag_is_removed_after_a_look_at_who_uses_it() {
     let refused = app.send_form("/images/remove", "name=shop/web:1.1").await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(Document::parse(&refused.text).text().contains("Remove it all the same"));
+    // Who uses it since the page was made was not seen by whoever confirms.
+    app.deploy("production", "late", "127.0.0.1:7070/shop/web:1.1").await;
+    hand.press("Remove it all the same").await;
+    let text = hand.page.text();
+    assert!(text.contains("who uses shop/web:1.1 has changed since this page was made"), "{text}");
+    assert_eq!(hand.page.link("late"), "/projects/default/production/late");
     hand.press("Remove it all the same").await;
     assert_eq!(hand.path, "/images");
     let page = app.page("/events").await;
     assert!(page.text().contains("removed the image shop/web:1.1"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn what_is_read_through_this_registry_comes_back_from_its_own() {
+    let app = TestApp::new().await;
+    *app.world.held.lock().unwrap() = vec![held("shop/web", 1), held("docker.io/library/nginx", 1)];
+    let own = app.page("/images/remove?name=shop/web:1.1").await;
+    assert!(own.text().contains("nobody can bring it back but by pushing it again."), "{}", own.text());
+    let through = app.page("/images/remove?name=docker.io/library/nginx:1.1").await;
+    assert!(through.text().contains("the next pull fetches it from docker.io again."), "{}", through.text());
+    assert!(!through.text().contains("pushing"));
 }
 
 #[tokio::test]

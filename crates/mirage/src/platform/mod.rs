@@ -127,7 +127,7 @@ impl Platform {
             proxy_tls_port: proxy_tls_listen.map(|address| address.port()),
             admin_token: AdminToken::new(&token),
             registry_hosts: joined.hosts,
-            trusted_proxies: options.trusted_proxies.iter().copied().collect(),
+            trusted_proxies: options.trusted_proxies.clone(),
             setup: options.setup(),
         };
         let traces = match &options.otlp_endpoint {
@@ -175,7 +175,7 @@ impl Platform {
         let housekeeping = vec![
             tokio::spawn(async move { catching_up.catch_up().await }),
             tokio::spawn(expire_uploads(uploads)),
-            tokio::spawn(forget_leftovers(joined.store.clone(), repositories)),
+            tokio::spawn(forget_leftovers(control.clone(), joined.store.clone(), repositories)),
             tokio::spawn(proxy::keep(wanted, router, control.clone())),
         ];
         Ok(Self {
@@ -258,16 +258,21 @@ async fn restored_hosts(store: &Store) -> Result<Vec<RegistryHost>> {
 /// What pushes left behind that never finished is looked for this often.
 const LEFTOVERS_EVERY: Duration = Duration::from_secs(3600);
 
-async fn forget_leftovers(store: ContentStore, repositories: Repositories) {
+async fn forget_leftovers(control: Control, store: ContentStore, repositories: Repositories) {
     loop {
         tokio::time::sleep(pause(LEFTOVERS_EVERY)).await;
         let (store, repositories) = (store.clone(), repositories.clone());
-        let done =
-            tokio::task::spawn_blocking(move || drop_leftovers(&store, &repositories, SystemClock.now()));
-        match done.await {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(blobs)) => tracing::info!(blobs, "registry: leftovers of pushes were removed"),
-            Ok(Err(error)) => tracing::error!(?error, "registry: leftovers of pushes could not be removed"),
+        let done = async move {
+            let now = SystemClock.now();
+            tokio::task::spawn_blocking(move || drop_leftovers(&store, &repositories, now)).await
+        };
+        // A pull reads what such a link leads to.
+        match control.while_images_rest(done).await {
+            None | Some(Ok(Ok(0)) | Err(_)) => {}
+            Some(Ok(Ok(blobs))) => tracing::info!(blobs, "registry: leftovers of pushes were removed"),
+            Some(Ok(Err(error))) => {
+                tracing::error!(?error, "registry: leftovers of pushes could not be removed")
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What whoever starts a platform chose.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::otlp::Endpoint;
 use crate::systemd::Handed;
-use mirage_control::Setup;
+use mirage_control::{Setup, TrustedProxy};
 use mirage_core::{Error, RegistryHost};
 use mirage_engine::network::Subnet;
 pub(crate) use mirage_oci::client::{Authority, Mirror, Url};
@@ -52,7 +52,7 @@ pub(crate) struct PlatformOptions {
     /// Where traces of deployments go; nowhere where none is named.
     pub(crate) otlp_endpoint: Option<Endpoint>,
     /// Proxies in front of the pages that say truly for whom they ask.
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// Sockets that are open already; they decide what is listened on.
     pub(crate) handed: Handed,
 }

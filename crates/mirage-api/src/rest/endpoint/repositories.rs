@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use mirage_control::Control;
+use mirage_core::{Code, Error};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -59,7 +60,7 @@ pub(crate) async fn list_repositories(
 
 /// Show a repository of the built-in registry
 ///
-/// With a page of its tags; `after` is the last tag of the page before.
+/// With a page of its tags.
 #[utoipa::path(
     get,
     path = "/api/repositories/{image}",
@@ -77,6 +78,13 @@ pub(crate) async fn get_repository(
     WantedImage(wanted): WantedImage,
     Filter(part): Filter<Part>,
 ) -> Result<Json<Repository>, Problem> {
+    if let Some(tag) = &wanted.tag {
+        let error = Error::new(
+            Code::InvalidImageReference,
+            format!("`{wanted}` names a tag, and a repository is shown"),
+        );
+        return Err(error.field("image").hint(format!("leave out `:{tag}`; the answer has the tags")).into());
+    }
     let after = part.after("tags", |text| text.parse().ok())?;
     let view = control.repository(&actor, &wanted.repository, after.as_ref(), part.limit()?).await?;
     Ok(Json(view.into()))
@@ -84,8 +92,10 @@ pub(crate) async fn get_repository(
 
 /// Remove images from the built-in registry
 ///
-/// A tag with what nothing else means, or a repository with all its tags. Refused while a service is set to such an
-/// image, unless `force` says otherwise. What runs goes on, and a revision that can be rolled back to keeps its bytes.
+/// A tag with what nothing else means, or a repository with all its tags. What lost its tag before goes too, a day after
+/// its push, but for what services need. Refused while a service is set to such an image or being deployed with one,
+/// unless `force` says otherwise. What runs goes on, and a revision that can be rolled back to keeps its bytes, as far as
+/// they were brought to this machine.
 #[utoipa::path(
     delete,
     path = "/api/repositories/{image}",

@@ -14,6 +14,9 @@ pub(crate) struct Repository {
     name: String,
     /// Tags of it: `latest`, then versions, the highest first, then the rest.
     tags: Vec<Tag>,
+    /// The `after` of the next page of them; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     /// How many it has.
     tag_count: usize,
     /// The services whose image is in it, as `project/environment/name`.
@@ -38,11 +41,12 @@ struct Tag {
 pub(crate) struct RemovedImages {
     /// The tag, or the repository.
     name: String,
-    /// How many manifests and indexes went with it; none where another tag means the same.
+    /// How many manifests and indexes went with it: what no other tag means, but for what services need and what was
+    /// pushed within a day.
     manifests: usize,
-    /// The services that are set to such an image, as `project/environment/name`.
+    /// The services that are set to such an image, or are being deployed with one, as `project/environment/name`.
     used_by: Vec<String>,
-    /// The revisions whose bytes stay on this machine so that they can be rolled back to.
+    /// The revisions that can be rolled back to: their bytes stay on this machine, as far as they were brought here.
     kept: Vec<KeptRevision>,
 }
 
@@ -58,8 +62,10 @@ struct KeptRevision {
 
 impl From<RepositoryView> for Repository {
     fn from(view: RepositoryView) -> Self {
+        let last = view.tags.last().filter(|_| view.more);
         Self {
             name: view.repository.to_string(),
+            next: last.map(|last| last.tag.to_string()),
             tags: view.tags.into_iter().map(Tag::from).collect(),
             tag_count: view.tag_count,
             used_by: view.used_by.iter().map(spoken).collect(),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use mirage_core::port::{HeldRepository, HeldTag, ImageStore, LoginCheck, Progress, PullProgress, Registry};
+use mirage_core::port::{
+    HeldRepository, HeldTag, ImageStore, LoginCheck, Progress, PullProgress, Registry, Spared,
+};
 use mirage_core::*;
 
 use super::World;
@@ -76,11 +78,21 @@ impl Registry for World {
         Ok(held)
     }
 
-    async fn doomed(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    async fn doomed(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+        _: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(take(&mut self.tags.lock().unwrap().clone(), repository, tag))
     }
 
-    async fn remove_held(&self, repository: &Repository, tag: Option<&Tag>) -> Result<Option<Vec<Digest>>> {
+    async fn remove_held(
+        &self,
+        repository: &Repository,
+        tag: Option<&Tag>,
+        _: &Spared,
+    ) -> Result<Option<Vec<Digest>>> {
         Ok(take(&mut self.tags.lock().unwrap(), repository, tag))
     }
 

@@ -67,12 +67,14 @@ impl Files {
         written
     }
 
-    /// Makes sure that an empty file exists.
+    /// Makes sure that an empty file exists, which was changed now.
     pub(super) fn mark(&self, path: &Path) -> io::Result<()> {
         let folder = self.folder_of(path)?;
         point_io("registry/mark")?;
         match OpenOptions::new().write(true).create_new(true).open(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                OpenOptions::new().write(true).truncate(true).open(path).map(drop)
+            }
             Err(error) => Err(error),
             Ok(_) => point_io("registry/marked").and_then(|()| File::open(folder)?.sync_all()),
         }

@@ -104,7 +104,8 @@ impl Repositories {
         self.changes.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the repository read a blob that the content store has.
+    /// Lets the repository read a blob that the content store has. One that it may read already waits anew for the
+    /// manifest that names it.
     pub(in crate::registry) fn link_blob(&self, repository: &Repository, blob: &Digest) -> Result<()> {
         self.files.mark(&self.blob_file(repository, blob)).map_err(unwritable)
     }
@@ -152,12 +153,28 @@ impl Repositories {
                 self.remove_tag(repository, &tag)?;
             }
         }
+        let was_there = self.forget_manifest(repository, manifest, subject)?;
+        self.check_name(repository)?;
+        Ok(was_there)
+    }
+
+    /// Removes a manifest that no tag means; whoever has removed some says so by `check_name`.
+    fn forget_manifest(
+        &self,
+        repository: &Repository,
+        manifest: &Digest,
+        subject: Option<&Digest>,
+    ) -> Result<bool> {
         let was_there = self.files.remove(&self.manifest_file(repository, manifest)).map_err(unwritable)?;
-        self.names.check(repository, || Ok(!self.manifests(repository)?.is_empty()))?;
         if let Some(subject) = subject {
             self.files.remove(&self.referrer_file(repository, subject, manifest)).map_err(unwritable)?;
         }
         Ok(was_there)
+    }
+
+    /// Manifests were removed.
+    fn check_name(&self, repository: &Repository) -> Result<()> {
+        self.names.check(repository, || Ok(!self.manifests(repository)?.is_empty()))
     }
 
     fn home(&self, repository: &Repository) -> PathBuf {

@@ -1,6 +1,7 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use mirage_core::port::Spared;
 use mirage_core::{Digest, Repository, Tag};
 
 use super::{Bonds, Repositories};
@@ -21,6 +22,11 @@ fn open() -> (tempfile::TempDir, Repositories) {
     let folder = tempfile::tempdir().unwrap();
     let repositories = Repositories::open(folder.path()).unwrap();
     (folder, repositories)
+}
+
+/// Whatever no tag means is as if it were pushed just now.
+fn all_spared() -> Spared {
+    Spared { needed: [].into(), pushed_since: Timestamp::UNIX_EPOCH }
 }
 
 #[test]
@@ -101,10 +107,10 @@ fn a_tag_takes_along_what_nothing_else_means() {
     for (text, to) in [("all", 9), ("also", 9), ("arm", 2)] {
         repositories.set_tag(&web, &tag(text), &digest(to)).unwrap();
     }
-    let gone = |text: &str| repositories.take_away(&web, Some(&tag(text)), index).unwrap();
+    let gone = |text: &str| repositories.take_away(&web, Some(&tag(text)), &all_spared(), index).unwrap();
     assert_eq!(gone("missing"), None);
     assert_eq!(gone("also"), Some(vec![]), "another tag means it");
-    let doomed = repositories.doomed(&web, Some(&tag("all")), index).unwrap();
+    let doomed = repositories.doomed(&web, Some(&tag("all")), &all_spared(), index).unwrap();
     assert_eq!(repositories.manifests(&web).unwrap().len(), 5, "a look changes nothing");
     let all = gone("all");
     assert_eq!(all, doomed);
@@ -121,6 +127,68 @@ fn a_tag_takes_along_what_nothing_else_means() {
 }
 
 #[test]
+fn what_a_tag_meant_before_goes_with_it_but_not_what_somebody_needs() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    // Pushed one after the other as `latest`; 5 is what runs, 8 an index of 7, 6 a signature of 4.
+    let read = |manifest: &Digest, _: &str| match *manifest == digest(8) {
+        true => Bonds { children: vec![digest(7)], subject: None },
+        false => Bonds { children: Vec::new(), subject: (*manifest == digest(6)).then(|| digest(4)) },
+    };
+    for number in [1, 2, 3, 4, 5, 7] {
+        repositories.add_manifest(&web, &digest(number), "image", None).unwrap();
+        repositories.set_tag(&web, &tag("latest"), &digest(number)).unwrap();
+    }
+    repositories.add_manifest(&web, &digest(6), "image", Some(&digest(4))).unwrap();
+    repositories.add_manifest(&web, &digest(8), "index", None).unwrap();
+    repositories.set_tag(&web, &tag("latest"), &digest(1)).unwrap();
+    repositories.set_tag(&web, &tag("stable"), &digest(2)).unwrap();
+
+    let new = repositories.doomed(&web, Some(&tag("latest")), &all_spared(), read).unwrap();
+    assert_eq!(new, Some(vec![digest(1)]), "a push that goes on has no tag yet");
+    let needed = |numbers: &[u8]| Spared {
+        needed: numbers.iter().map(|number| digest(*number)).collect(),
+        pushed_since: Timestamp::MAX,
+    };
+    let gone = repositories.take_away(&web, Some(&tag("latest")), &needed(&[1, 4, 5, 8]), read).unwrap();
+    assert_eq!(gone, Some(vec![digest(1), digest(3)]));
+    let mut left = [2, 4, 5, 6, 7, 8].map(digest);
+    left.sort();
+    assert_eq!(repositories.manifests(&web).unwrap(), left);
+    let gone = repositories.take_away(&web, Some(&tag("stable")), &needed(&[]), read).unwrap();
+    assert_eq!(gone.map(|gone| gone.len()), Some(6));
+    assert_eq!(repositories.list().unwrap(), []);
+}
+
+#[test]
+fn a_removal_that_broke_off_goes_on_where_it_was() {
+    let (_folder, repositories) = open();
+    let web = name("web");
+    // An index of 1 and 2, and 3 is about 1.
+    let read = |manifest: &Digest, _: &str| match *manifest == digest(9) {
+        true => Bonds { children: vec![digest(1), digest(2)], subject: None },
+        false => Bonds { children: Vec::new(), subject: (*manifest == digest(3)).then(|| digest(1)) },
+    };
+    for (number, kind, subject) in
+        [(1, "image", None), (2, "image", None), (3, "image", Some(1)), (9, "index", None)]
+    {
+        let subject = subject.map(digest);
+        repositories.add_manifest(&web, &digest(number), kind, subject.as_ref()).unwrap();
+    }
+    repositories.set_tag(&web, &tag("1"), &digest(9)).unwrap();
+    let doomed = || repositories.doomed(&web, Some(&tag("1")), &all_spared(), read).unwrap();
+    let mut all = doomed().unwrap();
+    assert_eq!((all.len(), &all[0]), (4, &digest(9)));
+    while let Some(last) = all.pop() {
+        let subject = read(&last, "image").subject;
+        repositories.forget_manifest(&web, &last, subject.as_ref()).unwrap();
+        assert_eq!(doomed().map(|left| left.len()), Some(all.len()), "killed here, the rest is still found");
+    }
+    repositories.take_away(&web, Some(&tag("1")), &all_spared(), read).unwrap();
+    assert_eq!(repositories.tags(&web).unwrap(), Some(vec![]));
+}
+
+#[test]
 fn an_image_stays_while_an_index_names_it() {
     let (_folder, repositories) = open();
     let web = name("web");
@@ -132,7 +200,10 @@ fn an_image_stays_while_an_index_names_it() {
     repositories.add_manifest(&web, &digest(9), "index", None).unwrap();
     repositories.set_tag(&web, &tag("amd64"), &digest(1)).unwrap();
     repositories.set_tag(&web, &tag("all"), &digest(9)).unwrap();
-    assert_eq!(repositories.take_away(&web, Some(&tag("amd64")), index).unwrap(), Some(vec![]));
+    assert_eq!(
+        repositories.take_away(&web, Some(&tag("amd64")), &all_spared(), index).unwrap(),
+        Some(vec![])
+    );
     assert_eq!(repositories.manifests(&web).unwrap(), [digest(1), digest(9)]);
 }
 
@@ -146,11 +217,11 @@ fn a_repository_goes_with_all_its_tags_and_only_it() {
         repositories.set_tag(&name(repository), &tag("1"), &digest(1)).unwrap();
     }
     assert_eq!(repositories.list().unwrap().len(), 2);
-    let gone = repositories.take_away(&name("web"), None, none).unwrap();
+    let gone = repositories.take_away(&name("web"), None, &all_spared(), none).unwrap();
     assert_eq!(gone, Some(vec![digest(1), digest(2)]));
     assert_eq!(repositories.list().unwrap(), [name("web/next")]);
     assert_eq!(repositories.tags(&name("web")).unwrap(), Some(vec![]));
-    assert_eq!(repositories.take_away(&name("web"), None, none).unwrap(), None);
+    assert_eq!(repositories.take_away(&name("web"), None, &all_spared(), none).unwrap(), None);
 }
 
 #[test]
@@ -203,6 +274,13 @@ fn blobs_of_a_push_that_never_finished_are_dropped_after_a_while() {
     assert_eq!(repositories.drop_unnamed_blobs(linked, day, named).unwrap(), 0);
     let later = linked + day + Duration::from_secs(1);
     assert_eq!(repositories.drop_unnamed_blobs(later, day, |_, _| None).unwrap(), 0);
+    std::fs::File::open(repositories.blob_file(&web, &digest(3)))
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    repositories.link_blob(&web, &digest(3)).unwrap();
+    assert_eq!(repositories.drop_unnamed_blobs(linked + day, day, named).unwrap(), 0, "it waits anew");
+    let later = later + day;
     assert_eq!(repositories.drop_unnamed_blobs(later, day, named).unwrap(), 1);
     assert!(repositories.has_blob(&web, &digest(2)));
     assert!(!repositories.has_blob(&web, &digest(3)));
