@@ -76,7 +76,7 @@ pub use image::platform::Platform;
 pub use image::quota::Quota;
 pub use image::reference::{Reference, RegistryHost, Repository, Tag};
 pub use image::resolved::{HealthTiming, ImageConfig, ResolvedImage};
-pub use image::run::{RunCommand, run_command, verb_of};
+pub use image::run::{RunCommand, run_command, tellable, verb_of};
 pub use image::stock::{Stock, UNPACKED_RATIO, does_not_fit};
 pub use image::tags::TagListing;
 pub use image::verdict::{FindingCode, ImageFinding, ImageVerdict, Severity};

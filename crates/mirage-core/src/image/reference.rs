@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::parts::unwrapped;
+use super::run::tellable;
 use crate::error::{Code, Error};
 
 const DOCKER_HUB: &str = "docker.io";
@@ -119,8 +120,9 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let refuse = |part: &str, why: String| {
-            let shown: String = text.chars().take(80).collect();
-            let dots = if shown.len() < text.len() { "…" } else { "" };
+            let told = tellable(text);
+            let shown: String = told.chars().take(80).collect();
+            let dots = if shown.len() < told.len() { "…" } else { "" };
             Error::new(
                 Code::InvalidImageReference,
                 format!("`{shown}{dots}` is not an image reference: {part} {why}"),

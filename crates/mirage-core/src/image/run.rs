@@ -3,6 +3,9 @@
 mod options;
 mod words;
 
+use std::borrow::Cow;
+use std::iter;
+
 use crate::amount::{bytes_of, cores_of};
 use crate::error::{Code, Error, Result};
 use crate::name::Name;
@@ -15,8 +18,35 @@ use words::{Word, words};
 
 /// Programs whose commands name an image.
 const PROGRAMS: [&str; 3] = ["docker", "podman", "nerdctl"];
-/// What may stand before the program.
-const BEFORE: [&str; 5] = ["sudo", "env", "exec", "time", "command"];
+/// What may stand before the program, whatever it is told to do.
+const BEFORE: [&str; 8] = ["sudo", "doas", "env", "exec", "time", "command", "nohup", "winpty"];
+/// What a program is told to do, of which nobody makes a secret.
+const VERBS: [&str; 24] = [
+    "build",
+    "compose",
+    "container",
+    "cp",
+    "create",
+    "exec",
+    "image",
+    "inspect",
+    "load",
+    "login",
+    "logs",
+    "network",
+    "ps",
+    "pull",
+    "push",
+    "rm",
+    "run",
+    "service",
+    "stack",
+    "start",
+    "stop",
+    "tag",
+    "up",
+    "volume",
+];
 /// The most bytes and words of a command that are read.
 const BYTES: usize = 32 << 10;
 const WORDS: usize = 2_000;
@@ -67,19 +97,17 @@ pub struct RunCommand {
     pub left: Vec<String>,
 }
 
-/// What a text says that is a command of `docker`, `podman` or `nerdctl`; `None` where it is something else.
+/// What a text says that has a command of `docker`, `podman` or `nerdctl` in it: of several, the first that runs an image,
+/// else the first that fetches one. `None` where it is something else.
 ///
 /// # Errors
 /// `INVALID_IMAGE_REFERENCE` where the command names no image or cannot be read. The error quotes nothing of it.
 pub fn run_command(pasted: &str) -> Option<Result<RunCommand>> {
-    let text = pasted.trim();
-    let end = (0..=text.len().min(BYTES)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    let read = words(unprompted(&text[..end]), WORDS);
-    let arguments = arguments(&read.all)?;
-    let (verb, rest) = verb(arguments);
+    let found = Found::of(pasted)?;
+    let (verb, rest) = verb(&found.arguments);
     let (given, rest) = divided(rest);
     Some(match (verb, rest) {
-        _ if end < text.len() || !read.is_whole => Err(unread()),
+        _ if !found.is_whole => Err(unread()),
         ("run" | "create", [image, command @ ..]) => Ok(RunCommand::of(image, &given, command)),
         ("pull" | "push", [image, ..]) => {
             Ok(RunCommand { image: image.text.clone(), ..RunCommand::default() })
@@ -88,11 +116,30 @@ pub fn run_command(pasted: &str) -> Option<Result<RunCommand>> {
     })
 }
 
-/// The first words of a command, up to where options and values begin: what may be shown of one that cannot be read.
+/// The program of a command and what it is told to do, such as `docker compose up`: what may be shown of one that cannot
+/// be read. Empty where there is none.
 pub fn verb_of(command: &str) -> String {
-    let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let words: Vec<&str> = unprompted(command.trim()).split_whitespace().take_while(plain).take(3).collect();
-    words.join(" ")
+    let Some(found) = Found::of(command) else { return String::new() };
+    let verbs = found.arguments.iter().map(|word| word.text.as_str()).take_while(|word| VERBS.contains(word));
+    let words: Vec<&str> = iter::once(found.program).chain(verbs.take(2)).collect();
+    match words.as_slice() {
+        [program] => format!("{program} …"),
+        words => words.join(" "),
+    }
+}
+
+/// What may be kept and shown of a text that is no image: all of it, or, where it may be a command with a password in
+/// it, its beginning and `…`. What comes out is left as it is when it comes again.
+pub fn tellable(text: &str) -> Cow<'_, str> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if first.len() == text.trim().len() || !text.contains(['=', '-']) {
+        return text.into();
+    }
+    let verb = verb_of(text);
+    let told = if verb.is_empty() { first.split('=').next().unwrap_or_default() } else { &verb };
+    let told = told.strip_suffix(" …").unwrap_or(told);
+    let is_told = text.split_once(" …").is_some_and(|(before, after)| before == told && after.is_empty());
+    if is_told { text.into() } else { format!("{told} …").into() }
 }
 
 impl RunCommand {
@@ -217,20 +264,64 @@ fn unprompted(text: &str) -> &str {
     text.strip_prefix("$ ").or_else(|| text.strip_prefix("# ")).unwrap_or(text).trim_start()
 }
 
-/// What follows the program, where it is one of those.
-fn arguments(words: &[Word]) -> Option<&[Word]> {
+/// A command of one of the programs.
+struct Found {
+    program: &'static str,
+    arguments: Vec<Word>,
+    /// Whether it could be read to its end.
+    is_whole: bool,
+}
+
+impl Found {
+    /// The one that says most about a service, among all commands of a text.
+    fn of(pasted: &str) -> Option<Self> {
+        let text = pasted.trim();
+        let end = (0..=text.len().min(BYTES)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        let mut rest = unprompted(&text[..end]);
+        let (mut best, mut most) = (None, 0);
+        while !rest.is_empty() {
+            let read = words(rest, WORDS);
+            rest = read.after;
+            let Some((says, program, at)) = says(&read.all) else { continue };
+            if best.is_none() || says > most {
+                let arguments = read.all.into_iter().skip(at + 1).collect();
+                let is_whole = read.is_whole && end == text.len();
+                (best, most) = (Some(Self { program, arguments, is_whole }), says);
+            }
+        }
+        best
+    }
+}
+
+/// How much a command says about a service, its program, and where that stands. One that names no image is known by
+/// its program alone, so that has to stand at its beginning.
+fn says(words: &[Word]) -> Option<(u8, &'static str, usize)> {
+    for (at, word) in words.iter().enumerate() {
+        let Some(program) = program(word) else { continue };
+        match verb(&words[at + 1..]).0 {
+            "run" | "create" => return Some((2, program, at)),
+            "pull" | "push" => return Some((1, program, at)),
+            _ => {}
+        }
+    }
     let is_before = |word: &Word| {
         let text = word.text.as_str();
         BEFORE.contains(&text) || text.starts_with('-') || text.contains('=')
     };
     let at = words.iter().position(|word| !is_before(word))?;
-    let (program, rest) = words[at..].split_first()?;
-    let program = match program.text.strip_prefix('/') {
-        Some(path) => path.rsplit('/').next().unwrap_or_default(),
-        None => &program.text,
-    };
     // Alone, it is the name of an image.
-    (PROGRAMS.contains(&program) && !rest.is_empty()).then_some(rest)
+    program(&words[at]).filter(|_| at + 1 < words.len()).map(|program| (0, program, at))
+}
+
+/// The program that a word names: `docker`, `/usr/bin/docker`, `docker.exe`.
+fn program(word: &Word) -> Option<&'static str> {
+    let text = word.text.as_str();
+    let (name, is_file) = match text.strip_suffix(".exe") {
+        Some(name) => (name, true),
+        None => (text, text.starts_with(['/', '.', '~'])),
+    };
+    let name = if is_file { name.rsplit(['/', '\\']).next()? } else { name };
+    PROGRAMS.into_iter().find(|program| *program == name)
 }
 
 /// The verb, and what follows it. Options of the program itself stand before it.

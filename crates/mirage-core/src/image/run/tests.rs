@@ -63,6 +63,48 @@ fn an_option_is_read_however_it_is_written() {
 }
 
 #[test]
+fn a_command_is_found_behind_whatever_stands_before_it() {
+    for text in [
+        "sudo -u deploy docker run -e PW=x nginx",
+        "cd /srv/app && docker run -e PW=x nginx",
+        "export OTHER=y; docker run -e PW=x nginx",
+        "# start it\ndocker run -e PW=x nginx",
+        "doas docker run -e PW=x nginx",
+        "nohup docker run -e PW=x nginx &",
+        "winpty docker run -e PW=x nginx",
+        "docker.exe run -e PW=x nginx",
+        "'C:\\bin\\docker.exe' run -e PW=x nginx",
+        "PS C:\\> docker run -e PW=x nginx",
+        "ID=$(docker run -e PW=x nginx)",
+        "docker pull nginx; docker network create back; docker run -e PW=x nginx",
+        "sudo systemctl start docker && docker run -e PW=x nginx",
+    ] {
+        let run = read(text);
+        assert_eq!((run.image.as_str(), pairs(&run)), ("nginx", vec![("PW", "x")]), "{text}");
+    }
+}
+
+#[test]
+fn of_what_may_be_a_command_only_the_beginning_is_told() {
+    for (text, told) in [
+        ("nginx:1", "nginx:1"),
+        ("acme/my-web@sha256:12", "acme/my-web@sha256:12"),
+        ("two words", "two words"),
+        ("docker-compose run -e PW=hunter2 web", "docker-compose …"),
+        ("sudo -u deploy docker login -p hunter2", "sudo …"),
+        ("PW=hunter2 ./start", "PW …"),
+        ("docker compose run -e PW=hunter2 web", "docker compose run …"),
+        ("sh -c \"docker run -e PW=hunter2", "sh …"),
+    ] {
+        assert_eq!(tellable(text), told);
+        assert_eq!(tellable(told), told, "again");
+        let error =
+            text.parse::<crate::Reference>().map_or_else(|error| format!("{error:?}"), |_| String::new());
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn what_no_service_is_told_is_named_by_its_option_and_never_by_its_value() {
     for (option, left) in [
         ("--env-file hunter2", "`--env-file`"),
@@ -140,11 +182,15 @@ fn a_command_that_names_no_image_is_refused_without_a_word_of_it() {
         let error = run_command(text).unwrap().err().unwrap();
         let told = format!("{} {:?}", error.message(), error.next_step());
         assert!(!told.contains("hunter2") && error.at_field() == Some("image"), "{told}");
-        assert!(!verb_of(text).contains("hunter2") || text.contains("compose"), "{}", verb_of(text));
+        assert!(!verb_of(text).contains("hunter2"), "{}", verb_of(text));
     }
+    assert_eq!(verb_of("docker login hunter"), "docker login");
+    assert_eq!(verb_of("docker --context hunter ps"), "docker …");
     assert_eq!(verb_of("$ docker run -e PW=x"), "docker run");
     assert_eq!(verb_of("docker container run nginx x"), "docker container run");
-    assert_eq!(verb_of("PW=x docker run"), "");
+    assert_eq!(verb_of("PW=x docker run"), "docker run");
+    assert_eq!(verb_of("cd hunter && docker run -e PW=x"), "docker run");
+    assert_eq!(verb_of("PW=x"), "");
 }
 
 #[test]

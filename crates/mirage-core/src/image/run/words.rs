@@ -1,5 +1,7 @@
 //! The words of a command line, as far as they can be told without the shell that would read it.
 
+use std::str::Chars;
+
 /// A word.
 #[derive(Clone)]
 pub(super) struct Word {
@@ -9,8 +11,10 @@ pub(super) struct Word {
 }
 
 /// Words of the first command of a text.
-pub(super) struct Words {
+pub(super) struct Words<'a> {
     pub(super) all: Vec<Word>,
+    /// What follows that command; empty where it was not read to its end.
+    pub(super) after: &'a str,
     /// Whether the text was read to its end: every quote ends, and there was room.
     pub(super) is_whole: bool,
 }
@@ -22,12 +26,13 @@ impl Word {
 }
 
 /// At most `most` words: up to where a shell would begin another command.
-pub(super) fn words(text: &str, most: usize) -> Words {
+pub(super) fn words(text: &str, most: usize) -> Words<'_> {
     let (mut all, mut word, mut quote) = (Vec::new(), None::<Word>, None::<char>);
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
+    let peek = |chars: &Chars<'_>| chars.clone().next();
     while let Some(c) = chars.next() {
         if all.len() == most {
-            return Words { all, is_whole: false };
+            return Words { all, after: "", is_whole: false };
         }
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
@@ -36,13 +41,12 @@ pub(super) fn words(text: &str, most: usize) -> Words {
                 quote = Some(c);
                 word.get_or_insert_with(Word::new);
             }
-            (_, '\\') => match (quote, chars.peek()) {
+            (_, '\\') => match (quote, peek(&chars)) {
                 (_, Some('\n')) => drop(chars.next()),
                 (Some(_), Some('"' | '\\' | '$' | '`')) | (None, Some(_)) => {
                     // A line break between two words may be gone: a field of one line takes it out.
-                    let is_gone = quote.is_none()
-                        && word.is_none()
-                        && chars.peek().is_some_and(|next| next.is_whitespace());
+                    let is_gone =
+                        quote.is_none() && word.is_none() && peek(&chars).is_some_and(char::is_whitespace);
                     match chars.next() {
                         Some(next) if !is_gone => word.get_or_insert_with(Word::new).text.push(next),
                         _ => {}
@@ -53,8 +57,8 @@ pub(super) fn words(text: &str, most: usize) -> Words {
             },
             (_, '$' | '`') => {
                 let word = word.get_or_insert_with(Word::new);
-                let begins = |next: &char| next.is_alphanumeric() || "_{(?!#@*$".contains(*next);
-                word.expands |= c == '`' || chars.peek().is_some_and(begins);
+                let begins = |next: char| next.is_alphanumeric() || "_{(?!#@*$".contains(next);
+                word.expands |= c == '`' || peek(&chars).is_some_and(begins);
                 word.text.push(c);
             }
             (None, '~') if word.is_none() => word = Some(Word { text: "~".into(), expands: true }),
@@ -64,13 +68,16 @@ pub(super) fn words(text: &str, most: usize) -> Words {
                 word = word.filter(|word| !word.text.bytes().all(|byte| byte.is_ascii_digit()));
                 break;
             }
-            (None, '#') if word.is_none() => break,
+            (None, '#') if word.is_none() => {
+                while chars.next().is_some_and(|c| c != '\n') {}
+                break;
+            }
             (None, c) if c.is_whitespace() => all.extend(word.take()),
             (_, c) => word.get_or_insert_with(Word::new).text.push(c),
         }
     }
     all.extend(word);
-    Words { all, is_whole: quote.is_none() }
+    Words { all, after: chars.as_str(), is_whole: quote.is_none() }
 }
 
 #[cfg(test)]
@@ -116,6 +123,20 @@ mod tests {
             ("5$", false),
         ] {
             assert_eq!(words(text, 1).all[0].expands, expands, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_command_is_told() {
+        for (text, after) in [
+            ("a b && c", "& c"),
+            ("a; b", " b"),
+            ("a # b\nc", "c"),
+            ("a\nb", "b"),
+            ("ID=$(a b)", "a b)"),
+            ("a", ""),
+        ] {
+            assert_eq!(words(text, 10).after, after, "{text}");
         }
     }
 
