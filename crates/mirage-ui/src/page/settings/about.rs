@@ -58,7 +58,7 @@ fn row(finding: &Finding, now: Timestamp) -> Markup {
             th scope="row" { (finding.subject) }
             td {
                 (prose(&finding.seen))
-                @if let Some(hint) = &finding.hint { div.quiet { (advice(hint)) } }
+                @if let Some(hint) = &finding.hint { div.quiet { (advice(hint, finding.domain.is_some())) } }
             }
         }
     }
@@ -91,12 +91,10 @@ fn properties(about: &About, now: Timestamp) -> Markup {
 }
 
 /// What to do about it. What a page can do is a link to it.
-fn advice(hint: &str) -> Markup {
+fn advice(hint: &str, is_of_domain: bool) -> Markup {
     html! {
-        @match hint.split_once("`mirage domain renew ") {
-            Some(("", _)) => { a href="/settings/certificates" { "Certificates" } " say why; the page of the service's domains tries again at once" },
-            _ => (prose(hint)),
-        }
+        @if is_of_domain { a href="/settings/certificates" { "Certificates" } " say why; the page of the domain has what can be done" }
+        @else { (prose(hint)) }
     }
 }
 
