@@ -196,6 +196,13 @@ async fn a_compose_file_has_the_ports_that_are_those_of_the_image_or_told_it() {
     let text = below(&hand, "compose");
     assert!(text.contains("PORT: \"8080\"") && text.contains("- \"8080:8080\""), "{text}");
     hand.follow("Back to the settings").await;
+    hand.fill("Name of variable 1", "PORT");
+    hand.fill("Value of variable 1", "3000");
+    hand.press("Next: review").await;
+    let text = below(&hand, "compose");
+    assert!(text.contains("PORT: \"3000\"") && text.contains("- \"3000:3000\""), "{text}");
+    assert!(!text.contains("8080"), "{text}");
+    hand.follow("Back to the settings").await;
     hand.tick("Worker: it listens on nothing and has no address", true);
     hand.press("Next: review").await;
     assert!(!below(&hand, "compose").contains("ports:"));
