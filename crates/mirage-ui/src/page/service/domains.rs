@@ -93,11 +93,15 @@ fn standing(control: &Control, listed: &ListedDomain) -> Markup {
     html! {
         (Badge { meaning, word, since: None }.badge(control.now()))
         @match source {
-            CertificateSource::None => " it answers over plain HTTP",
-            CertificateSource::Own => " your own",
+            CertificateSource::None => ", it answers over plain HTTP",
+            CertificateSource::Own => ", your own",
             CertificateSource::Acme => {},
         }
-        @if let Some(end) = end.filter(|_| source != CertificateSource::None) { ", until " (exact(end)) }
+        @match end.filter(|_| source != CertificateSource::None) {
+            Some(end) if end <= control.now() => { ", since " (exact(end)) },
+            Some(end) => { ", until " (exact(end)) },
+            None => {},
+        }
     }
 }
 
