@@ -96,7 +96,7 @@ async fn somebody_goes_from_nothing_to_a_running_service() {
         "Waits until port 8080 accepts connections",
         "Answers at http://shop-staging.localhost:8080",
         "Variables 2, 1 of them sealed",
-        "Memory at most 256 MiB each",
+        "Memory of each at most 256 MiB",
     ] {
         assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
     }
