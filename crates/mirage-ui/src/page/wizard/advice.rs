@@ -3,6 +3,7 @@
 use mirage_core::{Code, FindingCode, ImageFinding};
 
 use crate::fault::Advice;
+use crate::page::service::advice::TAKEN;
 
 /// Its fields, and what to do in it.
 pub(super) const ADVICE: Advice = Advice {
@@ -25,11 +26,7 @@ pub(super) const ADVICE: Advice = Advice {
             "name",
             "choose another name; to deploy this image to that service, go to its page",
         ),
-        (
-            Code::RouteConflict,
-            "domain",
-            "choose another one, or take it from that service first: its page “Domains” has the button",
-        ),
+        TAKEN,
         (
             Code::InvalidRequest,
             "domain",
