@@ -9,6 +9,7 @@ use mirage_core::{Code, Error, Port, Probe, Resources, RestartPolicy, Result, Ro
 use mirage_core::{bytes_of, cores_of, thousandths_of};
 
 use crate::fault::explained;
+use crate::form::Fields;
 use crate::prose::prose;
 
 /// Fields in the order of their forms: their names in errors, and their ids.
@@ -49,6 +50,16 @@ pub(super) trait Typed {
     fn text(&self, name: &str) -> &str;
     /// Whether a box is ticked.
     fn is_ticked(&self, name: &str) -> bool;
+}
+
+impl Typed for Fields {
+    fn text(&self, name: &str) -> &str {
+        Fields::text(self, name)
+    }
+
+    fn is_ticked(&self, name: &str) -> bool {
+        self.has(name)
+    }
 }
 
 /// What is wrong with a form: all of it is told at once.
