@@ -1,5 +1,7 @@
 //! `mirage doctor`
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use mirage_core::{Code, Error, Result};
 
@@ -51,7 +53,8 @@ fn verdict(findings: &[Finding]) -> Result<String> {
         _ => "need",
     };
     let count = bad.len();
-    bad.dedup();
+    let mut known = BTreeSet::new();
+    bad.retain(|subject| known.insert(*subject));
     let what = format!("{count} of {all} things {verb} attention: {}", bad.join(", "));
     Err(Error::new(Code::TargetUnavailable, what)
         .hint("do what the hint of each says, then run `mirage doctor` again"))
@@ -74,6 +77,12 @@ mod tests {
             [finding("disk", Some("free some")), finding("vault", None), finding("proxy", Some("look"))];
         let told = |findings: &[Finding]| verdict(findings).unwrap_err().message().to_owned();
         assert_eq!(told(&ill), "2 of 3 things need attention: disk, proxy");
+        let again = [
+            ill,
+            [finding("disk", Some("buy one")), finding("disk", None), finding("vault", Some("open it"))],
+        ];
+        assert_eq!(told(&again.concat()), "4 of 6 things need attention: disk, proxy, vault");
+        let ill = &again[0];
         assert_eq!(told(&ill[..2]), "1 of 2 things needs attention: disk");
     }
 }

@@ -125,6 +125,7 @@ struct Certificate {
     expires_at: Option<Timestamp>,
     next_renewal_at: Option<Timestamp>,
     last_error: Option<String>,
+    meaning: Meaning,
     seen: String,
     hint: Option<String>,
 }
@@ -212,12 +213,7 @@ pub(crate) async fn tell_standing(api: &Api, printer: &Printer, service: &Servic
 
 fn standing(printer: &Printer, domain: &Domain) {
     let certificate = &domain.certificate;
-    let meaning = match (&certificate.hint, &certificate.last_error) {
-        (None, _) => Meaning::Ok,
-        (Some(_), None) => Meaning::Warn,
-        (Some(_), Some(_)) => Meaning::Bad,
-    };
-    printer.state(meaning, "Domain", &format!("{}: {}", domain.domain, certificate.seen));
+    printer.state(certificate.meaning, "Domain", &format!("{}: {}", domain.domain, certificate.seen));
     if let Some(hint) = &certificate.hint {
         printer.told("", &format!("hint: {hint}"));
     }
@@ -315,7 +311,7 @@ mod tests {
     fn domain(redirect: bool, source: &str) -> Domain {
         serde_json::from_value(serde_json::json!({
             "domain": "shop.example", "service": "web", "project": "p", "environment": "e", "redirectHttps": redirect,
-            "certificate": {"source": source, "seen": "", "hint": null},
+            "certificate": {"source": source, "meaning": "busy", "seen": "", "hint": null},
         }))
         .unwrap()
     }

@@ -41,11 +41,23 @@ pub struct About {
 impl About {
     /// The address below the base domain that begins with this label.
     pub fn address_of(&self, label: &str) -> String {
-        match self.proxy_port {
-            80 => format!("http://{label}.{}", self.base_domain),
-            port => format!("http://{label}.{}:{port}", self.base_domain),
-        }
+        self.url_of_name(&format!("{label}.{}", self.base_domain))
     }
+
+    /// The address over plain HTTP that this name has where it leads to the proxy.
+    pub fn url_of_name(&self, name: &str) -> String {
+        address("http", name, self.proxy_port, 80)
+    }
+
+    /// The same over TLS; `None` where nobody is answered so.
+    pub fn tls_url_of_name(&self, name: &str) -> Option<String> {
+        self.proxy_tls_port.map(|port| address("https", name, port, 443))
+    }
+}
+
+/// An address, which names its port where that is not the usual one.
+pub(crate) fn address(scheme: &str, name: &str, port: u16, usual: u16) -> String {
+    if port == usual { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") }
 }
 
 impl Control {

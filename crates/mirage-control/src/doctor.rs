@@ -1,11 +1,15 @@
 //! What stands in the way on this machine.
 
+use std::collections::BTreeMap;
+
+use mirage_core::{CertificateSource, CertificateStatus, Domain, Meaning, Result};
+
 use crate::Control;
 use crate::access::{Action, Actor};
-use mirage_core::{CertificateSource, Result};
+use crate::standing::LISTEN;
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finding {
     /// What: `kernel`, `layers`, `disk`, …
     pub subject: String,
@@ -13,6 +17,8 @@ pub struct Finding {
     pub seen: String,
     /// What to do about it; `None` where all is well.
     pub hint: Option<String>,
+    /// The domain that it is about, where it is about one.
+    pub domain: Option<Domain>,
 }
 
 impl Control {
@@ -21,33 +27,38 @@ impl Control {
         self.allow(actor, Action::Diagnose)?;
         let mut findings = Vec::new();
         findings.push(match self.parts.store.newest_event().await {
-            Ok(number) => {
-                Finding { subject: "database".into(), seen: format!("answers, {number} events"), hint: None }
-            }
+            Ok(number) => Finding {
+                subject: "database".into(),
+                seen: format!("answers, {number} events"),
+                ..Finding::default()
+            },
             Err(error) => Finding {
                 subject: "database".into(),
                 seen: error.message().to_owned(),
                 hint: error.next_step().map(str::to_owned),
+                ..Finding::default()
             },
         });
         findings.push(match self.parts.router.table().await {
             Ok(table) => Finding {
                 subject: "proxy".into(),
                 seen: format!("answers, {} routes", table.routes.len()),
-                hint: None,
+                ..Finding::default()
             },
             Err(error) => Finding {
                 subject: "proxy".into(),
                 seen: error.message().to_owned(),
                 hint: error.next_step().map(str::to_owned),
+                ..Finding::default()
             },
         });
         findings.push(match self.parts.vault.locked() {
-            None => Finding { subject: "vault".into(), seen: "open".into(), hint: None },
+            None => Finding { subject: "vault".into(), seen: "open".into(), ..Finding::default() },
             Some(error) => Finding {
                 subject: "vault".into(),
                 seen: error.message().to_owned(),
                 hint: error.next_step().map(str::to_owned),
+                ..Finding::default()
             },
         });
         findings.extend(self.domain_findings().await?);
@@ -61,31 +72,24 @@ impl Control {
         if domains.is_empty() {
             return Ok(Vec::new());
         }
-        let subject = || "domains".to_owned();
+        let finding = |seen, hint, domain| Finding { subject: "domains".to_owned(), seen, hint, domain };
         let certified = domains.iter().any(|record| record.certificate != CertificateSource::None);
         if certified && self.parts.settings.proxy_tls_port.is_none() {
-            return Ok(vec![Finding {
-                subject: subject(),
-                seen: format!("{}, with certificates, and the proxy speaks no TLS", domains.len()),
-                hint: Some("start `mirage serve` with `--proxy-tls-listen`, such as `0.0.0.0:443`".into()),
-            }]);
+            let seen = format!("{}, with certificates, and the proxy speaks no TLS", domains.len());
+            return Ok(vec![finding(seen, Some(LISTEN.into()), None)]);
         }
-        let failing: Vec<_> = self.parts.store.certificates().await?;
-        let failing =
-            failing.into_iter().filter_map(|record| Some((record.domain, record.status.last_error?)));
-        let mut findings: Vec<Finding> = failing
-            .map(|(domain, error)| Finding {
-                subject: subject(),
-                seen: format!("`{domain}` has no new certificate: {error}"),
-                hint: Some(format!("`mirage domain renew {domain}` tries again at once")),
-            })
-            .collect();
+        let known = self.parts.store.certificates().await?;
+        let known: BTreeMap<_, _> = known.into_iter().map(|it| (it.domain, it.status)).collect();
+        let none = CertificateStatus::default();
+        let ill = domains.iter().filter_map(|record| {
+            let standing = self.standing_of(record, known.get(&record.domain).unwrap_or(&none));
+            let is_ill = matches!(standing.meaning, Meaning::Warn | Meaning::Bad);
+            let seen = format!("`{}`: {}", record.domain, standing.seen);
+            is_ill.then(|| finding(seen, standing.hint, Some(record.domain.clone())))
+        });
+        let mut findings: Vec<Finding> = ill.collect();
         if findings.is_empty() {
-            findings.push(Finding {
-                subject: subject(),
-                seen: format!("{}, all well", domains.len()),
-                hint: None,
-            });
+            findings.push(finding(format!("{}, all well", domains.len()), None, None));
         }
         Ok(findings)
     }

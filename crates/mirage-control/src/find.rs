@@ -101,7 +101,7 @@ impl Control {
         };
         let paths = self.parts.store.service_paths().await?;
         let Some(path) = paths.iter().find(|path| path.id == first.id) else { return Err(refusal) };
-        Err(refusal.hint(format!("did you mean `{}/{}/{name}`?", path.project, path.environment)))
+        Err(refusal.hint(format!("did you mean `{path}`?")))
     }
 
     /// That there is none, with those that may have been meant.
@@ -123,7 +123,7 @@ impl Control {
 }
 
 fn listed(paths: &[ServicePath]) -> String {
-    let one = |path: &ServicePath| format!("`{}/{}/{}`", path.project, path.environment, path.name);
+    let one = |path: &ServicePath| format!("`{path}`");
     paths.iter().map(one).collect::<Vec<_>>().join(" or ")
 }
 

@@ -15,7 +15,7 @@ use mirage_core::{
 use mirage_store::{EventFilter, Store, Vault};
 use tokio::sync::{Mutex, RwLock, broadcast};
 
-use crate::about::Setup;
+use crate::about::{Setup, address};
 use crate::access::{AdminToken, Grants};
 use crate::backup::Pack;
 use crate::doctor::Finding;
@@ -189,9 +189,6 @@ impl Settings {
 
     /// The address over plain HTTP that this name has where it leads to the proxy.
     pub(crate) fn url_of_name(&self, name: &str) -> String {
-        match self.proxy_port {
-            80 => format!("http://{name}"),
-            port => format!("http://{name}:{port}"),
-        }
+        address("http", name, self.proxy_port, 80)
     }
 }

@@ -60,7 +60,8 @@ impl Control {
     /// where too many log-ins from there failed a moment ago, `TARGET_UNAVAILABLE` while the vault is locked.
     pub fn open_session(&self, token: &Secret, from: Option<IpAddr>) -> Result<Secret> {
         let token = token.reveal().trim();
-        self.parts.log_ins.attempt(self.now(), from, || self.reader(token))?;
+        let reader = || self.reader(token).map_err(|error| error.field("token"));
+        self.parts.log_ins.attempt(self.now(), from, reader)?;
         let until = self.now().checked_add(SESSION_LASTS).unwrap_or(Timestamp::MAX).as_second();
         let text = Secret::from(format!("{until}\n{token}"));
         let sealed = self.parts.vault.seal(OWNER, text.reveal())?;

@@ -1,7 +1,10 @@
 //! What a state means to whoever looks at it, in a terminal or in a browser.
 
+use serde::Deserialize;
+
 /// The five meanings that a state can have, never more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Meaning {
     /// All is well.
     Ok,

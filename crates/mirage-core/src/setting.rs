@@ -30,7 +30,11 @@ enum Kind {
 /// holds where there is none.
 struct Known(&'static [&'static str], &'static str, Kind, &'static str);
 
-const KNOWN: [Known; 31] = [
+const KNOWN: [Known; 35] = [
+    Known(&["name"], "Name", Kind::Text, UNSET),
+    Known(&["project"], "Project", Kind::Text, UNSET),
+    Known(&["environment"], "Environment", Kind::Text, UNSET),
+    Known(&["domain", "domains"], "Domains", Kind::Text, UNSET),
     Known(&["image", "source"], "Image", Kind::Image, UNSET),
     Known(&["ports"], "Ports", Kind::List, "the image's"),
     Known(&["environmentVariables", "variables"], "Variables", Kind::Text, UNSET),

@@ -1,5 +1,7 @@
 //! The platform at a glance: which services there are, and how its deployments ended.
 
+use std::fmt;
+
 use mirage_core::{
     DeploymentId, EnvironmentId, Name, Phase, ProjectId, Reference, Repository, ResolvedImage, Result,
     ServiceId,
@@ -21,6 +23,12 @@ pub struct ServicePath {
     pub environment: Name,
     /// Its name.
     pub name: Name,
+}
+
+impl fmt::Display for ServicePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.project, self.environment, self.name)
+    }
 }
 
 /// A service with the image that it was asked to have.

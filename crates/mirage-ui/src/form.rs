@@ -1,8 +1,6 @@
 //! Forms: a post of a page that this session was shown, answered by a redirect, or by the same page with what was
 //! typed and what is wrong with it.
 
-use std::str::FromStr;
-
 use axum::extract::{FromRequest, Request};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, RequestExt};
@@ -87,16 +85,6 @@ impl Fields {
     /// The texts of all fields of this name.
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.reveal())
-    }
-
-    /// The same, or nothing where it is empty.
-    pub(crate) fn given(&self, name: &str) -> Option<&str> {
-        Some(self.text(name)).filter(|text| !text.is_empty())
-    }
-
-    /// What the text of a field says, or nothing where it is empty. What is wrong with it carries the name of the field.
-    pub(crate) fn read<T: FromStr<Err = Error>>(&self, name: &'static str) -> Result<Option<T>, Error> {
-        self.given(name).map(|text| text.parse().map_err(|error: Error| error.field(name))).transpose()
     }
 
     /// Whether a box was ticked or a button of this name was pressed.

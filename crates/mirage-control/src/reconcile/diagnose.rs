@@ -79,7 +79,7 @@ fn deployment_of(view: &View, instance: InstanceId) -> Option<DeploymentId> {
 /// A guess at why a process ended.
 fn exit_hint(exit: &Exit, tail: &[String]) -> String {
     if exit.start_error.is_some() {
-        return "check the image's entrypoint and command with `mirage inspect`".into();
+        return "check the image's entrypoint and command: `mirage inspect` shows them".into();
     }
     if exit.oom {
         return "it used more memory than it may; give it more with `--memory`".into();
@@ -124,7 +124,7 @@ fn probe_hint(revision: &Revision, last: Option<&ProbeFailure>, sockets: &[Socke
     if let Check::Command { .. } = revision.check() {
         return command_hint(last, revision.timing());
     }
-    let Some(port) = revision.probed_port() else { return "look at its log with `mirage logs`".into() };
+    let Some(port) = revision.probed_port() else { return "look at its log: `mirage logs` has it".into() };
     let here: Vec<_> = sockets.iter().filter(|socket| socket.port() == port.get()).collect();
     let reachable = |socket: &&SocketAddr| !is_loopback(socket.ip());
     match last {
@@ -140,7 +140,7 @@ fn probe_hint(revision: &Revision, last: Option<&ProbeFailure>, sockets: &[Socke
             )
         }
         _ if here.iter().any(reachable) => {
-            "it listens there but does not answer in time; look at its log with `mirage logs`".into()
+            "it listens there but does not answer in time; look at its log: `mirage logs` has it".into()
         }
         _ if !here.is_empty() => format!(
             "it listens on {} only, where nobody outside its container can reach it; make it listen on 0.0.0.0:{port}",

@@ -395,11 +395,28 @@ async fn how_a_certificate_stands_is_told_with_what_to_do() {
         let standing = stage.control.standing(listed);
         (standing.seen, standing.hint.unwrap_or_default())
     };
-    let (seen, hint) = told(&stage.add(SHOP).await.unwrap());
+    let badge = |listed: &ListedDomain| {
+        let standing = stage.control.standing(listed);
+        (standing.meaning, standing.word)
+    };
+    let ill = async || {
+        let all = stage.control.doctor(&stage.actor).await.unwrap();
+        all.into_iter()
+            .filter(|it| it.hint.is_some())
+            .map(|it| (it.domain.unwrap(), it.seen))
+            .collect::<Vec<_>>()
+    };
+    let fresh = stage.add(SHOP).await.unwrap();
+    assert_eq!(badge(&fresh), (Meaning::Busy, "asked for"));
+    assert_eq!(ill().await, [], "what is on its way needs nobody");
+    let (seen, hint) = told(&fresh);
     assert_eq!(seen, "its certificate is asked for");
     assert!(hint.contains("`mirage domain list`"), "{hint}");
     stage.until_domain(SHOP, |status| status.last_error.is_some()).await;
-    let (seen, hint) = told(&stage.domain(SHOP).await);
+    let refused = stage.domain(SHOP).await;
+    assert_eq!(badge(&refused), (Meaning::Bad, "refused"));
+    let (seen, hint) = told(&refused);
+    assert_eq!(ill().await, [(refused.record.domain.clone(), format!("`{SHOP}`: {seen}"))]);
     assert_eq!(seen, "it has no certificate: nobody answers at the domain; check DNS");
     assert_eq!(hint, format!("`mirage domain renew {SHOP}` tries again at once"));
     stage.control.renew_certificate(&stage.actor, &SHOP.parse().unwrap()).await.unwrap();
@@ -407,8 +424,14 @@ async fn how_a_certificate_stands_is_told_with_what_to_do() {
     let mut listed = stage.domain(SHOP).await;
     let day = listed.certificate.expires_at.unwrap().strftime("%Y-%m-%d");
     assert_eq!(told(&listed), (format!("its certificate is valid until {day}"), String::new()));
+    assert_eq!(badge(&listed), (Meaning::Ok, "valid"));
+    listed.certificate.last_error = Some("it is closed".into());
+    assert_eq!(badge(&listed), (Meaning::Warn, "not renewed"));
     listed.certificate.expires_at = Some(stage.clock.now());
     assert!(told(&listed).0.starts_with("its certificate expired on "));
+    listed.record.certificate = CertificateSource::Own;
+    assert_eq!(badge(&listed), (Meaning::Bad, "expired"));
+    assert!(told(&listed).1.contains("`mirage domain certificate "), "{:?}", told(&listed));
     listed.record.certificate = CertificateSource::None;
     assert_eq!(told(&listed).0, "no certificate is wanted, it answers over plain HTTP");
 }

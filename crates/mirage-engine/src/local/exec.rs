@@ -43,7 +43,7 @@ pub(super) async fn exec(inner: &Arc<Inner>, id: InstanceId, command: &ExecComma
             Ok(ExecOutcome { ending, output })
         }
         Answer::Refused(why) => Err(Error::new(Code::StartFailed, why).hint(
-            "check the image's HEALTHCHECK with `mirage inspect`, or name a path with `--health-path`",
+            "check the image's HEALTHCHECK, which `mirage inspect` shows, or name a path with `--health-path`",
         )),
         Answer::Gone(why) => Err(gone(id, &why)),
         Answer::Broken(why) => {

@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::field::Field;
 use crate::form::{Fields, Sent, again, elsewhere, form, token};
 use crate::link;
+use crate::page::reading::read;
 use crate::shell::{Page, more, table};
 use crate::visitor::Visitor;
 use crate::when::{ago, cut};
@@ -94,7 +95,10 @@ pub(super) fn scope(listed: &ListedCredential) -> String {
 fn wanted(fields: &Fields) -> Result<NewCredential> {
     let at = RegistryPlace::read(fields.text("registry"), fields.text("repository"))?;
     Ok(NewCredential {
-        place: CredentialPlace { project: fields.read("project")?, environment: fields.read("environment")? },
+        place: CredentialPlace {
+            project: read(fields, "project", "project")?,
+            environment: read(fields, "environment", "environment")?,
+        },
         host: at.host,
         prefix: at.prefix,
         username: fields.text("username").to_owned(),

@@ -111,10 +111,8 @@ fn hit(found: Found) -> Hit {
             name: path.name.to_string(),
             what: format!("service in {}/{}", path.project, path.environment),
         },
-        Found::Deployment(id, of) => Hit {
-            path: link::deployment(id),
-            name: id.to_string(),
-            what: format!("deployment of {}/{}/{}", of.project, of.environment, of.name),
-        },
+        Found::Deployment(id, of) => {
+            Hit { path: link::deployment(id), name: id.to_string(), what: format!("deployment of {of}") }
+        }
     }
 }

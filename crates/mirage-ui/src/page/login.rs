@@ -89,7 +89,7 @@ fn of_pages(error: Error) -> Error {
         Code::Unauthenticated => Error::new(Code::Unauthenticated, "the token is not valid")
             .hint("it is the content of `admin.token` in the data directory of `mirage serve`"),
         // One that is for images alone: where it can be had is told where tokens are made.
-        Code::Forbidden if error.next_step().is_some_and(|hint| hint.contains("`mirage ")) => {
+        Code::Forbidden if error.at_field() == Some("token") => {
             error.hint("log in with the admin token; a token of a project is for images alone")
         }
         _ => error,

@@ -4,40 +4,42 @@
 use std::str::FromStr;
 
 use maud::{Markup, html};
+use mirage_core::setting::label;
 use mirage_core::{Code, Error, Port, Probe, Resources, RestartPolicy, Result, Rollout};
 use mirage_core::{bytes_of, cores_of, thousandths_of};
 
 use crate::fault::explained;
+use crate::form::Fields;
 use crate::prose::prose;
 
-/// Fields in the order of their forms: their names in errors, their ids, and what they are about.
-const PLACES: [(&str, &str, &str); 26] = [
-    ("name", "service", "Name"),
-    ("project", "project", "Project"),
-    ("environment", "environment", "Environment"),
-    ("ports", "ports", "Ports"),
-    ("domain", "domains", "Domains"),
-    ("environmentVariables", "variables", "Variables"),
-    ("healthcheck.path", "health-path", "Health: path"),
-    ("volumes", "storage", "Storage"),
-    ("replicas", "replicas", "Instances"),
-    ("resources.memory", "memory", "Memory"),
-    ("resources.cpu", "cpu", "Cores"),
-    ("autoDeploy", "auto-deploy", "Pushes"),
-    ("command", "command", "Command"),
-    ("resources.pids", "pids", "Processes and threads"),
-    ("stopGraceSeconds", "stop-grace", "Seconds to stop"),
-    ("rollout.drainSeconds", "drain", "Seconds to finish requests"),
-    ("rollout.overlapSeconds", "overlap", "Seconds that old instances stay"),
-    ("rollout.surge", "surge", "Instances more than wanted"),
-    ("healthcheck.port", "health-port", "Health: port"),
-    ("healthcheck.host", "health-host", "Health: host"),
-    ("healthcheck.status", "health-status", "Health: statuses"),
-    ("healthcheck.startTimeoutSeconds", "health-timeout", "Health: seconds until it is well"),
-    ("healthcheck.timeoutSeconds", "health-answer", "Health: seconds for an answer"),
-    ("healthcheck.intervalSeconds", "health-interval", "Health: seconds between questions"),
-    ("healthcheck.threshold", "health-threshold", "Health: bad answers"),
-    ("registryCredentials.username", "username", "Login"),
+/// Fields in the order of their forms: their names in errors, and their ids.
+const PLACES: [(&str, &str); 26] = [
+    ("name", "service"),
+    ("project", "project"),
+    ("environment", "environment"),
+    ("ports", "ports"),
+    ("domain", "domains"),
+    ("environmentVariables", "variables"),
+    ("healthcheck.path", "health-path"),
+    ("volumes", "storage"),
+    ("replicas", "replicas"),
+    ("resources.memory", "memory"),
+    ("resources.cpu", "cpu"),
+    ("autoDeploy", "auto-deploy"),
+    ("command", "command"),
+    ("resources.pids", "pids"),
+    ("stopGraceSeconds", "stop-grace"),
+    ("rollout.drainSeconds", "drain"),
+    ("rollout.overlapSeconds", "overlap"),
+    ("rollout.surge", "surge"),
+    ("healthcheck.port", "health-port"),
+    ("healthcheck.host", "health-host"),
+    ("healthcheck.status", "health-status"),
+    ("healthcheck.startTimeoutSeconds", "health-timeout"),
+    ("healthcheck.timeoutSeconds", "health-answer"),
+    ("healthcheck.intervalSeconds", "health-interval"),
+    ("healthcheck.threshold", "health-threshold"),
+    ("registryCredentials.username", "username"),
 ];
 /// Seconds of a day, in milliseconds.
 const DAY_MILLIS: u64 = 86_400_000;
@@ -48,6 +50,16 @@ pub(super) trait Typed {
     fn text(&self, name: &str) -> &str;
     /// Whether a box is ticked.
     fn is_ticked(&self, name: &str) -> bool;
+}
+
+impl Typed for Fields {
+    fn text(&self, name: &str) -> &str {
+        Fields::text(self, name)
+    }
+
+    fn is_ticked(&self, name: &str) -> bool {
+        self.has(name)
+    }
 }
 
 /// What is wrong with a form: all of it is told at once.
@@ -114,11 +126,11 @@ pub(super) fn overview(errors: &[Error]) -> Markup {
     }
 }
 
-/// Which field errors know by this name: its place among them, its id, and what it is about.
+/// Which field errors know by this name: its place among them, its id, and its label.
 fn place_of(known: &str) -> Option<(usize, &'static str, &'static str)> {
     let place = PLACES.iter().position(|(name, ..)| *name == known)?;
-    let (_, id, label) = PLACES[place];
-    Some((place, id, label))
+    let (name, id) = PLACES[place];
+    Some((place, id, label(name)))
 }
 
 /// A field that has to be of a kind, at the name by which errors know it; nothing where it is empty.

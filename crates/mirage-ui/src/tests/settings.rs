@@ -80,8 +80,13 @@ async fn about_says_what_needs_attention_first() {
     assert!(app.page("/settings/about").await.text().contains("All is well."));
     assert_eq!(app.get("/settings").await.leads_to(), "/settings/about");
     *app.world.findings.lock().unwrap() = vec![
-        Finding { subject: "kernel".into(), seen: "6.12".into(), hint: None },
-        Finding { subject: "disk".into(), seen: "1 GiB free".into(), hint: Some("free some".into()) },
+        Finding { subject: "kernel".into(), seen: "6.12".into(), ..Finding::default() },
+        Finding {
+            subject: "disk".into(),
+            seen: "1 GiB free".into(),
+            hint: Some("free some".into()),
+            domain: None,
+        },
     ];
     let page = app.page("/settings/about").await;
     assert!(page.text().contains("One thing needs attention."));
@@ -130,7 +135,7 @@ async fn certificates_are_listed_by_domain_with_what_went_wrong() {
     let page = app.page("/settings/certificates").await;
     let rows = page.table("Certificates");
     assert!(rows[1].starts_with("plain.example web default/production ○ none wanted none"), "{rows:?}");
-    assert!(rows[2].starts_with("shop.example web default/production ✕ refused acme"), "{rows:?}");
+    assert!(rows[2].starts_with("shop.example web default/production ▲ plain HTTP alone acme"), "{rows:?}");
     assert!(rows[2].contains("the certificate authority is closed"), "{rows:?}");
     assert!(page.text().contains("Authority https://ca.test/directory"));
     assert_eq!(page.link("web"), "/projects/default/production/web");
@@ -214,14 +219,15 @@ async fn what_to_do_next_is_said_in_words_of_the_page() {
         let page = Document::parse(&answer.text);
         assert!(!page.only("main").contains("mirage "), "{path}: {}", page.only("main"));
     }
-    let hint = "`mirage domain renew shop.example` tries again at once";
     app.world.findings.lock().unwrap().push(Finding {
-        subject: "certificate".into(),
+        subject: "domains".into(),
         seen: "refused".into(),
-        hint: Some(hint.into()),
+        hint: Some("`mirage whatever` is what somebody at a terminal does".into()),
+        domain: Some("shop.example".parse().unwrap()),
     });
     let page = app.page("/settings/about").await;
     assert!(page.table("Findings")[1].contains("Certificates say why"), "{:?}", page.table("Findings"));
+    assert!(!page.only("main").contains("mirage whatever"), "a page can do that: {}", page.only("main"));
 }
 
 #[tokio::test]
@@ -244,6 +250,7 @@ async fn what_is_typed_into_settings_is_shown_as_text() {
             subject: attack.into(),
             seen: attack.into(),
             hint: Some(attack.into()),
+            domain: None,
         });
     }
     let page = app.page("/settings/about").await;

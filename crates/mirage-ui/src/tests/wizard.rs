@@ -25,23 +25,23 @@ async fn at_settings<'a>(app: &'a TestApp, image: &str) -> Hand<'a> {
 /// Sets what few set, of an image of the built-in registry.
 fn set_the_rest(hand: &mut Hand<'_>) {
     for (label, text) in [
-        ("Processes and threads", "100"),
-        ("Seconds from the stop signal to the kill", "20"),
-        ("Seconds to finish requests", "40"),
-        ("Seconds that old instances stay", "5"),
-        ("Instances more than wanted, in turns", "1"),
+        ("Processes and threads of each", "100"),
+        ("Seconds between the stop signal and the kill", "20"),
+        ("Seconds that old instances have to finish their requests", "40"),
+        ("Seconds that old instances stay after the traffic has moved", "5"),
+        ("Instances more than wanted, while they are replaced in turns", "1"),
         ("Port that is asked", "9000"),
-        ("Host that is asked for", "shop.example"),
-        ("Good statuses", "200-299"),
-        ("Seconds until it has to be well", "90"),
-        ("Seconds for one answer", "0.5"),
+        ("Host that the path is asked of", "shop.example"),
+        ("Statuses of a good answer", "200-299"),
+        ("Seconds until a new instance has to be well", "90"),
+        ("Seconds that one answer may take", "0.5"),
         ("Seconds between two questions", "7"),
-        ("Bad answers in a row", "4"),
+        ("Bad answers in a row until it gets no more requests", "4"),
     ] {
         hand.fill(label, text);
     }
-    hand.tick("Let programs gain privileges by setuid bits", true);
-    hand.tick("Deploy whenever this tag is pushed to the built-in registry", true);
+    hand.tick("Programs may gain privileges by setuid bits and file capabilities", true);
+    hand.tick("Deploy by itself whenever the tag is pushed to the built-in registry", true);
 }
 
 /// A draft that somebody left at its settings.
@@ -87,7 +87,7 @@ async fn somebody_goes_from_nothing_to_a_running_service() {
     hand.fill("Name of variable 2", "KEY");
     hand.fill("Value of variable 2", "open sesame");
     hand.tick("Sealed variable 2", true);
-    hand.fill("Memory", "256MiB");
+    hand.fill("Memory of each", "256MiB");
     hand.press("Next: review").await;
     for told in [
         "Service default/staging/shop project and environment are made",
@@ -96,7 +96,7 @@ async fn somebody_goes_from_nothing_to_a_running_service() {
         "Waits until port 8080 accepts connections",
         "Answers at http://shop-staging.localhost:8080",
         "Variables 2, 1 of them sealed",
-        "Memory at most 256 MiB each",
+        "Memory of each at most 256 MiB",
     ] {
         assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
     }
@@ -232,7 +232,7 @@ async fn two_tabs_of_one_draft_do_not_lose_what_the_other_typed() {
     let mut one = at_settings(&app, "acme/web:1").await;
     let mut other = Hand::at(&app, &one.path.replace("settings", "image")).await;
     one.fill("Name", "shop");
-    one.fill("Other ports", "9090");
+    one.fill("Ports", "9090");
     one.press("Next: review").await;
     other.fill("Image", "acme/web:2");
     other.press("Check image").await;

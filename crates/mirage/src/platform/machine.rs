@@ -19,12 +19,17 @@ pub(crate) fn findings(
         let mut all: Vec<Finding> = engine
             .doctor()
             .into_iter()
-            .map(|found| Finding { subject: found.subject.to_owned(), seen: found.message, hint: found.hint })
+            .map(|found| Finding {
+                subject: found.subject.to_owned(),
+                seen: found.message,
+                hint: found.hint,
+                domain: None,
+            })
             .collect();
         all.push(Finding {
             subject: "layers".into(),
             seen: format!("{}, {}", store.format().as_str(), store.format_reason()),
-            hint: None,
+            ..Finding::default()
         });
         all.push(disk(&store));
         all
@@ -38,12 +43,13 @@ fn disk(store: &ContentStore) -> Finding {
             let free = stat.blocks_available().saturating_mul(stat.fragment_size());
             let hint =
                 (free < LOW_DISK).then(|| "free some space; images need room to be unpacked".to_owned());
-            Finding { subject, seen: format!("{} free", human_bytes(free)), hint }
+            Finding { subject, seen: format!("{} free", human_bytes(free)), hint, domain: None }
         }
         Err(error) => Finding {
             subject,
             seen: format!("free space cannot be read: {error}"),
             hint: Some("check the data folder".into()),
+            domain: None,
         },
     }
 }

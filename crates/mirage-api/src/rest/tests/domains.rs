@@ -37,6 +37,7 @@ async fn domains_come_and_go_and_are_told_of() {
     );
     assert!(failed["nextRenewalAt"].is_string() && failed["issuedAt"].is_null(), "{failed}");
     assert!(failed["seen"].as_str().unwrap().contains("does not listen for TLS"), "{failed}");
+    assert_eq!(failed["meaning"], "warn", "{failed}");
     assert!(failed["hint"].as_str().unwrap().contains("--proxy-tls-listen"), "{failed}");
     let again = app.post("/api/domains/new.example.com/certificate/renew", json!({})).await;
     assert_eq!(again.status, StatusCode::OK, "{again:?}");

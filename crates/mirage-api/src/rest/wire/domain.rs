@@ -72,10 +72,40 @@ struct Certificate {
     last_tried_at: Option<Timestamp>,
     /// Why the last attempt failed; null after one that did not.
     last_error: Option<String>,
+    /// How good that is: what a face shows it as.
+    meaning: Meaning,
     /// How it stands, in half a sentence.
     seen: String,
     /// What to do about that; null where there is nothing to do.
     hint: Option<String>,
+}
+
+/// How good something is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum Meaning {
+    /// All is well.
+    Ok,
+    /// On its way.
+    Busy,
+    /// Nothing happens, and nothing should.
+    Wait,
+    /// It goes on, but somebody should look.
+    Warn,
+    /// It failed.
+    Bad,
+}
+
+impl From<mirage_core::Meaning> for Meaning {
+    fn from(meaning: mirage_core::Meaning) -> Self {
+        match meaning {
+            mirage_core::Meaning::Ok => Self::Ok,
+            mirage_core::Meaning::Busy => Self::Busy,
+            mirage_core::Meaning::Wait => Self::Wait,
+            mirage_core::Meaning::Warn => Self::Warn,
+            mirage_core::Meaning::Bad => Self::Bad,
+        }
+    }
 }
 
 /// Where a certificate comes from.
@@ -113,6 +143,7 @@ impl Domain {
                 next_renewal_at: certificate.next_renewal_at,
                 last_tried_at: certificate.last_tried_at,
                 last_error: certificate.last_error,
+                meaning: standing.meaning.into(),
                 seen: standing.seen,
                 hint: standing.hint,
             },

@@ -1,6 +1,6 @@
 //! What the built-in registry holds, in answers.
 
-use mirage_control::{Removal, RepositoryView, ServicePath};
+use mirage_control::{Removal, RepositoryView};
 use mirage_core::port::HeldTag;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,7 +68,7 @@ impl From<RepositoryView> for Repository {
             next: last.map(|last| last.tag.to_string()),
             tags: view.tags.into_iter().map(Tag::from).collect(),
             tag_count: view.tag_count,
-            used_by: view.used_by.iter().map(spoken).collect(),
+            used_by: view.used_by.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -85,14 +85,10 @@ impl From<Removal> for RemovedImages {
         Self {
             name: removal.name.to_string(),
             manifests: removal.manifests,
-            used_by: removal.used_by.iter().map(spoken).collect(),
+            used_by: removal.used_by.iter().map(ToString::to_string).collect(),
             kept: kept
-                .map(|kept| KeptRevision { service: spoken(&kept.path), revision: kept.revision })
+                .map(|kept| KeptRevision { service: kept.path.to_string(), revision: kept.revision })
                 .collect(),
         }
     }
-}
-
-fn spoken(path: &ServicePath) -> String {
-    format!("{}/{}/{}", path.project, path.environment, path.name)
 }

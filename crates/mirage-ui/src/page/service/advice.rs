@@ -4,6 +4,13 @@ use mirage_core::Code;
 
 use crate::fault::Advice;
 
+/// What to do where another service has a domain, here as in the wizard.
+pub(crate) const TAKEN: (Code, &str, &str) = (
+    Code::RouteConflict,
+    "domain",
+    "choose another one, or take it from that service first: its page “Domains” has the button",
+);
+
 /// Its fields, in the words of the settings, and what to do on its pages.
 pub(crate) const ADVICE: Advice = Advice {
     fields: &[
@@ -22,11 +29,7 @@ pub(crate) const ADVICE: Advice = Advice {
         (Code::NotFound, "revision", "“Deployments” has those there are"),
         (Code::NotFound, "deploymentId", "“Deployments” has those there are"),
         (Code::Conflict, "", "look at it as it is now, then do it again"),
-        (
-            Code::RouteConflict,
-            "domain",
-            "choose another one, or take it from that service first: its page “Domains” has the button",
-        ),
+        TAKEN,
         (
             Code::InvalidRequest,
             "domain",
@@ -45,14 +48,10 @@ pub(crate) const ADVICE: Advice = Advice {
     ],
 };
 
-/// The hint of a deployment that failed.
+/// The hint of a deployment that failed, with the pages that show what the commands do.
 pub(crate) fn failure_hint(hint: &str) -> String {
-    let here = [
-        (" with `mirage inspect`", ""),
-        (" with `mirage logs`", " under “Logs”"),
-        ("`mirage logs` has", "“Logs” has"),
-    ];
-    ADVICE.hint(&here.iter().fold(hint.to_owned(), |told, (command, words)| told.replace(command, words)))
+    let here = [("`mirage inspect`", "“New service”"), ("`mirage logs`", "“Logs”")];
+    ADVICE.hint(&here.iter().fold(hint.to_owned(), |told, (command, page)| told.replace(command, page)))
 }
 
 #[cfg(test)]
@@ -71,8 +70,8 @@ mod tests {
     fn why_a_deployment_failed_names_fields_and_pages_and_no_commands() {
         for (hint, told) in [
             (
-                "check the image's entrypoint and command with `mirage inspect`",
-                "check the image's entrypoint and command",
+                "check the image's entrypoint and command: `mirage inspect` shows them",
+                "check the image's entrypoint and command: “New service” shows them",
             ),
             (
                 "the last lines it wrote say more; `mirage logs` has all of them",

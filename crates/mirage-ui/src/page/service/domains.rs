@@ -5,14 +5,14 @@ mod one;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use jiff::Timestamp;
 use maud::{Markup, html};
-use mirage_control::{Control, ListedDomain, NewDomain, ServiceRef, ServiceView};
+use mirage_control::{Control, ListedDomain, NewDomain, ServiceRef, ServiceView, Standing};
 use mirage_core::{CertificateSource, Domain, Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::advice::ADVICE;
 use super::{Tab, at_field, named, service_frame};
+use crate::badge::State as Badge;
 use crate::fault::{Fault, explained};
 use crate::field::Field;
 use crate::form::{Sent, form};
@@ -87,17 +87,20 @@ fn why(listed: &ListedDomain) -> Option<Markup> {
 }
 
 /// How its certificate stands.
-fn standing(listed: &ListedDomain, now: Timestamp) -> Markup {
-    let (source, status) = (listed.record.certificate, &listed.certificate);
+fn standing(control: &Control, listed: &ListedDomain) -> Markup {
+    let Standing { meaning, word, .. } = control.standing(listed);
+    let (source, end) = (listed.record.certificate, listed.certificate.expires_at);
     html! {
-        @match (source, status.expires_at) {
-            (CertificateSource::None, _) => "none, it answers over plain HTTP",
-            (CertificateSource::Own, Some(at)) if at <= now => strong { "your own, expired " (exact(at)) },
-            (CertificateSource::Own, Some(at)) => { "your own, until " (exact(at)) },
-            (CertificateSource::Own, None) => "your own",
-            (CertificateSource::Acme, Some(at)) if at <= now => strong { "expired " (exact(at)) },
-            (CertificateSource::Acme, Some(at)) => { "until " (exact(at)) },
-            (CertificateSource::Acme, None) => "asked for, not there yet",
+        (Badge { meaning, word, since: None }.badge(control.now()))
+        @match source {
+            CertificateSource::None => ", it answers over plain HTTP",
+            CertificateSource::Own => ", your own",
+            CertificateSource::Acme => {},
+        }
+        @match end.filter(|_| source != CertificateSource::None) {
+            Some(end) if end <= control.now() => { ", since " (exact(end)) },
+            Some(end) => { ", until " (exact(end)) },
+            None => {},
         }
     }
 }
@@ -121,7 +124,7 @@ async fn page(
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
             @if let Some(said) = tls { div.notice.warn { p { (said) } } }
-            @if listing.items.is_empty() { (empty(view)) } @else { (table(control, view, &listing.items, now)) }
+            @if listing.items.is_empty() { (empty(view)) } @else { (table(control, view, &listing.items)) }
             @if let Some(last) = listing.items.last().filter(|_| listing.more) {
                 (more(&format!("{path}?after={}", utf8_percent_encode(last.record.domain.as_str(), NON_ALPHANUMERIC)), "More domains"))
             }
@@ -146,7 +149,7 @@ fn empty(view: &ServiceView) -> Markup {
     }
 }
 
-fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain], now: Timestamp) -> Markup {
+fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain]) -> Markup {
     html! {
         div.scroll role="group" aria-label="Domains" tabindex="0" {
             table.compared {
@@ -159,7 +162,7 @@ fn table(control: &Control, view: &ServiceView, domains: &[ListedDomain], now: T
                                 " " a.quiet href=(control.url_of_domain(&listed.record.domain)) { "Open" span.sr { " " (listed.record.domain) } }
                             }
                             td { @if listed.record.redirect_https { "is led to HTTPS" } @else { "is answered" } }
-                            td { (standing(listed, now)) }
+                            td { (standing(control, listed)) }
                         }
                         @if let Some(why) = why(listed) { tr { td colspan="3" { (why) } } }
                     }

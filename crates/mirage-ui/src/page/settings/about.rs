@@ -58,7 +58,7 @@ fn row(finding: &Finding, now: Timestamp) -> Markup {
             th scope="row" { (finding.subject) }
             td {
                 (prose(&finding.seen))
-                @if let Some(hint) = &finding.hint { div.quiet { (advice(hint)) } }
+                @if let Some(hint) = &finding.hint { div.quiet { (advice(hint, finding.domain.is_some())) } }
             }
         }
     }
@@ -78,9 +78,9 @@ fn properties(about: &About, now: Timestamp) -> Markup {
             }
             dt { "Domains answer at" }
             dd {
-                span.mono { "http://DOMAIN" (port(about.proxy_port, 80)) }
-                @match about.proxy_tls_port {
-                    Some(tls) => { " and " span.mono { "https://DOMAIN" (port(tls, 443)) } },
+                span.mono { (about.url_of_name("DOMAIN")) }
+                @match about.tls_url_of_name("DOMAIN") {
+                    Some(tls) => { " and " span.mono { (tls) } },
                     None => span.quiet { ", and not over TLS" },
                 }
             }
@@ -91,16 +91,9 @@ fn properties(about: &About, now: Timestamp) -> Markup {
 }
 
 /// What to do about it. What a page can do is a link to it.
-fn advice(hint: &str) -> Markup {
+fn advice(hint: &str, is_of_domain: bool) -> Markup {
     html! {
-        @match hint.split_once("`mirage domain renew ") {
-            Some(("", _)) => { a href="/settings/certificates" { "Certificates" } " say why; the page of the service's domains tries again at once" },
-            _ => (prose(hint)),
-        }
+        @if is_of_domain { a href="/settings/certificates" { "Certificates" } " say why; the page of the domain has what can be done" }
+        @else { (prose(hint)) }
     }
-}
-
-/// A port as it stands in an address, where it is not the usual one.
-fn port(port: u16, usual: u16) -> String {
-    if port == usual { String::new() } else { format!(":{port}") }
 }

@@ -2,10 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Html;
-use jiff::Timestamp;
 use maud::{Markup, html};
-use mirage_control::{Control, ListedDomain};
-use mirage_core::{CertificateSource, Meaning};
+use mirage_control::{Control, ListedDomain, Standing};
 
 use super::framed;
 use crate::badge::State as Badge;
@@ -31,13 +29,12 @@ pub(crate) async fn list(
     let after = after(asked, |text| text.parse().ok())?;
     let about = control.about(visitor.actor()).await?;
     let listing = control.domains(visitor.actor(), None, after.as_ref(), MOST).await?;
-    let now = control.now();
     let body = html! {
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
             @if listing.items.is_empty() && after.is_none() { (empty()) } @else {
                 (table("Certificates", &["Domain", "Service", "Certificate", "Valid until", "Asked for again"], html! {
-                    @for listed in &listing.items { (row(listed, now)) }
+                    @for listed in &listing.items { (row(&control, listed)) }
                 }))
             }
             @if let Some(last) = listing.items.last().filter(|_| listing.more) {
@@ -68,16 +65,9 @@ fn empty() -> Markup {
     }
 }
 
-fn row(listed: &ListedDomain, now: Timestamp) -> Markup {
+fn row(control: &Control, listed: &ListedDomain) -> Markup {
     let (record, status) = (&listed.record, &listed.certificate);
-    let (meaning, word) = match (record.certificate, status.expires_at) {
-        (CertificateSource::None, _) => (Meaning::Wait, "none wanted"),
-        (_, Some(end)) if end <= now => (Meaning::Bad, "expired"),
-        (_, None) if status.last_error.is_some() => (Meaning::Bad, "refused"),
-        (_, None) => (Meaning::Busy, "asked for"),
-        (_, Some(_)) if status.last_error.is_some() => (Meaning::Warn, "not renewed"),
-        (_, Some(_)) => (Meaning::Ok, "valid"),
-    };
+    let Standing { meaning, word, .. } = control.standing(listed);
     let service = format!(
         "{}/{}",
         link::environment(listed.project.as_str(), listed.environment.as_str()),
@@ -88,7 +78,7 @@ fn row(listed: &ListedDomain, now: Timestamp) -> Markup {
             th scope="row" { (record.domain) }
             td { a href=(service) { (listed.service) } " " span.quiet { (listed.project) "/" (listed.environment) } }
             td {
-                (Badge { meaning, word, since: None }.badge(now))
+                (Badge { meaning, word, since: None }.badge(control.now()))
                 " " span.quiet { (record.certificate.as_str()) }
                 @if let Some(error) = &status.last_error { div.quiet { (prose(&cut(error, REASON))) } }
             }

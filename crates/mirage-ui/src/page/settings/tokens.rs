@@ -13,6 +13,7 @@ use crate::copy::copyable;
 use crate::fault::{Advice, Fault};
 use crate::field::Field;
 use crate::form::{Fields, Sent, again, elsewhere, form, token};
+use crate::page::reading::read;
 use crate::page::{Asked, At, after};
 use crate::shell::{more, table};
 use crate::visitor::Visitor;
@@ -69,7 +70,7 @@ pub(crate) async fn remove(
 fn wanted(fields: &Fields) -> Result<NewToken> {
     Ok(NewToken {
         name: fields.text("name").parse().map_err(|error: Error| error.field("name"))?,
-        project: fields.read("project")?,
+        project: read(fields, "project", "project")?,
         push: fields.has("push"),
     })
 }

@@ -3,16 +3,17 @@
 use mirage_core::{Code, FindingCode, ImageFinding};
 
 use crate::fault::Advice;
+use crate::page::service::advice::TAKEN;
 
 /// Its fields, and what to do in it.
 pub(super) const ADVICE: Advice = Advice {
     fields: &[
-        ("--port", "Other ports"),
-        ("--health-path", "Path"),
-        ("--health-status", "Good statuses"),
-        ("--health-host", "Host that is asked for"),
-        ("--health-timeout", "Seconds until it has to be well"),
-        ("--volume", "Storage"),
+        ("--port", "Ports"),
+        ("--health-path", "Path that answers when it is well"),
+        ("--health-status", "Statuses of a good answer"),
+        ("--health-host", "Host that the path is asked of"),
+        ("--health-timeout", "Seconds until a new instance has to be well"),
+        ("--volume", "Volumes"),
     ],
     instead: &[
         (
@@ -25,11 +26,7 @@ pub(super) const ADVICE: Advice = Advice {
             "name",
             "choose another name; to deploy this image to that service, go to its page",
         ),
-        (
-            Code::RouteConflict,
-            "domain",
-            "choose another one, or take it from that service first: its page “Domains” has the button",
-        ),
+        TAKEN,
         (
             Code::InvalidRequest,
             "domain",
@@ -52,8 +49,21 @@ pub(super) const ADVICE: Advice = Advice {
 pub(super) fn hint(finding: &ImageFinding) -> Option<String> {
     match finding.code {
         FindingCode::VolumeNotKept => {
-            Some("keep it in a volume: the next step has them under “Storage”".to_owned())
+            Some("keep it in a volume: the next step has them under “Volumes”".to_owned())
         }
         _ => finding.hint.as_deref().map(|hint| ADVICE.hint(hint)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mirage_core::setting::is_label;
+
+    #[test]
+    fn fields_are_called_as_they_are_in_the_form() {
+        for (option, label) in ADVICE.fields {
+            assert!(is_label(label), "{option}: {label}");
+        }
     }
 }

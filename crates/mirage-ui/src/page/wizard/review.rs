@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use mirage_control::{Control, CreateService, Draft, Prospect};
+use mirage_core::setting::label;
 use mirage_core::{Error, Result, decimal, human_bytes};
 
 use super::advice::ADVICE;
@@ -165,8 +166,8 @@ fn plan(request: &CreateService, ahead: &Prospect, found: Option<&Found>) -> Mar
                 dt { "Keeps" }
                 dd.mono { @for mount in &spec.volumes { (mount.volume) ":" (mount.path) " " } }
             }
-            @if let Some(bytes) = spec.resources.memory_bytes { dt { "Memory" } dd { "at most " (human_bytes(bytes)) " each" } }
-            @if let Some(millis) = spec.resources.cpu_millis { dt { "Processor" } dd { "at most " (decimal(millis.into())) " cores each" } }
+            @if let Some(bytes) = spec.resources.memory_bytes { dt { (label("resources.memory")) } dd { "at most " (human_bytes(bytes)) } }
+            @if let Some(millis) = spec.resources.cpu_millis { dt { (label("resources.cpu")) } dd { "at most " (decimal(millis.into())) } }
             @if spec.auto_deploy { dt { "Later" } dd { "is deployed whenever its tag is pushed" } }
         }
     }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
 use mirage_control::{Control, Draft, DraftFields, ProjectView};
+use mirage_core::setting::{RESTARTS, label};
 use mirage_core::{Error, Result};
 use serde::Deserialize;
 
@@ -177,6 +178,11 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// A field that is called what its setting is called everywhere.
+    fn setting(&self, name: &'a str, known_as: &'a str) -> Field<'a> {
+        self.field(name, known_as, label(known_as))
+    }
+
     fn tick(&self, name: &'a str, label: &'a str, help: &'a str) -> Markup {
         let value = if self.fields.has(name) { "yes" } else { "" };
         Field { value, help, ..self.field(name, name, label) }.tick()
@@ -188,7 +194,7 @@ impl<'a> Form<'a> {
             fieldset.pushes {
                 legend { "Pushes" }
                 @match heard {
-                    Some(Ok(())) => (self.tick("auto-deploy", "Deploy whenever this tag is pushed to the built-in registry", "")),
+                    Some(Ok(())) => (self.tick("auto-deploy", label("autoDeploy"), "")),
                     Some(Err(why)) => p.quiet { "No push deploys it: " (prose(why.message())) "." },
                     None => {},
                 }
@@ -216,11 +222,11 @@ impl<'a> Form<'a> {
             fieldset.place {
                 legend { "Name and place" }
                 (Field { value: name, help: NAME_HELP, pattern: Some(NAME), required: true,
-                    ..self.field("service", "name", "Name") }.text())
+                    ..self.setting("service", "name") }.text())
                 (Field { value: &project, help: "One that is there, or a new one", pattern: Some(NAME), list: Some("projects"),
-                    ..self.field("project", "project", "Project") }.text())
+                    ..self.setting("project", "project") }.text())
                 (Field { value: &environment, help: "One that is there, or a new one", pattern: Some(NAME),
-                    list: Some("environments"), ..self.field("environment", "environment", "Environment") }.text())
+                    list: Some("environments"), ..self.setting("environment", "environment") }.text())
                 datalist #projects { @for view in projects { option value=(view.project.name) {} } }
                 datalist #environments { @for name in environments { option value=(name) {} } }
             }
@@ -238,10 +244,10 @@ impl<'a> Form<'a> {
                 }
                 (Field { help: "Empty for those of the image. Several are divided by commas; the first gets the traffic",
                     example: if ports.is_empty() { "8080" } else { "" }, pattern: Some(r"[0-9]{1,5}([,\s]+[0-9]{1,5})*"),
-                    ..self.field("ports", "ports", "Other ports") }.text())
+                    ..self.setting("ports", "ports") }.text())
                 (self.tick("worker", "Worker: it listens on nothing and has no address", ""))
                 (Field { help: if tls.is_some() { "Names of your own, whose DNS leads here" } else { "Names of your own, whose DNS leads here. Each gets a certificate" },
-                    example: "shop.example.com", ..self.field("domains", "domain", "Domains") }.text())
+                    example: "shop.example.com", ..self.setting("domains", "domain") }.text())
                 @if let Some(said) = tls { p.help { (said) } }
             }
         }
@@ -263,7 +269,7 @@ impl<'a> Form<'a> {
             fieldset.health {
                 legend { "Health" }
                 (Field { help: &help, example, pattern: Some(r"\/\S*"),
-                    ..self.field("health-path", "healthcheck.path", "Path") }.text())
+                    ..self.setting("health-path", "healthcheck.path") }.text())
             }
         }
     }
@@ -298,7 +304,7 @@ impl<'a> Form<'a> {
             self.errors.iter().filter(|error| error.at_field().is_some_and(|it| it.starts_with("volumes")));
         html! {
             fieldset.storage #storage {
-                legend { "Storage" }
+                legend { (label("volumes")) }
                 @if !self.found.volumes.is_empty() {
                     p { "What it writes to " code { (cut(&self.found.volumes.join(" "), 200)) }
                         " is gone when its instance is replaced, unless a volume is there." }
@@ -319,11 +325,11 @@ impl<'a> Form<'a> {
             fieldset.limits {
                 legend { "Size" }
                 (Field { value: if self.fields.has(SETTLED) { self.fields.get("replicas") } else { "1" },
-                    ..self.field("replicas", "replicas", "Instances") }.number(0))
-                (Field { example: "256MiB", help: "Of each instance. Empty for no limit",
-                    ..self.field("memory", "resources.memory", "Memory") }.text())
-                (Field { example: "0.5", help: "Of each instance. Empty for no limit",
-                    ..self.field("cpu", "resources.cpu", "Processor cores") }.text())
+                    ..self.setting("replicas", "replicas") }.number(0))
+                (Field { example: "256MiB", help: "Empty for no limit",
+                    ..self.setting("memory", "resources.memory") }.text())
+                (Field { example: "0.5", help: "Empty for no limit",
+                    ..self.setting("cpu", "resources.cpu") }.text())
             }
         }
     }
@@ -358,27 +364,23 @@ impl<'a> Form<'a> {
             details.more-settings open[open] {
                 summary { "More settings" }
                 (Field { help: "Replaces the image's command, not its entrypoint: a word each line. No shell reads it",
-                    ..self.field("command", "command", "Command") }.lines(3))
+                    ..self.setting("command", "command") }.lines(3))
                 div.pair {
-                    (self.field("restart", "restartPolicy", "When its process exits").choice(&[
-                        ("on-failure", "start it again after a failure"),
-                        ("always", "start it again always"),
-                        ("never", "leave it"),
-                    ]))
-                    (Field { example: "4096", ..self.field("pids", "resources.pids", "Processes and threads") }.number(1))
-                    (Field { example: "10", ..self.field("stop-grace", "stopGraceSeconds", "Seconds from the stop signal to the kill") }.number(0))
-                    (Field { example: "30", ..self.field("drain", "rollout.drainSeconds", "Seconds to finish requests") }.number(0))
-                    (Field { example: "0", ..self.field("overlap", "rollout.overlapSeconds", "Seconds that old instances stay") }.number(0))
-                    (Field { example: "all at once", ..self.field("surge", "rollout.surge", "Instances more than wanted, in turns") }.number(1))
-                    (self.field("health-port", "healthcheck.port", "Port that is asked").number(1))
-                    (self.field("health-host", "healthcheck.host", "Host that is asked for").text())
-                    (Field { example: "200-399", ..self.field("health-status", "healthcheck.status", "Good statuses") }.text())
-                    (Field { example: "60", ..self.field("health-timeout", "healthcheck.startTimeoutSeconds", "Seconds until it has to be well") }.text())
-                    (Field { example: "2", ..self.field("health-answer", "healthcheck.timeoutSeconds", "Seconds for one answer") }.text())
-                    (Field { example: "5", ..self.field("health-interval", "healthcheck.intervalSeconds", "Seconds between two questions") }.text())
-                    (Field { example: "3", ..self.field("health-threshold", "healthcheck.threshold", "Bad answers in a row") }.number(1))
+                    (self.setting("restart", "restartPolicy").choice(&RESTARTS))
+                    (Field { example: "4096", ..self.setting("pids", "resources.pids") }.number(1))
+                    (Field { example: "10", ..self.setting("stop-grace", "stopGraceSeconds") }.number(0))
+                    (Field { example: "30", ..self.setting("drain", "rollout.drainSeconds") }.number(0))
+                    (Field { example: "0", ..self.setting("overlap", "rollout.overlapSeconds") }.number(0))
+                    (Field { example: "all at once", ..self.setting("surge", "rollout.surge") }.number(1))
+                    (self.setting("health-port", "healthcheck.port").number(1))
+                    (self.setting("health-host", "healthcheck.host").text())
+                    (Field { example: "200-399", ..self.setting("health-status", "healthcheck.status") }.text())
+                    (Field { example: "60", ..self.setting("health-timeout", "healthcheck.startTimeoutSeconds") }.text())
+                    (Field { example: "2", ..self.setting("health-answer", "healthcheck.timeoutSeconds") }.text())
+                    (Field { example: "5", ..self.setting("health-interval", "healthcheck.intervalSeconds") }.text())
+                    (Field { example: "3", ..self.setting("health-threshold", "healthcheck.threshold") }.number(1))
                 }
-                (self.tick("privileges", "Let programs gain privileges by setuid bits", ""))
+                (self.tick("privileges", label("allowNewPrivileges"), ""))
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use mirage_control::CreateService;
 use mirage_core::{
-    DEFAULT_PORT, Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source, bytes_text, decimal,
+    DEFAULT_PORT, Port, Probe, Reference, RestartPolicy, Rollout, ServiceSpec, Source, VariableInput,
+    bytes_text, decimal,
 };
 use serde_json::{Map, Value, json};
 
@@ -182,9 +183,11 @@ pub(super) fn compose(request: &CreateService, name: &str, exposed: &[u16]) -> S
         Some(ports) => ports.iter().map(|port| port.get()).collect(),
         None => exposed.to_vec(),
     };
-    // What exposes no port is told one.
-    let told = (spec.ports.is_none() && ports.is_empty()).then(|| DEFAULT_PORT.get());
-    let told = told.filter(|_| request.variables.keys().all(|name| name.as_str() != "PORT"));
+    // What exposes no port is told one, unless a variable tells it.
+    let set = request.variables.iter().find(|(name, _)| name.as_str() == "PORT").map(|(_, input)| input);
+    let read = |input: &VariableInput| input.text.reveal().parse::<Port>().ok();
+    let shown = set.filter(|input| !input.seal).and_then(read).unwrap_or(DEFAULT_PORT).get();
+    let told = (spec.ports.is_none() && ports.is_empty()).then_some(shown);
     let mut text = format!("services:\n  {name}:\n    image: {}\n", yaml(&image(spec).to_string()));
     let mut list = |head: &str, items: Vec<String>| {
         if !items.is_empty() {
@@ -192,13 +195,12 @@ pub(super) fn compose(request: &CreateService, name: &str, exposed: &[u16]) -> S
             items.iter().for_each(|item| text += &format!("      {item}\n"));
         }
     };
-    let variable = |(name, input): (&mirage_core::VariableName, &mirage_core::VariableInput)| match input.seal
-    {
+    let variable = |(name, input): (&mirage_core::VariableName, &VariableInput)| match input.seal {
         true => format!("{name}: {}", yaml(&format!("${{{name}}}"))),
         // Compose replaces `$NAME`, and `$$` by `$`.
         false => format!("{name}: {}", yaml(&input.text.reveal().replace('$', "$$"))),
     };
-    let told_port = told.map(|port| format!("PORT: \"{port}\""));
+    let told_port = told.filter(|_| set.is_none()).map(|port| format!("PORT: \"{port}\""));
     list("environment", request.variables.iter().map(variable).chain(told_port).collect());
     list("ports", ports.iter().copied().chain(told).map(|port| format!("- \"{port}:{port}\"")).collect());
     list("healthcheck", healthcheck(&spec.probe, ports.first().copied().or(told)));

@@ -18,7 +18,7 @@ async fn a_domain_is_added_with_a_certificate_of_somebodys_own_and_removed() {
     let page = app.page(&path).await;
     assert_eq!(
         page.table("Domains")[1],
-        "shop.example Open shop.example is led to HTTPS none, it answers over plain HTTP"
+        "shop.example Open shop.example is led to HTTPS ○ none wanted, it answers over plain HTTP"
     );
     assert_eq!(page.link("Open shop.example"), "http://shop.example:8080");
     assert_eq!(app.page(WEB).await.link("shop.example"), "http://shop.example:8080");

@@ -351,7 +351,7 @@ async fn what_to_do_next_is_said_in_words_of_the_page() {
         ..mirage_core::ImageConfig::default()
     });
     hand.press("Check image").await;
-    for told in ["name another port with “Other ports”", "the next step has them under “Storage”"] {
+    for told in ["name another port with “Ports”", "the next step has them under “Volumes”"] {
         assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
     }
     hand.press("Next: settings").await;

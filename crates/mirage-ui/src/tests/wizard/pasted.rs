@@ -31,14 +31,14 @@ async fn a_command_becomes_a_draft_and_its_secrets_are_shown_nowhere() {
     assert!(hand.page.text().contains(TOLD), "{}", hand.page.text());
     for (label, value) in [
         ("Name", "shop"),
-        ("Other ports", "80"),
+        ("Ports", "80"),
         ("Name of variable 1", "DB_PASSWORD"),
         ("Value of variable 1", ""),
         ("Name of volume 1", "data"),
         ("Path of volume 1", "/data"),
-        ("Memory", "256MiB"),
-        ("Processor cores", "0.5"),
-        ("When its process exits", "always"),
+        ("Memory of each", "256MiB"),
+        ("Cores of each", "0.5"),
+        ("When the process exits", "always"),
         ("Command", "serve\n--all"),
     ] {
         assert_eq!(hand.value(label), value, "{label}");

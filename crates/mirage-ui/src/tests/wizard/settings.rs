@@ -15,20 +15,20 @@ async fn ports_are_those_of_the_image_others_or_none() {
         ("70000", false, "70000 is not a port"),
         ("80", true, "a worker listens on nothing, and there are ports"),
     ] {
-        hand.fill("Other ports", ports);
+        hand.fill("Ports", ports);
         hand.tick("Worker: it listens on nothing and has no address", worker);
         hand.press("Next: review").await;
         assert_eq!(hand.status, StatusCode::UNPROCESSABLE_ENTITY, "{ports}");
         assert!(hand.page.text().contains(told), "{told}: {}", hand.page.text());
-        assert_eq!(hand.value("Other ports"), ports);
+        assert_eq!(hand.value("Ports"), ports);
     }
-    hand.fill("Other ports", "");
+    hand.fill("Ports", "");
     hand.press("Next: review").await;
     assert!(hand.page.text().contains("Ports none: it is a worker"));
     assert!(hand.page.text().contains("Answers at no address"));
     hand.follow("Back to the settings").await;
     hand.tick("Worker: it listens on nothing and has no address", false);
-    hand.fill("Other ports", "9090 9091");
+    hand.fill("Ports", "9090 9091");
     hand.press("Next: review").await;
     assert!(hand.page.text().contains("Ports 9090, 9091"));
     assert!(hand.page.text().contains("--port 9090 --port 9091"));
@@ -142,11 +142,11 @@ async fn all_that_is_wrong_is_said_at_once_each_at_its_field() {
     let wrong = [
         ("Name", "taken", "service"),
         ("Domains", "taken.example.com", "domains"),
-        ("Path", "healthz", "health-path"),
-        ("Memory", "much", "memory"),
-        ("Processor cores", "0.001", "cpu"),
-        ("Seconds for one answer", "0", "health-answer"),
-        ("Seconds to finish requests", "9999", "drain"),
+        ("Path that answers when it is well", "healthz", "health-path"),
+        ("Memory of each", "much", "memory"),
+        ("Cores of each", "0.001", "cpu"),
+        ("Seconds that one answer may take", "0", "health-answer"),
+        ("Seconds that old instances have to finish their requests", "9999", "drain"),
     ];
     wrong.iter().for_each(|(label, text, _)| hand.fill(label, text));
     hand.fill("Name of variable 1", "1A");
@@ -155,6 +155,10 @@ async fn all_that_is_wrong_is_said_at_once_each_at_its_field() {
     assert!(hand.page.text().contains("8 things are not right"), "{}", hand.page.text());
     let invalid: Vec<_> = hand.page.elements.iter().filter(|it| it.get("aria-invalid").is_some()).collect();
     let mut invalid: Vec<_> = invalid.iter().map(|it| it.get("id").unwrap()).collect();
+    for (label, _, id) in wrong {
+        let link = hand.page.all("a").find(|it| it.get("href") == Some(&format!("#{id}"))).unwrap();
+        assert_eq!(link.text, label, "the overview calls the field what the field is called");
+    }
     let mut ids = wrong.map(|(.., id)| id);
     invalid.sort_unstable();
     ids.sort_unstable();
@@ -189,7 +193,7 @@ async fn a_domain_that_nothing_answers_over_tls_for_is_said_to_be() {
 #[tokio::test]
 async fn pushes_are_followed_where_they_are_heard_of_and_elsewhere_it_is_said_why_not() {
     let app = TestApp::new().await;
-    let tick = "Deploy whenever this tag is pushed to the built-in registry";
+    let tick = "Deploy by itself whenever the tag is pushed to the built-in registry";
     let has_it = |hand: &Hand<'_>| hand.page.all("label").any(|it| it.text == tick);
     for (image, why) in [
         ("127.0.0.1:7070/default/web:1", None),
@@ -226,15 +230,15 @@ async fn every_setting_that_is_wrong_is_said_at_its_field() {
         ("Domains", "x.localhost", ""),
         ("Domains", "fine.example.com taken.example.com", ""),
         ("Domains", "*.example.com", ""),
-        ("Path", "healthz", ""),
+        ("Path that answers when it is well", "healthz", ""),
         ("Instances", "1000000", "1"),
-        ("Memory", "much", ""),
-        ("Memory", "1KiB", ""),
-        ("Processor cores", "half", ""),
-        ("Good statuses", "20", ""),
-        ("Seconds for one answer", "0", ""),
-        ("Seconds to finish requests", "9999", ""),
-        ("Seconds from the stop signal to the kill", "9999", ""),
+        ("Memory of each", "much", ""),
+        ("Memory of each", "1KiB", ""),
+        ("Cores of each", "half", ""),
+        ("Statuses of a good answer", "20", ""),
+        ("Seconds that one answer may take", "0", ""),
+        ("Seconds that old instances have to finish their requests", "9999", ""),
+        ("Seconds between the stop signal and the kill", "9999", ""),
         ("Port that is asked", "0", ""),
     ] {
         hand.fill(label, text);
@@ -288,12 +292,12 @@ async fn everything_that_was_set_is_in_the_service() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, "127.0.0.1:7070/default/web:1").await;
     for (label, text) in [
-        ("Path", "/up"),
-        ("Processor cores", "0.5"),
+        ("Path that answers when it is well", "/up"),
+        ("Cores of each", "0.5"),
         ("Instances", "3"),
         ("Domains", "shop.example.com www.example.com"),
         ("Command", "serve\n--all of it"),
-        ("When its process exits", "always"),
+        ("When the process exits", "always"),
     ] {
         hand.fill(label, text);
     }

@@ -18,13 +18,13 @@ struct Line {
 async fn at_review(app: &TestApp) -> Hand<'_> {
     let mut hand = at_settings(app, "127.0.0.1:7070/default/web:1").await;
     for (label, text) in [
-        ("Path", "/up?a=b&c='d'"),
-        ("Memory", "384MiB"),
-        ("Processor cores", "0.25"),
+        ("Path that answers when it is well", "/up?a=b&c='d'"),
+        ("Memory of each", "384MiB"),
+        ("Cores of each", "0.25"),
         ("Domains", "shop.example.com"),
         ("Command", "serve\n--greeting=it's $HOME"),
-        ("When its process exits", "never"),
-        ("Other ports", "8080, 9090"),
+        ("When the process exits", "never"),
+        ("Ports", "8080, 9090"),
         ("Name of variable 1", "GREETING"),
         ("Value of variable 1", "it's \"you\" & $HOME"),
         ("Name of variable 2", "KEY"),
@@ -182,7 +182,7 @@ volumes:
 async fn a_compose_file_has_the_ports_that_are_those_of_the_image_or_told_it() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, "acme/web:1").await;
-    hand.fill("Path", "/up");
+    hand.fill("Path that answers when it is well", "/up");
     hand.press("Next: review").await;
     let text = below(&hand, "compose");
     for told in ["ports:\n      - \"8080:8080\"", "http://localhost:8080/up", "- no-new-privileges:true"] {
@@ -195,6 +195,13 @@ async fn a_compose_file_has_the_ports_that_are_those_of_the_image_or_told_it() {
     hand.press("Next: review").await;
     let text = below(&hand, "compose");
     assert!(text.contains("PORT: \"8080\"") && text.contains("- \"8080:8080\""), "{text}");
+    hand.follow("Back to the settings").await;
+    hand.fill("Name of variable 1", "PORT");
+    hand.fill("Value of variable 1", "3000");
+    hand.press("Next: review").await;
+    let text = below(&hand, "compose");
+    assert!(text.contains("PORT: \"3000\"") && text.contains("- \"3000:3000\""), "{text}");
+    assert!(!text.contains("8080"), "{text}");
     hand.follow("Back to the settings").await;
     hand.tick("Worker: it listens on nothing and has no address", true);
     hand.press("Next: review").await;

@@ -18,7 +18,7 @@ pub(super) fn faults(page: &Page) -> Vec<String> {
     page.write("Image", "ghcr.io/acme/billing:3.2.0").unwrap();
     page.until_text("Latest or exactly this").unwrap();
     page.follow(&button("Next: settings")).unwrap();
-    page.write("Other ports", "70000").unwrap();
+    page.write("Ports", "70000").unwrap();
     page.follow(&button("Next: review")).unwrap();
     judge("the wizard refuses settings", "65535");
     page.follow(&button("As .env text")).unwrap();

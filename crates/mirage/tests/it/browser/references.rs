@@ -128,7 +128,7 @@ fn images_of_three_registries_become_services_whose_cards_say_where_they_are_fro
     page.click(&checkbox("Pin this digest").beginning()).unwrap();
     page.follow(&button("Next: settings")).unwrap();
     page.until_text("From the image: 8080 9090").unwrap();
-    page.write("Other ports", "3000").unwrap();
+    page.write("Ports", "3000").unwrap();
     goes_on(page, "api");
     assert_eq!(stage.served("api"), "it runs");
 

@@ -22,16 +22,16 @@ fn what_was_typed_survives_back_and_forward_and_a_page_that_is_loaded_anew() {
     page.write("Name of variable 1", "KEY").unwrap();
     page.write("Value of variable 1", "a secret of mine").unwrap();
     page.click(&checkbox("Sealed variable 1")).unwrap();
-    page.write("Memory", "256MiB").unwrap();
+    page.write("Memory of each", "256MiB").unwrap();
     let is_there = |what: &str| {
         assert_eq!(page.written("Name").unwrap(), "kept", "{what}");
         assert_eq!(page.written("Name of variable 1").unwrap(), "KEY", "{what}");
-        assert_eq!(page.written("Memory").unwrap(), "256MiB", "{what}");
+        assert_eq!(page.written("Memory of each").unwrap(), "256MiB", "{what}");
     };
     // Somebody else sees when the platform has the last of it.
     let other = seat.browser.open(seat.stage.platform.api_port()).unwrap();
     other.log_in(&seat.stage.platform.token()).unwrap();
-    let is_kept = || other.visit(&settings).and_then(|()| Ok(other.written("Memory")? == "256MiB"));
+    let is_kept = || other.visit(&settings).and_then(|()| Ok(other.written("Memory of each")? == "256MiB"));
     other.until_so("what was typed last, kept", is_kept).unwrap();
     page.reload().unwrap();
     is_there("after it was loaded anew");

@@ -94,11 +94,11 @@ fn the_whole_wizard_works_without_script() {
     page.click(&button("Next: review")).unwrap();
     assert_ne!(page.refused("Name").unwrap(), "");
     page.write("Name", "plain").unwrap();
-    page.write("Other ports", "70000").unwrap();
+    page.write("Ports", "70000").unwrap();
     page.follow(&button("Next: review")).unwrap();
     page.until_text("65535").unwrap();
-    assert_eq!(page.written("Other ports").unwrap(), "70000", "what was typed is there");
-    page.write("Other ports", "8080").unwrap();
+    assert_eq!(page.written("Ports").unwrap(), "70000", "what was typed is there");
+    page.write("Ports", "8080").unwrap();
     page.follow(&button("Next: review")).unwrap();
     deploy(page, "plain");
     assert_eq!(seat.stage.served("plain"), "plain");

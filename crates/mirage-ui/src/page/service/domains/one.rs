@@ -168,7 +168,7 @@ impl Shown {
             dl.properties {
                 dt { "Address" } dd { a.mono href=(address) { (address) } }
                 dt { "Certificate" }
-                dd { (standing(&self.listed, control.now())) @if let Some(why) = why(&self.listed) { (why) } }
+                dd { (standing(control, &self.listed)) @if let Some(why) = why(&self.listed) { (why) } }
                 @if let Some(at) = status.issued_at { dt { "Valid from" } dd { (exact(at)) } }
                 @if let Some(at) = status.last_tried_at { dt { "Last asked for" } dd { (exact(at)) } }
                 @if let Some(at) = status.next_renewal_at { dt { "Asked for next" } dd { (exact(at)) } }
