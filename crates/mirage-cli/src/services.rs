@@ -50,12 +50,18 @@ fn row(service: &Service) -> Vec<String> {
     vec![
         service.name.clone(),
         format!("{}/{}", service.project, service.environment),
-        format!("{} {}", meaning(&service.status).glyph(), service.status),
+        format!("{} {}{}", meaning(&service.status).glyph(), service.status, last(service)),
         service.image(),
         digest.map(|digest| digest.short().to_owned()).unwrap_or_default(),
         format!("{}/{}", service.healthy(), service.replicas),
         service.url.clone().unwrap_or_default(),
     ]
+}
+
+/// That the last deployment failed, where what ran before looks well.
+fn last(service: &Service) -> &'static str {
+    let failed = service.latest_deployment.as_ref().is_some_and(|newest| newest.error.is_some());
+    if failed && service.status == "active" { ", last deploy failed" } else { "" }
 }
 
 /// The meaning of a service's status.

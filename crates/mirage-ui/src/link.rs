@@ -27,6 +27,15 @@ pub(crate) fn log_in(wanted: &str) -> String {
     }
 }
 
+/// The same for somebody who sent a form, which was not read.
+pub(crate) fn log_in_again(wanted: &str) -> String {
+    match log_in(wanted) {
+        // Nothing to come back to was behind it, such as a log-out.
+        path if !path.contains('?') => path,
+        path => format!("{path}&unsent=yes"),
+    }
+}
+
 /// Where a log-in leads to: `wanted`, if that is a page of this platform and cannot be read as anything else.
 pub(crate) fn next(wanted: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/?=&%:".contains(&byte);

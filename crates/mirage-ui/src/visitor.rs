@@ -137,7 +137,11 @@ impl FromRequestParts<Control> for Visitor {
                 return (headers, "event: ended\ndata: log in\n\n").into_response();
             }
             let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            Redirect::to(&link::log_in(wanted)).into_response()
+            let log_in = match parts.method {
+                Method::GET => link::log_in(wanted),
+                _ => link::log_in_again(wanted),
+            };
+            Redirect::to(&log_in).into_response()
         })
     }
 }

@@ -105,8 +105,8 @@ pub(super) fn used_by(view: &RepositoryView) -> Markup {
 fn pushing(host: &str) -> Markup {
     html! {
         ol.push {
-            li { "Log in, with " a href="/settings/tokens" { "a token of the project" } " as the password: "
-                (copyable(format!("docker login {host} -u ci"))) }
+            li { "Log in, with " a href="/settings/tokens?push=yes" { "a token of the project" } " as the password: "
+                (copyable(format!("docker login {host} --username ci"))) }
             li { "Name the image, first the project: " (copyable(format!("docker tag web:1 {host}/default/web:1"))) }
             li { "Push it: " (copyable(format!("docker push {host}/default/web:1"))) }
         }

@@ -25,10 +25,13 @@ use crate::visitor::{Visitor, ended, opened};
 const FORWARDED: &str = "x-forwarded-for";
 
 /// Where the log-in was asked for.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct From {
     #[serde(default)]
     next: String,
+    /// Set where a form was sent by somebody who is not logged in any more.
+    #[serde(default)]
+    unsent: String,
 }
 
 /// What the form says.
@@ -45,11 +48,11 @@ pub(crate) async fn ask(
     headers: HeaderMap,
     from: Result<Query<From>, QueryRejection>,
 ) -> Response {
-    let next = from.map(|Query(from)| from.next).unwrap_or_default();
+    let From { next, unsent } = from.map(|Query(from)| from).unwrap_or_default();
     let next = link::next(&next);
     match Visitor::of(&headers, &control) {
         Some(_) => Redirect::to(next).into_response(),
-        None => page(next, None),
+        None => page(next, !unsent.is_empty(), None),
     }
 }
 
@@ -60,14 +63,14 @@ pub(crate) async fn check(
     headers: HeaderMap,
     form: Result<Form<LogIn>, FormRejection>,
 ) -> Response {
-    let Ok(Form(form)) = form else { return page("/", Some(&unreadable("the form"))) };
+    let Ok(Form(form)) = form else { return page("/", false, Some(&unreadable("the form"))) };
     let next = link::next(&form.next);
     let peer = peer.map(|Extension(ConnectInfo(address))| address.ip());
     let forwarded = headers.get_all(FORWARDED).iter().filter_map(|value| value.to_str().ok());
     let from = control.client_address(peer, forwarded);
     let session = match control.open_session(&form.token, from) {
         Ok(session) => session,
-        Err(error) => return page(next, Some(&of_pages(error))),
+        Err(error) => return page(next, false, Some(&of_pages(error))),
     };
     match opened(&session, &headers) {
         Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
@@ -96,11 +99,16 @@ fn of_pages(error: Error) -> Error {
     }
 }
 
-/// The form. What was typed never comes back into it.
-fn page(next: &str, error: Option<&Error>) -> Response {
+/// The form. What was typed never comes back into it. Where another form was sent before, it says what became of that.
+fn page(next: &str, is_after_form: bool, error: Option<&Error>) -> Response {
     let body = html! {
         h1 { "Log in" }
         @if let Some(error) = error { (explained(error)) }
+        @if is_after_form {
+            div.notice.warn {
+                p { strong { "You were logged out before you sent that form." } " Nothing was done, and what you typed is not kept; the page you came from may still have it." }
+            }
+        }
         form.stacked method="post" action="/login" {
             input type="hidden" name="next" value=(next);
             label for="token" { "Token" }

@@ -181,6 +181,12 @@ async fn a_stream_without_a_session_says_so_once_and_a_form_leads_back_to_its_pa
     let path = format!("/deployments/{}", deployment.id);
     let posted = app.post(&format!("{path}/redeploy"), "", "form=x").await;
     let to = posted.leads_to().to_owned();
+    let page = Document::parse(&app.send(Method::GET, &to, &[], "").await.text);
+    assert!(
+        page.text().contains("You were logged out before you sent that form. Nothing was done"),
+        "{}",
+        page.text()
+    );
     let logged_in = app.post("/login", "", &format!("token={TOKEN}&{}", to.split_once('?').unwrap().1)).await;
     let back = logged_in.leads_to().to_owned();
     assert_eq!(back, format!("{path}/redeploy"));

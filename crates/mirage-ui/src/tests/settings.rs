@@ -26,7 +26,7 @@ async fn a_token_is_shown_when_it_is_made_and_never_again() {
     let (token, page) = shown(&made);
     assert_eq!(page.faults(), Vec::<String>::new());
     assert!(page.text().contains("The token shop/ci Copy it now: it is shown this once."), "{}", page.text());
-    assert!(page.text().contains("docker login 127.0.0.1:7070 -u ci --password-stdin"));
+    assert!(page.text().contains("docker login 127.0.0.1:7070 --username ci"));
     assert!(app.control.authenticate(&token).is_ok(), "it is a token");
 
     let list = app.get("/settings/tokens").await;
@@ -70,7 +70,7 @@ async fn the_command_to_log_in_names_the_registry_by_the_address_of_the_page() {
         let form = format!("form={token}&name=t-{name}");
         let answer = app.send(Method::POST, "/settings/tokens", &headers, &form).await;
         let (_, page) = shown(&answer);
-        assert!(page.text().contains(&format!("docker login {named} -u")), "{host}: {}", page.text());
+        assert!(page.text().contains(&format!("docker login {named} --username")), "{host}: {}", page.text());
     }
 }
 

@@ -160,8 +160,8 @@ impl Shown {
             pieces: vec![
                 piece("deployment-head", part::head(self, now)),
                 piece("deployment-actions", act::actions(self, visitor)),
-                piece("deployment-steps", part::steps(&self.view, now)),
-                piece("deployment-properties", part::properties(&self.view, now)),
+                piece("deployment-steps", part::steps(self, now)),
+                piece("deployment-properties", part::properties(self, now)),
                 piece("deployment-told", html! { (part::told(self)) }),
             ],
             around: None,

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use mirage_control::DeploymentView;
 use mirage_core::port::PullProgress;
-use mirage_core::{Failure, StepRecord, human_bytes};
+use mirage_core::{Failure, Phase, StepRecord, human_bytes};
 
 use super::Shown;
 use crate::badge;
@@ -48,13 +47,15 @@ pub(super) fn told(shown: &Shown) -> String {
 }
 
 /// What was done, and what went wrong.
-pub(super) fn steps(view: &DeploymentView, now: Timestamp) -> Markup {
+pub(super) fn steps(shown: &Shown, now: Timestamp) -> Markup {
+    let view = &shown.view;
     let deployment = &view.deployment;
     let failing = deployment.steps.iter().rposition(|step| step.failed);
     let failure = deployment.failure.as_ref();
     html! {
         section aria-labelledby="steps" {
             h2 #steps { "Steps" }
+            @if failure.is_some() { p { (standing(shown)) } }
             @if deployment.steps.is_empty() && failure.is_none() { p.quiet { "No step was taken yet." } }
             @if !deployment.steps.is_empty() {
                 ol.steps {
@@ -78,7 +79,9 @@ pub(super) fn steps(view: &DeploymentView, now: Timestamp) -> Markup {
 }
 
 /// What it was made of.
-pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
+pub(super) fn properties(shown: &Shown, now: Timestamp) -> Markup {
+    let view = &shown.view;
+    let has_run = view.deployment.phase != Phase::Failed;
     let (deployment, revision) = (&view.deployment, &view.revision);
     html! {
         section aria-labelledby="properties" {
@@ -96,7 +99,7 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                     }
                 }
                 @if let Some(replaces) = deployment.replaces {
-                    dt { "Replaces" }
+                    dt { @if has_run { "Replaces" } @else { "Was to replace" } }
                     dd {
                         a href=(link::deployment(replaces)) {
                             @match &view.previous { Some(previous) => { "#" (previous.number) }, None => "an earlier one" }
@@ -111,6 +114,19 @@ pub(super) fn properties(view: &DeploymentView, now: Timestamp) -> Markup {
                 }
                 dt { "Identity" } dd { (copyable(deployment.id)) }
             }
+        }
+    }
+}
+
+/// What serves although this one failed.
+fn standing(shown: &Shown) -> Markup {
+    html! {
+        @match &shown.of.active {
+            Some(active) if active.id != shown.view.deployment.id => {
+                a href=(link::deployment(active.id)) { "#" (active.revision) } " serves; this one never got a request."
+            },
+            Some(_) => {},
+            None => { "Nothing of " (shown.of.service.name) " serves." },
         }
     }
 }

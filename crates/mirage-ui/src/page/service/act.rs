@@ -64,6 +64,24 @@ pub(super) async fn rollback(
     answer(&control, &sent, &view, begun, Typed::default()).await
 }
 
+/// `POST …/keep`: sets this image and deploys nothing
+pub(super) async fn keep(
+    State(control): State<Control>,
+    At(place): Place,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    let view = named(&control, &sent.visitor, place).await?;
+    let kept = async {
+        let image = sent.fields.text("image").parse::<Reference>()?;
+        let patch = ServicePatch { image: Some(image), ..ServicePatch::default() };
+        control.update(sent.visitor.actor(), &by_id(&view), patch).await
+    };
+    match kept.await {
+        Ok(_) => Ok(Redirect::to(&link::service(&view)).into_response()),
+        Err(error) => answer(&control, &sent, &view, Err(error), Typed::default()).await,
+    }
+}
+
 /// `POST …/restart`
 pub(super) async fn restart(
     State(control): State<Control>,

@@ -44,6 +44,7 @@ pub(crate) fn routes() -> Router<Control> {
         .route(&at("/deploy"), post(act::deploy))
         .route(&at("/redeploy"), post(act::redeploy))
         .route(&at("/rollback"), post(act::rollback))
+        .route(&at("/keep"), post(act::keep))
         .route(&at("/restart"), post(act::restart))
         .route(&at("/scale"), post(act::scale))
         .route(&at("/deployments"), get(deployments::list))

@@ -106,7 +106,7 @@ async fn pieces(control: &Control, visitor: &Visitor, view: &ServiceView) -> Res
     Ok(Pieces {
         pieces: vec![
             piece(HEAD, head(view, now)),
-            piece("service-failed", last::failed(view, now)),
+            piece("service-failed", last::failed(visitor, view, now)),
             piece("service-actions", actions(visitor, view, &target)),
             piece("service-moved", last::moved(moved.as_ref())),
             piece("service-waiting", waiting(view)?),

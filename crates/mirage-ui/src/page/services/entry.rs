@@ -61,7 +61,8 @@ pub(crate) fn image(view: &ServiceView, most: usize) -> Markup {
     let name = |reference: &mirage_core::Reference| {
         let familiar = reference.familiar();
         let is_cut = familiar.chars().nth(most).is_some();
-        html! { span.mono title=[is_cut.then_some(&familiar)] { (cut(&familiar, most)) } }
+        // Where it is too wide it loses its beginning: the tag is what tells one from the other.
+        html! { span.mono.end title=[is_cut.then_some(&familiar)] { bdi dir="ltr" { (cut(&familiar, most)) } } }
     };
     // Without anything active the revision is of what was asked for and did not run.
     let runs = view.revision.as_ref().filter(|_| view.active.is_some()).map(|revision| &revision.image);

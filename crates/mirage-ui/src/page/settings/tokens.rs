@@ -157,10 +157,12 @@ fn making(visitor: &Visitor, typed: &Fields, error: Option<&Error>) -> Markup {
         required: false,
         ..name
     };
+    // Whoever comes from the page of images wants to push.
+    let is_wanted = visitor.path().ends_with("?push=yes");
     let push = Field {
         name: "push",
         label: "May push",
-        value: typed.text("push"),
+        value: if is_wanted { "yes" } else { typed.text("push") },
         help: "Images may be pushed and removed, besides pulled.",
         ..Field::default()
     };
@@ -187,7 +189,7 @@ fn made_page(visitor: &Visitor, grant: &Grant, secret: &Secret, about: &About) -
             }
             p { "It is a password for any user name:" }
             @if let Some(host) = host {
-                p { (copyable(format!("docker login {host} -u {} --password-stdin", grant.name))) }
+                p { (copyable(format!("docker login {host} --username {}", grant.name))) }
             }
             p { a href="/settings/tokens" { "I have it" } }
         }

@@ -112,7 +112,9 @@ async fn shown(
     given: &Given,
     error: Option<&Error>,
 ) -> Result<Response, Fault> {
-    let drafts = control.drafts(visitor.actor(), DRAFTS).await?;
+    let mut drafts = control.drafts(visitor.actor(), DRAFTS).await?;
+    // There is nothing in it to go on with.
+    drafts.retain(|draft| !draft.fields.get("image").is_empty());
     let image = cut(&pasted::kept(&given.image), GIVEN);
     let inner = html! {
         (Field {
@@ -159,11 +161,10 @@ fn begun(drafts: &[Draft], now: Timestamp) -> Markup {
             h2 #begun { "Go on with what you began" }
             ul.list {
                 @for draft in drafts {
-                    @let image = draft.fields.get("image");
+                    @let [image, name] = ["image", "service"].map(|field| draft.fields.get(field));
                     li {
-                        a href=(Step::Image.path(draft.id)) {
-                            @if image.is_empty() { "No image yet" } @else { (cut(image, 80)) }
-                        }
+                        a href=(Step::Image.path(draft.id)) { (cut(image, 80)) }
+                        @if !name.is_empty() { " as " (cut(name, 40)) }
                         " " span.quiet { "typed " (ago(draft.changed_at, now)) }
                     }
                 }

@@ -27,6 +27,9 @@ async fn a_failed_deployment_is_seen_wherever_what_ran_before_looks_well() {
         assert!(page.text().contains(told), "{told}: {}", page.text());
     }
     assert_eq!(page.link("See what happened"), format!("/deployments/{}", failed.id));
+    let own = app.page(&format!("/deployments/{}", failed.id)).await;
+    assert!(own.text().contains("#1 serves; this one never got a request."), "{}", own.text());
+    assert!(own.text().contains("Was to replace #1"), "{}", own.text());
     let page = app.page(PLACE).await;
     assert!(page.table("Services")[1].contains("✕ failed"), "{:?}", page.table("Services"));
     assert!(page.text().contains("the last deployment of web has failed"), "{}", page.text());
@@ -68,6 +71,24 @@ async fn a_tag_that_means_something_else_by_now_is_told_with_what_stays_on_what_
     assert!(page.text().contains(told), "{}", page.text());
     let pinned = format!("To stay on what runs, deploy registry.test/acme/web:1@{}", runs.image.digest);
     assert!(page.text().contains(&pinned), "{}", page.text());
+}
+
+#[tokio::test]
+async fn what_runs_is_kept_where_what_was_asked_for_failed() {
+    let app = web().await;
+    fail(&app).await;
+    let told = "The next deploy, also one of another setting, tries registry.test/acme/web:broken again.";
+    assert!(app.page(WEB).await.text().contains(told));
+    let answer = app.fill_in(WEB, &format!("{WEB}/keep"), &[("image", "registry.test/acme/web:1")]).await;
+    assert_eq!(answer.leads_to(), WEB);
+    let page = app.page(WEB).await;
+    assert!(
+        !page.text().contains("The next deploy, also") && !page.text().contains("Waits for the next deploy")
+    );
+    assert!(page.text().contains("Deployment #2 failed"), "it has, whatever is set now");
+    let next =
+        app.control.deploy(&app.admin, &"web".parse().unwrap(), ServicePatch::default()).await.unwrap();
+    assert_eq!(app.ended(next.id).await.phase, Phase::Active);
 }
 
 #[tokio::test]
