@@ -64,7 +64,12 @@
       event.preventDefault();
       return press(bound("mod+k"));
     }
-    if (key === "Escape" && typing(target) && !palette?.open) return target.blur();
+    if (key === "Escape" && palette?.open) {
+      /* Left alone, it would only empty a field for searching. */
+      event.preventDefault();
+      return palette.close();
+    }
+    if (key === "Escape" && typing(target)) return target.blur();
     if (held || event.altKey || event.isComposing || event.repeat && key !== "j" && key !== "k") return;
     if (typing(target) || target.closest?.("dialog")) return;
     const keys = begun && Date.now() - since < 1500 ? `${begun} ${key}` : key;

@@ -48,9 +48,16 @@ fn every_page_is_well_made_in_light_and_dark_and_fits_a_telephone() {
         waiting.extend(page.links().unwrap().into_iter().filter(|link| !link.contains("/download")));
         seen.push(path);
     }
-    for wanted in
-        ["new?", "new/*/image?", "images?", "credentials?", "settings/tokens?", "projects/*/*/*/logs?"]
-    {
+    for wanted in [
+        "new?",
+        "new/*/image?",
+        "images?",
+        "images/repository?name",
+        "images/remove?name",
+        "credentials?",
+        "settings/tokens?",
+        "projects/*/*/*/logs?",
+    ] {
         assert!(kinds.contains_key(wanted), "{wanted} in {kinds:#?}");
     }
     println!("{} pages of {} kinds: {seen:#?}", seen.len(), kinds.len());
@@ -101,6 +108,8 @@ fn kind(path: &str) -> String {
         "image",
         "review",
         "source",
+        "repository",
+        "remove",
     ];
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut parts: Vec<&str> = path.split('/').skip(1).collect();

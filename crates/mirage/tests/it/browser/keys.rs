@@ -13,6 +13,8 @@ fn each_key_of_the_map_does_what_the_map_says() {
         let image = seat.pushed(&format!("acme/web:{tag}"), &web(words));
         stage.done(&["deploy", &image, "--name", "web"]);
     }
+    let image = seat.pushed("acme/api:1", &web("api"));
+    stage.done(&["deploy", &image, "--name", "api"]);
     let go = |keys: &str, path: &str| {
         page.anew(|| page.keys(keys)).unwrap();
         page.until_at(path).unwrap();
@@ -37,12 +39,28 @@ fn each_key_of_the_map_does_what_the_map_says() {
     // In a list.
     page.visit(services).unwrap();
     page.keys("/").unwrap();
-    page.keys("we").unwrap();
+    page.keys("jk").unwrap();
+    assert_eq!(page.written("Find a service by its name").unwrap(), "jk", "in a field they are letters");
     page.press("Escape").unwrap();
-    page.keys("j").unwrap();
-    focused("web");
-    page.keys("k").unwrap();
-    focused("web");
+    // A row that changes meanwhile comes anew, and with it goes the focus.
+    let walked = || {
+        page.keys("kk")?;
+        for (key, service) in [("j", "web"), ("k", "api")] {
+            page.keys(key)?;
+            if !page.focused()?.1.contains(service) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    page.until_so("a way down to `web` and up to `api`", walked).unwrap();
+    page.keys("/").unwrap();
+    page.keys("we").unwrap();
+    page.anew(|| page.press("Enter")).unwrap();
+    page.until(&link("web")).unwrap();
+    assert!(!page.has(&link("api")).unwrap(), "it has no `we` in its name");
+    let is_at_web = || page.keys("j").and_then(|()| Ok(page.focused()?.1.contains("web")));
+    page.until_so("the focus at `web`", is_at_web).unwrap();
     page.anew(|| page.press("Enter")).unwrap();
     page.until_at(service).unwrap();
 
@@ -54,11 +72,13 @@ fn each_key_of_the_map_does_what_the_map_says() {
     page.press("Escape").unwrap();
     go("r", &format!("{service}/deployments"));
     page.visit(service).unwrap();
+    // It is said for a moment alone.
+    page.watch_for("Copied").unwrap();
     page.keys("c").unwrap();
-    page.until_text("Copied").unwrap();
+    page.until_so("that it is copied", || Ok(page.seen_at()? > 0.0)).unwrap();
 
-    // The palette, over any page.
-    page.visit("/events").unwrap();
+    // The palette, over any page. This one has no link to the service itself.
+    page.visit("/settings/about").unwrap();
     page.press("Control+k").unwrap();
     page.keys("web").unwrap();
     page.until(&link("web")).unwrap();
@@ -66,7 +86,8 @@ fn each_key_of_the_map_does_what_the_map_says() {
     page.until_gone(&link("web")).unwrap();
     page.press("Control+k").unwrap();
     page.keys("credent").unwrap();
-    page.until_text("Credentials page").unwrap();
+    let found = || page.text().map(|text| text.contains("Credentials page") && !text.contains("Vault page"));
+    page.until_so("what is called so, and nothing else", found).unwrap();
     page.press("ArrowDown").unwrap();
     focused("Credentials");
     page.anew(|| page.press("Enter")).unwrap();
