@@ -69,7 +69,7 @@ pub(crate) struct ServeArgs {
     pub(crate) otlp_endpoint: Option<String>,
     /// Proxy in front of the pages, or network of such, whose `X-Forwarded-For` says from where somebody logs in; may be
     /// repeated. Without it, everybody behind a proxy is one address
-    #[arg(long = "trusted-proxy", env = env::TRUSTED_PROXIES, value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
+    #[arg(long = "trusted-proxy", env = env::TRUSTED_PROXIES, value_name = "ADDRESS[/BITS]", value_delimiter = ',', value_parser = trusted_proxy)]
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
 }
 
@@ -202,6 +202,10 @@ fn directory(text: &str) -> Result<String, String> {
 }
 
 fn registry_host(text: &str) -> Result<RegistryHost, String> {
+    text.parse().map_err(|error: Error| error.message().to_owned())
+}
+
+fn trusted_proxy(text: &str) -> Result<TrustedProxy, String> {
     text.parse().map_err(|error: Error| error.message().to_owned())
 }
 

@@ -184,3 +184,17 @@ async fn blobs_of_a_push_that_was_given_up_go_after_a_day_and_those_of_images_st
     assert_eq!(gone.fault(), "404 BLOB_UNKNOWN");
     assert_eq!(bench.get(&format!("/v2/web/blobs/{}", sha256(b"layer"))).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_blob_that_a_push_was_told_of_waits_for_its_manifest() {
+    let bench = Bench::new();
+    let (web, blob) = ("web".parse().unwrap(), bench.blob("web", b"here already").await);
+    let drop = |now| drop_leftovers(&bench.state.store, &bench.state.repositories, now).unwrap();
+    let link = std::fs::File::open(bench.state.repositories.blob_file(&web, &blob)).unwrap();
+    link.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let path = format!("/v2/web/blobs/{blob}");
+    assert_eq!(bench.send(Method::HEAD, &path, "").await.status, StatusCode::OK);
+    let now = bench.pushed_at("web", &blob);
+    assert_eq!(drop(now + Duration::from_secs(3600)), 0, "whoever asked does not send it");
+    assert_eq!(drop(now + Duration::from_secs(25 * 3600)), 1);
+}
