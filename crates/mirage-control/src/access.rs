@@ -11,6 +11,9 @@ use ring::digest::{SHA256, digest};
 
 use crate::Control;
 
+/// What is said to somebody who only looks and wanted to do something.
+pub const OLD_FORM: &str = "you logged in again after this form was made";
+
 /// Somebody who proved who they are. Only [`Control::authenticate`] and [`Actor::platform`] make one.
 #[derive(Clone, Debug)]
 pub struct Actor {
@@ -37,6 +40,8 @@ pub enum Action<'a> {
     ReadLogs,
     /// Ask registries about images.
     Inspect,
+    /// Keep what is typed before a service is made. It changes nothing else.
+    KeepDrafts,
     /// Make, change, deploy, scale, restart services.
     Deploy,
     /// Remove services.
@@ -163,9 +168,12 @@ impl Control {
 
     /// Whether `actor` may do `action`; what no line here allows is forbidden.
     pub fn allow(&self, actor: &Actor, action: Action<'_>) -> Result<()> {
-        let looks = matches!(action, Action::Read | Action::ReadLogs | Action::ListImages | Action::Diagnose);
+        let looks = matches!(
+            action,
+            Action::Read | Action::ReadLogs | Action::ListImages | Action::Diagnose | Action::KeepDrafts
+        );
         if actor.only_looks && !looks {
-            return Err(Error::new(Code::Forbidden, "you logged in again after this form was made")
+            return Err(Error::new(Code::Forbidden, OLD_FORM)
                 .hint("nothing was done; look at what you typed, and send it again"));
         }
         match (&actor.role, action) {
@@ -174,6 +182,7 @@ impl Control {
                 Action::Read
                 | Action::ReadLogs
                 | Action::Inspect
+                | Action::KeepDrafts
                 | Action::Deploy
                 | Action::Remove
                 | Action::ListImages

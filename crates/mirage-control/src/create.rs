@@ -175,7 +175,7 @@ impl Control {
 
     /// All that speaks against making this service, each at its field, as far as it can be said without its registry.
     pub async fn objections(&self, actor: &Actor, request: &CreateService) -> Result<Vec<Error>> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::Read)?;
         let mut against = Vec::new();
         self.weighed(request, &mut against).await?;
         Ok(against)
@@ -194,7 +194,7 @@ impl Control {
             Some(name) => Ok(name.clone()),
             None => default_name(&request.spec.source),
         };
-        against.extend(self.domain_objections(name.as_ref().ok(), &request.domains).await?);
+        against.extend(self.domain_objections(&request.domains).await?);
         let project = named(request.project.clone(), DEFAULT_PROJECT)?;
         let environment = named(request.environment.clone(), DEFAULT_ENVIRONMENT)?;
         let name = match name {

@@ -171,13 +171,17 @@ impl Control {
     }
 
     /// What speaks against giving these domains to a service that is not made yet.
-    pub(crate) async fn domain_objections(
-        &self,
-        name: Option<&Name>,
-        new: &[NewDomain],
-    ) -> Result<Vec<Error>> {
+    pub(crate) async fn domain_objections(&self, new: &[NewDomain]) -> Result<Vec<Error>> {
+        let mut known = HashSet::new();
+        let different: Vec<&NewDomain> = new.iter().filter(|one| known.insert(&one.domain)).collect();
+        if different.len() > DOMAINS_MAX as usize {
+            let given = different.len();
+            let what = format!("a service can have at most {DOMAINS_MAX} domains, and {given} are given");
+            let hint = "give it some of them, and the others to other services";
+            return Ok(vec![Error::new(Code::InvalidRequest, what).field("domain").hint(hint)]);
+        }
         let mut all = Vec::new();
-        for one in new {
+        for one in different {
             let asks = one.certificate != Some(false);
             if let Err(error) = self.check_domain(one) {
                 all.push(error);
@@ -186,10 +190,6 @@ impl Control {
             } else if asks && one.domain.is_wildcard() {
                 all.push(no_authority(&one.domain));
             }
-        }
-        let different: HashSet<&Domain> = new.iter().map(|one| &one.domain).collect();
-        if let Some(name) = name.filter(|_| different.len() > DOMAINS_MAX as usize) {
-            all.push(too_many(name));
         }
         Ok(all)
     }

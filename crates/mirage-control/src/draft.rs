@@ -127,7 +127,7 @@ impl Control {
     /// # Errors
     /// `INVALID_REQUEST` where it is too large, `TARGET_UNAVAILABLE` while the vault is locked.
     pub async fn open_draft(&self, actor: &Actor, fields: DraftFields) -> Result<DraftId> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::KeepDrafts)?;
         fields.check()?;
         let id = DraftId::from_random(self.parts.random.bytes16());
         let now = self.parts.clock.now();
@@ -143,14 +143,14 @@ impl Control {
     /// # Errors
     /// `NOT_FOUND` where there is none of this name's, or it was forgotten.
     pub async fn draft(&self, actor: &Actor, id: DraftId) -> Result<Draft> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::KeepDrafts)?;
         let record = self.parts.store.draft(id).await?;
         self.parts.opened_draft(actor, id, record)
     }
 
     /// The newest drafts of somebody, at most so many. One that cannot be opened, or became a deployment, is left out.
     pub async fn drafts(&self, actor: &Actor, limit: u32) -> Result<Vec<Draft>> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::KeepDrafts)?;
         let records = self.parts.store.drafts(actor.name(), DRAFTS_MAX).await?;
         let open = |record: DraftRecord| self.parts.opened_draft(actor, record.id, Some(record)).ok();
         Ok(records.into_iter().filter_map(open).take(limit as usize).collect())
@@ -158,7 +158,7 @@ impl Control {
 
     /// The deployment that a draft became. That is known for as long as a draft is kept.
     pub async fn became(&self, actor: &Actor, id: DraftId) -> Result<Option<DeploymentId>> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::KeepDrafts)?;
         let record = self.parts.store.draft(id).await?;
         Ok(self.parts.unsealed_draft(actor, id, record)?.and_then(|draft| draft.became()))
     }
@@ -171,7 +171,7 @@ impl Control {
     where
         F: FnOnce(&mut DraftFields) -> Result<()> + Send,
     {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::KeepDrafts)?;
         let mut tx = self.parts.store.begin().await?;
         let record = tx.draft(id).await?;
         let mut draft = self.parts.opened_draft(actor, id, record)?;

@@ -58,7 +58,7 @@ use mirage_core::{Result, ServiceId};
 use mirage_store::{Store, Vault};
 
 pub use about::{About, Setup};
-pub use access::{Action, Actor};
+pub use access::{Action, Actor, OLD_FORM};
 pub use backup::{Alone, Backup, Pack, ToPack};
 pub use compare::{Comparison, Differences};
 pub use create::CreateService;

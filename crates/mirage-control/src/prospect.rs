@@ -41,7 +41,7 @@ impl Control {
     /// # Errors
     /// What [`Self::create_service`] would refuse, but for what its registry says.
     pub async fn prospect(&self, actor: &Actor, request: &CreateService) -> Result<Prospect> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::Read)?;
         let (project, environment, name) = self.checked(request).await?;
         let store = &self.parts.store;
         let is_new_project = store.project_by_name(&project).await?.is_none();

@@ -71,7 +71,7 @@ impl Control {
         wanted: &ServiceRef,
         revision: Option<u32>,
     ) -> Result<u32> {
-        self.allow(actor, Action::Deploy)?;
+        self.allow(actor, Action::Read)?;
         let service = self.find(wanted).await?;
         let old = self.good_revision(&service, revision).await?;
         let stored = self.parts.store.own_credential(service.id).await?.map(|own| own.owner);

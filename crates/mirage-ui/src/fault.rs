@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::html;
-use mirage_control::Control;
+use mirage_control::{Control, OLD_FORM};
 use mirage_core::{Code, Error};
 
 use crate::guard;
@@ -41,6 +41,11 @@ impl From<Error> for Fault {
             }
         }
         let status = status(error.code());
+        // Its form does not come back.
+        let error = match error.message() == OLD_FORM {
+            true => error.hint("nothing was done: go back, load the page anew, and do it again"),
+            false => error,
+        };
         Self { error, status }
     }
 }

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, RequestExt};
 use http::StatusCode;
 use maud::{Markup, html};
-use mirage_control::Control;
+use mirage_control::{Control, OLD_FORM};
 use mirage_core::{Code, Error, Secret};
 
 use crate::fault::{Fault, explained, unreadable};
@@ -56,6 +56,14 @@ pub(crate) fn again(page: Html<String>) -> Response {
 pub(crate) fn elsewhere(error: Option<&Error>, fields: &[&str]) -> Markup {
     let error = error.filter(|error| !error.at_field().is_some_and(|field| fields.contains(&field)));
     html! { @if let Some(error) = error { (explained(error)) } }
+}
+
+/// What is wrong, where a form has nothing typed in it: it is about its button then.
+pub(crate) fn of_button(error: Error) -> Error {
+    match error.message() == OLD_FORM {
+        true => error.hint("its button did nothing: press it again"),
+        false => error,
+    }
 }
 
 /// What somebody sent who is logged in and was shown the form. Where that was before they logged in again, they may do

@@ -277,8 +277,14 @@ async fn a_domain_belongs_to_one_service_and_a_refusal_changes_nothing() {
     assert_eq!(stage.control.domains(&stage.actor, None, None, 500).await.unwrap().items.len(), 1);
     assert!(stage.control.service(&stage.actor, &"third".parse().unwrap()).await.is_err());
     stage.control.remove_domain(&stage.actor, &SHOP.parse().unwrap()).await.unwrap();
-    stage.control.create_service(&stage.actor, request).await.unwrap();
+    stage.control.create_service(&stage.actor, request.clone()).await.unwrap();
     assert_eq!(stage.control.domains(&stage.actor, None, None, 500).await.unwrap().items.len(), 2);
+
+    let many = (0..101).chain(0..101).map(|number| new(&format!("m{number}.example.org"))).collect();
+    let request = crate::CreateService { name: "fourth".parse().ok(), domains: many, ..request };
+    let told = stage.control.objections(&stage.actor, &request).await.unwrap();
+    let told: Vec<_> = told.iter().map(mirage_core::Error::message).collect();
+    assert_eq!(told, ["a service can have at most 100 domains, and 101 are given"]);
 
     for (domain, certificate) in [("web.localhost.example", true), ("*.example.com", false)] {
         let wanted = NewDomain { certificate: Some(certificate), ..new(domain) };

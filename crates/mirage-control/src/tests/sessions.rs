@@ -221,7 +221,7 @@ async fn who_only_looks_is_shown_everything_and_does_nothing() {
     stage.ended(stage.create("acme/web:1").await.id).await;
     let looking = stage.actor.clone().only_looking();
     let repository = "shop/web".parse().unwrap();
-    for action in [Action::Read, Action::ReadLogs, Action::ListImages, Action::Diagnose] {
+    for action in [Action::Read, Action::ReadLogs, Action::ListImages, Action::Diagnose, Action::KeepDrafts] {
         assert!(stage.control.allow(&looking, action).is_ok(), "{action:?}");
     }
     for action in [

@@ -163,23 +163,34 @@ async fn what_was_typed_before_logging_in_again_is_not_lost_and_not_done_before_
     for site in ["same-site", "cross-site", "none"] {
         assert_eq!(send(&path, site, &rows(&old)).await.status, StatusCode::FORBIDDEN, "{site}");
     }
-    for part in [
-        "/deploy",
-        "/redeploy",
-        "/restart",
-        "/rollback",
-        "/scale",
-        "/settings",
-        "/volumes",
-        "/domains",
-        "/remove",
+    let form = format!(
+        "form={old}&seen={seen}&image=nginx&replicas=3&revision=1&domain=shop.example&volume=data&path=%2Fdata&memory=64MiB"
+    );
+    // What was typed comes back with the form.
+    for (part, text) in [
+        ("/deploy", "nginx"),
+        ("/scale", "3"),
+        ("/settings", "64MiB"),
+        ("/volumes", "/data"),
+        ("/domains", "shop.example"),
     ] {
-        let form = format!(
-            "form={old}&seen={seen}&image=nginx&replicas=3&revision=1&domain=shop.example&volume=data&path=%2Fdata"
-        );
         let answer = send(&format!("{WEB}{part}"), "same-origin", &form).await;
-        assert!(matches!(answer.status.as_u16(), 403 | 422), "{part}: {:?}", answer.status);
-        assert!(Document::parse(&answer.text).text().contains("logged in again"), "{part}: {}", answer.text);
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{part}");
+        let page = Document::parse(&answer.text);
+        for told in
+            ["you logged in again after this form was made", "look at what you typed, and send it again"]
+        {
+            assert!(page.text().contains(told), "{part}: {}", page.text());
+        }
+        assert!(page.all("input").any(|it| it.get("value") == Some(text)), "{part}: {}", answer.text);
+    }
+    // There is nothing typed in these.
+    for (part, status) in [("/redeploy", 422), ("/restart", 422), ("/rollback", 422), ("/remove", 403)] {
+        let answer = send(&format!("{WEB}{part}"), "same-origin", &form).await;
+        assert_eq!(answer.status, status, "{part}");
+        let text = Document::parse(&answer.text).text().to_owned();
+        assert!(text.contains("logged in again") && !text.contains("what you typed"), "{part}: {text}");
+        assert!(text.contains("press it again") || text.contains("load the page anew"), "{part}: {text}");
     }
     let after = view().await;
     assert_eq!((after.service, after.newest), (before.service.clone(), before.newest), "nothing was done");
@@ -187,4 +198,50 @@ async fn what_was_typed_before_logging_in_again_is_not_lost_and_not_done_before_
     let answer = send(&path, "same-origin", &rows(fresh.get("value").unwrap())).await;
     assert_eq!(answer.leads_to(), path);
     assert_eq!(view().await.service.spec.variables.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_typed_for_a_service_before_logging_in_again_is_kept_and_nothing_is_made() {
+    let app = TestApp::new().await;
+    let (old, cookie) = ("0".repeat(64), app.log_in().await);
+    let send = async |path: &str, form: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("cookie", cookie.as_str()),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        app.send(http::Method::POST, path, &headers, &format!("form={old}&{form}")).await
+    };
+    let kept = async |field: &str| {
+        let drafts = app.control.drafts(&app.admin, 10).await.unwrap();
+        drafts[0].fields.get(field).to_owned()
+    };
+    let image = send("/new", "image=registry.test%2Facme%2Fweb").await.leads_to().to_owned();
+    assert_eq!(kept("image").await, "registry.test/acme/web");
+
+    let answer = send(&image, "image=registry.test%2Facme%2Fweb%3A1&then=check").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = Document::parse(&answer.text);
+    assert!(page.text().contains("logged in again"), "{}", page.text());
+    assert!(page.all("input").any(|it| it.get("value") == Some("registry.test/acme/web:1")));
+    assert!(kept("seen").await.is_empty(), "no registry was asked");
+    let verdict = image.replace("/image", "/verdict?by=whole");
+    assert_eq!(send(&verdict, "image=registry.test%2Facme%2Fweb%3A1").await.status, StatusCode::OK);
+    assert_eq!(send(&image.replace("/image", "/keep"), "service=a").await.status, StatusCode::NO_CONTENT);
+
+    app.fill_in(&image, &image, &[("image", "registry.test/acme/web:1"), ("then", "check")]).await;
+    let settings = image.replace("/image", "/settings");
+    let answer = send(&settings, "service=shop&then=next").await;
+    let review = image.replace("/image", "/review");
+    assert_eq!(answer.leads_to(), review);
+    assert_eq!(kept("service").await, "shop");
+
+    let answer = send(&review, "").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let text = Document::parse(&answer.text).text().to_owned();
+    assert!(text.contains("its button did nothing: press it again"), "{text}");
+    let answer = send(&image.replace("/image", "/drop"), "").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert_eq!(kept("service").await, "shop");
+    assert!(app.control.service(&app.admin, &"shop".parse().unwrap()).await.is_err(), "nothing was made");
 }

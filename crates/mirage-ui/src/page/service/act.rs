@@ -3,13 +3,13 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use mirage_control::{Control, ServicePatch, ServiceRef, ServiceView};
-use mirage_core::{Code, CredentialChange, Deployment, Error, Reference, Result};
+use mirage_core::{Code, CredentialChange, Deployment, Error, Reference, Result, tellable};
 
 use super::advice::ADVICE;
 use super::overview::{Typed, page};
 use super::{at_field, named};
 use crate::fault::Fault;
-use crate::form::Sent;
+use crate::form::{Sent, of_button};
 use crate::link;
 use crate::page::At;
 
@@ -23,14 +23,15 @@ pub(super) async fn deploy(
     sent: Sent,
 ) -> Result<Response, Fault> {
     let view = named(&control, &sent.visitor, place).await?;
-    let image = sent.fields.text("image");
+    let text = sent.fields.text("image");
     let begun = async {
-        let patch = ServicePatch { image: Some(image.parse::<Reference>()?), ..ServicePatch::default() };
+        let patch = ServicePatch { image: Some(text.parse::<Reference>()?), ..ServicePatch::default() };
         control.deploy(sent.visitor.actor(), &by_id(&view), patch).await
     };
     // Whatever is wrong is wrong with the image: nothing else was said.
     let begun = begun.await.map_err(|error| at_field(error, "image"));
-    let typed = Typed { image: Some(image), ..Typed::default() };
+    let image = tellable(text);
+    let typed = Typed { image: Some(&image), ..Typed::default() };
     answer(&control, &sent, &view, begun, typed).await
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn redeploy(
     sent: Sent,
 ) -> Result<Response, Fault> {
     let view = named(&control, &sent.visitor, place).await?;
-    let begun = control.redeploy(sent.visitor.actor(), &by_id(&view)).await;
+    let begun = control.redeploy(sent.visitor.actor(), &by_id(&view)).await.map_err(of_button);
     answer(&control, &sent, &view, begun, Typed::default()).await
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn rollback(
         let (actor, wanted) = (sent.visitor.actor(), by_id(&view));
         control.rollback(actor, &wanted, Some(revision), CredentialChange::default()).await
     };
-    let begun = begun.await;
+    let begun = begun.await.map_err(of_button);
     answer(&control, &sent, &view, begun, Typed::default()).await
 }
 
@@ -92,7 +93,8 @@ pub(super) async fn restart(
     match control.restart(sent.visitor.actor(), &by_id(&view)).await {
         Ok(_) => Ok(Redirect::to(&link::service(&view)).into_response()),
         Err(error) => {
-            page(&control, &sent.visitor, &view, &Typed { error: Some(&error), ..Typed::default() }).await
+            let typed = Typed { error: Some(&of_button(error)), ..Typed::default() };
+            page(&control, &sent.visitor, &view, &typed).await
         }
     }
 }

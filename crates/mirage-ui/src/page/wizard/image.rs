@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
-use mirage_control::{Control, Draft, DraftFields};
+use mirage_control::{Control, Draft, DraftFields, OLD_FORM};
 use mirage_core::{DraftId, Error, Result};
 use serde::Deserialize;
 
@@ -105,7 +105,11 @@ pub(crate) async fn typed(
     };
     let draft = control.keep_draft(visitor.actor(), id.parse()?, take).await?;
     let draft = match asked(&draft.fields) {
-        Ok(_) => look(&control, &visitor, &draft).await?,
+        // Whoever may only look is told so when a button is pressed.
+        Ok(_) => match look(&control, &visitor, &draft).await {
+            Err(error) if error.message() == OLD_FORM => draft,
+            looked => looked?,
+        },
         Err(_) => draft,
     };
     let view = View::of(&control, &visitor, draft, None).await?;

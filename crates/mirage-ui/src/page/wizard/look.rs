@@ -2,7 +2,7 @@
 //! loaded anew shows it without asking again.
 
 use jiff::Timestamp;
-use mirage_control::{Control, Draft, DraftFields, InspectImage, Inspection};
+use mirage_control::{Control, Draft, DraftFields, InspectImage, Inspection, OLD_FORM};
 use mirage_core::{
     Code, CredentialChange, Digest, DraftId, Error, Presence, Reference, Result, Secret, Severity,
     human_bytes, run_command,
@@ -112,8 +112,12 @@ impl Seen {
 /// # Errors
 /// What is wrong with the first part that is, at its field.
 pub(super) fn asked(fields: &DraftFields) -> Result<Reference> {
-    if let Some(Err(unread)) = run_command(fields.get("image")) {
-        return Err(unread);
+    let image = fields.get("image");
+    if let Some(Err(unread)) = run_command(image) {
+        return Err(unread.hint(format!(
+            "of what was typed only `{image}` was kept, as there may be a password in it: paste the command as a \
+             whole, with the end of each quote, or type the image alone"
+        )));
     }
     let mut parts = parts_kept(fields);
     if fields.get("follow") == "tag" {
@@ -127,6 +131,11 @@ pub(super) fn asked(fields: &DraftFields) -> Result<Reference> {
     let read = parts.reference();
     match super::typed::whole_of(fields) {
         // What is wrong with the whole is said by whoever reads it whole: it knows what was meant.
+        Some(Err(whole)) if image.ends_with(" …") => {
+            let what = "of what was typed only the beginning was kept, as there may be a password in it";
+            let whole = Error::new(whole.code(), what).field("image");
+            Err(whole.hint("type the image alone, or paste a command as a whole: `docker run OPTIONS IMAGE`"))
+        }
         Some(Err(whole)) => {
             let field = read.as_ref().err().and_then(Error::at_field).unwrap_or("image").to_owned();
             Err(whole.field(field))
@@ -161,7 +170,7 @@ pub(super) fn credentials(fields: &DraftFields) -> CredentialChange {
 /// Asks the registry about the image of a draft, and keeps what it says.
 ///
 /// # Errors
-/// What is wrong with the reference; that the registry refuses is what it said.
+/// What is wrong with the reference, `FORBIDDEN` where nobody is asked; that the registry refuses is what it said.
 pub(super) async fn look(control: &Control, visitor: &Visitor, draft: &Draft) -> Result<Draft> {
     let reference = asked(&draft.fields)?;
     let name = |field: &str| draft.fields.get(field).parse().ok();
@@ -174,6 +183,7 @@ pub(super) async fn look(control: &Control, visitor: &Visitor, draft: &Draft) ->
     };
     let outcome = match control.inspect(visitor.actor(), wanted).await {
         Ok(inspection) => Outcome::Found(Box::new(found(&inspection))),
+        Err(error) if error.message() == OLD_FORM => return Err(error),
         Err(error) => {
             let error = ADVICE.told(error);
             Outcome::Refused {

@@ -22,10 +22,10 @@ macro_rules! port {
     };
 }
 /// What a browser takes in the one field before it asks: a reference, a command, a line of a file, an address, each
-/// after the sign of a prompt and `sudo` or not. The rule itself is the platform's (`unwrapped`); what
+/// after the sign of a prompt and `sudo` or not, a command after whatever. The rule itself is the platform's (`unwrapped`); what
 /// that takes is not refused here.
 const WHOLE: &str = concat!(
-    r"\s*([$#] \s*)?(sudo \s*)?((docker|podman|nerdctl)\s.*|.*:\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*",
+    r"(.*\W)?(docker|podman|nerdctl)(\.exe)?\s.*|\s*([$#] \s*)?(sudo \s*)?(.*:\/\/.*|(FROM |image:).*|([a-zA-Z0-9][a-zA-Z0-9.\-]*",
     port!(),
     r"\/|\[[0-9a-f:]+\]",
     port!(),

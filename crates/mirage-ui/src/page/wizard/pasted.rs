@@ -2,32 +2,43 @@
 //! the command itself is not kept, as there may be passwords in it.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use mirage_control::DraftFields;
-use mirage_core::{RestartPolicy, Result, RunCommand, bytes_text, decimal, run_command, verb_of};
+use mirage_core::{
+    Digest, Reference, ReferenceParts, RestartPolicy, Result, RunCommand, bytes_text, decimal, run_command,
+    tellable, unwrapped, verb_of,
+};
+use ring::digest::{SHA256, digest};
 
-use super::typed::VOLUMES_MAX;
+use super::typed::{VOLUMES_MAX, parts_kept};
 use super::variables;
 use crate::prose::prose;
 
-/// The fields that the last command set, a line each.
+/// The fields that the last command set, a line each, with the beginning of the digest of what it set them to.
 const SET: &str = "pasted-set";
+const SHORT: usize = 16;
+/// The repository that the command is about.
+const FOR: &str = "pasted-for";
 /// By which a command is known that was taken over already.
 const MARK: &str = "pasted-mark";
 /// What is told of it.
 const TAKEN: &str = "pasted-taken";
 const LEFT: &str = "pasted-left";
 
-/// What of a text is kept as the image.
+/// What of a text is kept as the image: of what may have a password in it, the image or the beginning.
 pub(super) fn kept(whole: &str) -> Cow<'_, str> {
     match run_command(whole) {
-        None => whole.into(),
-        Some(Ok(run)) => run.image.into(),
-        Some(Err(_)) => {
-            Some(verb_of(whole)).filter(|verb| !verb.is_empty()).map_or("docker run".into(), Cow::from)
-        }
+        Some(Ok(run)) => tellable(&run.image).into_owned().into(),
+        Some(Err(_)) => verb_of(whole).into(),
+        None => match tellable(whole) {
+            Cow::Borrowed(whole) => whole.into(),
+            told => {
+                let image = Some(unwrapped(whole)).filter(|image| image.parse::<Reference>().is_ok());
+                image.map_or(told, Cow::from)
+            }
+        },
     }
 }
 
@@ -38,24 +49,58 @@ pub(super) fn is_new(fields: &DraftFields, whole: &str) -> bool {
 
 /// Takes over what a command says beside its image, in the place of what the one before it said.
 pub(super) fn take(fields: &mut DraftFields, whole: &str) -> Option<Result<()>> {
-    for field in [MARK, TAKEN, LEFT] {
-        fields.remove(field);
-    }
     let run = match run_command(whole)? {
         Ok(run) => run,
         Err(error) => return Some(Err(error)),
     };
-    for name in fields.get(SET).to_owned().lines() {
-        fields.remove(name);
-    }
+    take_out(fields);
     let mut taking = Taking { fields, set: Vec::new(), taken: Vec::new(), left: run.left.clone() };
     taking.all(run);
     let Taking { set, taken, left, .. } = taking;
+    let set: Vec<String> =
+        set.iter().map(|name| format!("{name} {}", &mark(fields.get(name))[..SHORT])).collect();
     for (field, text) in [(SET, set.join("\n")), (TAKEN, taken.join(", ")), (LEFT, left.join(", "))] {
         fields.set(field, text);
     }
     fields.set(MARK, mark(whole));
     Some(Ok(()))
+}
+
+/// Ties what a command said to the image that it named, once the parts of that are kept; what another command said of
+/// another image goes.
+pub(super) fn follow(fields: &mut DraftFields, is_taken: bool) {
+    let ReferenceParts { registry, name, .. } = parts_kept(fields);
+    let written = format!("{registry}/{name}");
+    let parts = ReferenceParts { registry, name, ..ReferenceParts::default() };
+    let image = parts.reference().map_or(written, |image| format!("{}/{}", image.host(), image.repository()));
+    if is_taken {
+        fields.set(FOR, image);
+    } else if fields.has(FOR) && fields.get(FOR) != image {
+        take_out(fields);
+    }
+}
+
+/// Takes out what the last command said, but for what somebody changed since.
+fn take_out(fields: &mut DraftFields) {
+    let set = fields.get(SET).to_owned();
+    let lines: Vec<(&str, &str)> = set.lines().filter_map(|line| line.split_once(' ')).collect();
+    let is_changed = |(name, before): &&(&str, &str)| !mark(fields.get(name)).starts_with(before);
+    // Of a row, all of it counts.
+    let changed: BTreeSet<&str> = lines.iter().filter(is_changed).map(|(name, _)| row(name)).collect();
+    for (name, _) in lines.iter().filter(|(name, _)| !changed.contains(row(name))) {
+        fields.remove(name);
+    }
+    for field in [SET, FOR, MARK, TAKEN, LEFT] {
+        fields.remove(field);
+    }
+}
+
+/// What a field is changed with: `variable-3` of `variable-3-name`.
+fn row(name: &str) -> &str {
+    match ["variable-", "volume-"].iter().any(|start| name.starts_with(start)) {
+        true => name.rsplit_once('-').map_or(name, |(row, _)| row),
+        false => name,
+    }
 }
 
 /// What was taken over, and what was not.
@@ -173,8 +218,8 @@ impl Taking<'_> {
     }
 }
 
-fn mark(whole: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    whole.trim().hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+fn mark(text: &str) -> String {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, text.trim().as_bytes()).as_ref());
+    Digest::sha256(bytes).hex().to_owned()
 }

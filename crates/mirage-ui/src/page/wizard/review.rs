@@ -13,7 +13,7 @@ use super::request::request;
 use super::{Step, page, twin};
 use crate::copy::copyable;
 use crate::fault::{Fault, explained};
-use crate::form::{Sent, button, form};
+use crate::form::{Sent, button, form, of_button};
 use crate::link;
 use crate::page::At;
 use crate::page::encrypted::without_tls;
@@ -48,7 +48,7 @@ pub(crate) async fn send(
     };
     match made {
         Ok(deployment) => Ok(Redirect::to(&link::deployment(deployment)).into_response()),
-        Err(error) => shown(&control, &visitor, &draft, Some(&ADVICE.told(error))).await,
+        Err(error) => shown(&control, &visitor, &draft, Some(&ADVICE.told(of_button(error)))).await,
     }
 }
 

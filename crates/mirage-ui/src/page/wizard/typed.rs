@@ -98,7 +98,8 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
         take_whole(fields, whole);
     } else if into_parts && parts != parts_kept(fields) {
         set_parts(fields, &parts);
-        fields.set("image", parts.joined());
+        pasted::follow(fields, false);
+        fields.set("image", pasted::kept(&parts.joined()));
         fields.set("follow", if parts.digest.is_empty() { "tag" } else { "digest" });
     } else if !sent.text("follow").is_empty() {
         fields.set("follow", sent.text("follow"));
@@ -127,7 +128,8 @@ pub(super) fn take_image(fields: &mut DraftFields, sent: &Fields, by: By) {
 /// Keeps an image as somebody wrote it, and its parts, expanded where it is right. Of a command, the image is kept, and
 /// what it says beside that in its own fields.
 pub(super) fn take_whole(fields: &mut DraftFields, whole: &str) {
-    let is_unread = matches!(pasted::take(fields, whole), Some(Err(_)));
+    let taken = pasted::take(fields, whole);
+    let is_unread = matches!(taken, Some(Err(_)));
     let whole = &*pasted::kept(whole);
     let meant = unwrapped(whole);
     let parts = match meant.parse() {
@@ -136,6 +138,7 @@ pub(super) fn take_whole(fields: &mut DraftFields, whole: &str) {
         Err(_) => ReferenceParts::split(&meant),
     };
     set_parts(fields, &parts);
+    pasted::follow(fields, matches!(taken, Some(Ok(()))));
     fields.set("image", whole);
     fields.set("follow", if parts.digest.is_empty() { "tag" } else { "digest" });
 }

@@ -13,7 +13,7 @@ async fn what_is_typed_into_any_field_is_shown_as_text() {
         let mut hand = Hand::at(&app, "/new").await;
         hand.fill("Image", attack);
         hand.press("Use a Docker image").await;
-        assert_eq!(hand.value("Image"), attack.trim());
+        assert_eq!(hand.value("Image"), mirage_core::tellable(attack.trim()));
         for label in
             ["Address of another registry", "Name", "Tag", "Digest", "User name", "Password or token"]
         {

@@ -141,3 +141,69 @@ async fn what_an_image_needs_is_asked_for_beside_what_a_command_says() {
     hand.press("Next: review").await;
     assert!(hand.page.text().contains("Variables 2, 2 of them sealed"), "{}", hand.page.text());
 }
+
+#[tokio::test]
+async fn a_command_that_cannot_be_read_is_not_kept_nor_shown() {
+    let app = TestApp::new().await;
+    for (typed, kept) in [
+        ("docker-compose run -e PW=sesame web", "docker-compose …"),
+        ("sudo -u deploy docker login -p sesame", "sudo …"),
+        ("export PW=sesame", "export …"),
+    ] {
+        let mut hand = Hand::at(&app, "/new").await;
+        hand.fill("Image", typed);
+        hand.press("Use a Docker image").await;
+        for _ in 0..2 {
+            assert_eq!(hand.value("Image"), kept);
+            let told = "of what was typed only the beginning was kept, as there may be a password in it";
+            assert!(hand.page.text().contains(told), "{}", hand.page.text());
+            hand.press("Check image").await;
+            assert_eq!(hand.status, 422);
+        }
+        assert_eq!(having(&app, "sesame").await, Vec::<String>::new());
+        hand.open("/new").await;
+        assert!(hand.page.text().contains(kept) && !hand.page.text().contains("sesame"));
+    }
+    app.deploy("production", "web", "registry.test/acme/web:1").await;
+    let path = "/projects/default/production/web";
+    for typed in ["docker run -e PW=sesame acme/web", "sudo -u x docker login -p sesame"] {
+        let answer = app.fill_in(path, &format!("{path}/deploy"), &[("image", typed)]).await;
+        assert_eq!(answer.status, 422);
+        assert!(!answer.text.contains("sesame"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn another_image_takes_nothing_from_a_command_and_the_same_one_keeps_it() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, &COMMAND.replace("acme/web:1", "registry.test/acme/web:1")).await;
+    hand.fill("Memory", "1GiB");
+    hand.press("Back to the image").await;
+    hand.fill("Image", "registry.test/acme/web:2");
+    hand.press("Check image").await;
+    assert!(hand.page.text().contains(TOLD), "{}", hand.page.text());
+    hand.fill("Image", "postgres:17");
+    hand.press("Check image").await;
+    assert!(!hand.page.text().contains("Taken over"), "{}", hand.page.text());
+    assert_eq!(having(&app, "sesame").await, Vec::<String>::new());
+    assert_eq!(having(&app, "1GiB").await, ["memory"], "what was typed since stays");
+    for gone in ["shop", "serve", "/data", "DB_PASSWORD"] {
+        assert_eq!(having(&app, gone).await, Vec::<String>::new(), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn a_corrected_command_leaves_what_was_changed_meanwhile() {
+    let app = TestApp::new().await;
+    let mut hand = at_settings(&app, "docker run -e A=one -e BB=two -m 256m --cpus 1 acme/web:1").await;
+    hand.fill("Value of variable 2", "changed");
+    hand.fill("Memory", "1GiB");
+    hand.press("Back to the image").await;
+    hand.fill("Image", "docker run -e C=three acme/web:1");
+    hand.press("Check image").await;
+    assert_eq!(having(&app, "1GiB").await, ["memory"]);
+    assert_eq!(having(&app, "changed").await, ["variable-1-value"]);
+    assert_eq!(having(&app, "BB").await, ["variable-1-name"], "with its name");
+    assert_eq!(having(&app, "one").await, Vec::<String>::new());
+    assert_eq!(having(&app, "three").await, ["variable-0-value"]);
+}
