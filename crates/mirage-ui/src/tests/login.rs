@@ -1,6 +1,7 @@
 //! Logging in and out.
 
 use http::{Method, StatusCode};
+use mirage_control::NewToken;
 
 use super::app::{TOKEN, TestApp};
 use super::html::Document;
@@ -89,6 +90,18 @@ async fn a_wrong_token_is_refused_on_the_form_and_does_not_come_back() {
     }
     let long = format!("token={}", "x".repeat(100_000));
     assert_eq!(app.post("/login", "", &long).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_token_for_images_is_told_what_it_is_for() {
+    let app = TestApp::new().await;
+    let new = NewToken { name: "ci".parse().unwrap(), project: None, push: true };
+    let (_, token) = app.control.create_token(&app.admin, new).await.unwrap();
+    let answer = app.post("/login", "", &format!("token={}", token.reveal())).await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (StatusCode::FORBIDDEN, ""));
+    let page = Document::parse(&answer.text);
+    let told = "log in with the admin token; a token of a project is for images alone";
+    assert!(page.text().contains(told), "{}", page.text());
 }
 
 #[tokio::test]

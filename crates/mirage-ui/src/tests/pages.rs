@@ -124,7 +124,7 @@ async fn a_failed_deployment_is_open_with_its_last_lines_and_what_to_do() {
     for told in [
         "✕ failed",
         "Why it failed web could not be started: no such program",
-        "check the image's entrypoint and command",
+        "check the image's entrypoint and command: “New service” shows them",
         "START_FAILED",
         "The last lines it wrote starting cannot open the database",
     ] {
