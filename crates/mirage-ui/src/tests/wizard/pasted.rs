@@ -177,7 +177,7 @@ async fn a_command_that_cannot_be_read_is_not_kept_nor_shown() {
 async fn another_image_takes_nothing_from_a_command_and_the_same_one_keeps_it() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, &COMMAND.replace("acme/web:1", "registry.test/acme/web:1")).await;
-    hand.fill("Memory", "1GiB");
+    hand.fill("Memory of each", "1GiB");
     hand.press("Back to the image").await;
     hand.fill("Image", "registry.test/acme/web:2");
     hand.press("Check image").await;
@@ -197,7 +197,7 @@ async fn a_corrected_command_leaves_what_was_changed_meanwhile() {
     let app = TestApp::new().await;
     let mut hand = at_settings(&app, "docker run -e A=one -e BB=two -m 256m --cpus 1 acme/web:1").await;
     hand.fill("Value of variable 2", "changed");
-    hand.fill("Memory", "1GiB");
+    hand.fill("Memory of each", "1GiB");
     hand.press("Back to the image").await;
     hand.fill("Image", "docker run -e C=three acme/web:1");
     hand.press("Check image").await;

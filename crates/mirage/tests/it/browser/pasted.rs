@@ -34,12 +34,9 @@ fn a_pasted_docker_run_becomes_the_service_it_describes_and_its_password_is_seen
     page.until_text("Latest or exactly this").unwrap();
     is_nowhere(page);
     page.follow(&button("Next: settings")).unwrap();
-    for (label, value) in [
-        ("Name", "store"),
-        ("Other ports", "80"),
-        ("Name of variable 1", "PASSWORD"),
-        ("Value of variable 1", ""),
-    ] {
+    for (label, value) in
+        [("Name", "store"), ("Ports", "80"), ("Name of variable 1", "PASSWORD"), ("Value of variable 1", "")]
+    {
         assert_eq!(page.written(label).unwrap(), value, "{label}");
     }
     is_nowhere(page);
