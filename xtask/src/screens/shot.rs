@@ -56,8 +56,8 @@ fn settings(page: &Page, town: &Town) -> Result<()> {
     page.follow(&button("Next: settings"))?;
     page.write("Name of variable 1", "GREETING")?;
     page.write("Value of variable 1", "good morning")?;
-    page.write("Path", "/healthz")?;
-    page.write("Memory", "256MiB")
+    page.write("Path that answers when it is well", "/healthz")?;
+    page.write("Memory of each", "256MiB")
 }
 
 /// The last step.
