@@ -190,10 +190,14 @@ impl Page {
     pub fn overhang(&self) -> Result<Vec<String>> {
         const OVERHANG: &str = "() => {
           const most = screen.width;
-          if (document.documentElement.scrollWidth <= most) { return []; }
+          const all = document.documentElement.scrollWidth;
+          if (all <= most) { return []; }
+          // What is placed by hand is held by what it is placed in, and not by all that is around it.
+          const around = it => getComputedStyle(it).position === 'absolute' ? it.offsetParent : it.parentElement;
           const scrolls = it => it && it !== document.body && it !== document.documentElement
-            && (getComputedStyle(it).overflowX !== 'visible' || scrolls(it.parentElement));
-          const wide = [...document.body.querySelectorAll('*')].filter(it => it.getBoundingClientRect().right > most + 1 && !scrolls(it));
+            && (getComputedStyle(it).overflowX !== 'visible' || scrolls(around(it)));
+          const wide = [...document.body.querySelectorAll('*')].filter(it => it.getBoundingClientRect().right > most + 1 && !scrolls(around(it)));
+          if (wide.length === 0) { return [`the page is ${all} of ${most} pixels wide`]; }
           return wide.slice(0, 5).map(it => `${Math.round(it.getBoundingClientRect().right)} of ${most} pixels: ${it.outerHTML.slice(0, 160)}`);
         }";
         let wide = self.call(OVERHANG, &[])?;

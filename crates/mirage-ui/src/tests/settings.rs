@@ -19,6 +19,11 @@ async fn a_token_is_shown_when_it_is_made_and_never_again() {
     let app = TestApp::new().await;
     let empty = app.page("/settings/tokens").await;
     assert!(empty.text().contains("There is no token."));
+    let ticked = |page: &Document| {
+        page.all("input").any(|it| it.get("name") == Some("push") && it.get("checked").is_some())
+    };
+    assert!(!ticked(&empty), "who only pulls gets no more");
+    assert!(ticked(&app.page("/settings/tokens?push=yes").await), "the page of images leads here to push");
 
     let made = app.send_form("/settings/tokens", "name=ci&project=shop&push=yes").await;
     assert_eq!(made.status, StatusCode::CREATED);
